@@ -1,0 +1,133 @@
+//! What can go wrong, in the domain's words. How each looks to a client is said once, in `problem.rs`.
+
+use std::time::Duration;
+
+/// The result of a domain operation.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a domain operation was refused or failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// One or more fields do not hold what they must.
+    #[error("some fields need your attention")]
+    Invalid(Vec<FieldError>),
+
+    /// The e-mail address and the password do not belong together. Says nothing about which (SR-20).
+    #[error("the e-mail address or the password is not right")]
+    InvalidCredentials,
+
+    /// The current password, asked for again, was not right.
+    #[error("the current password is not right")]
+    WrongPassword,
+
+    /// An account could not be made with these details. Says nothing about why (SR-20).
+    #[error("an account cannot be registered with these details")]
+    RegistrationRefused,
+
+    /// The administrator has closed self-registration.
+    #[error("registration is closed here")]
+    RegistrationClosed,
+
+    /// The request carries no credentials.
+    #[error("you are not signed in")]
+    NotSignedIn,
+
+    /// The access token is past its `exp`.
+    #[error("the access token has expired")]
+    TokenExpired,
+
+    /// The token's session has ended, or its token is no longer the current one.
+    #[error("this session has ended; sign in again")]
+    SessionEnded,
+
+    /// There is no refresh token, or it is none of ours.
+    #[error("the refresh token is not valid")]
+    RefreshInvalid,
+
+    /// The refresh token was already rotated (RFC 9700 §4.14.2).
+    #[error("this refresh token was used before; the session has been closed")]
+    TokenReused,
+
+    /// The account's roles do not grant this permission.
+    #[error("you do not have the permission {0}")]
+    PermissionDenied(String),
+
+    /// A request that changes something did not prove that it comes from this site (SR-41).
+    #[error("this request did not come from a page of this site; reload the page and try again")]
+    CsrfRefused,
+
+    /// Nothing is there, or nothing that this account may see.
+    #[error("there is nothing here")]
+    NotFound,
+
+    /// The change contradicts what is there.
+    #[error("{0}")]
+    Conflict(&'static str),
+
+    /// The change would leave nobody who can administer (SR-51).
+    #[error("at least one enabled administrator must remain")]
+    LastAdmin,
+
+    /// The one-time set-up link is spent, expired or not ours.
+    #[error(
+        "this set-up link is not valid any more; restart the server or run `doorward setup-link` for a new one"
+    )]
+    SetupLinkInvalid,
+
+    /// More password hashes are waiting than the queue holds (SR-4).
+    #[error("the server is busy; try again in a moment")]
+    Overloaded,
+
+    /// A store did not answer. The cause is for the log, never for the client.
+    #[error("the service is unavailable for the moment")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+
+    /// Something that should not happen. The cause is for the log, never for the client.
+    #[error("something went wrong on our side")]
+    Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl Error {
+    /// A store did not answer, because of `cause`.
+    pub fn unavailable(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Unavailable(cause.into())
+    }
+
+    /// Something broke that should not, because of `cause`.
+    pub fn internal(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Internal(cause.into())
+    }
+
+    /// One field is not as it must be.
+    pub fn field(field: &'static str, code: &'static str, message: impl Into<String>) -> Self {
+        Self::Invalid(vec![FieldError::new(field, code, message)])
+    }
+
+    /// How long a client should wait before it tries again, where waiting helps.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Overloaded => Some(Duration::from_secs(1)),
+            Self::Unavailable(_) => Some(Duration::from_secs(2)),
+            _ => None,
+        }
+    }
+}
+
+/// What is wrong with one field of a form or of a JSON object.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct FieldError {
+    /// The field, by the name that the client sent it under.
+    pub field: String,
+    /// A stable word for programs: `too_short`, `common_password`, `unknown_field` …
+    pub code: &'static str,
+    /// A sentence for people.
+    pub message: String,
+}
+
+impl FieldError {
+    /// An error of the field `field`.
+    pub fn new(field: impl Into<String>, code: &'static str, message: impl Into<String>) -> Self {
+        Self { field: field.into(), code, message: message.into() }
+    }
+}
