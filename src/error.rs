@@ -104,6 +104,20 @@ impl Error {
         Self::Invalid(vec![FieldError::new(field, code, message)])
     }
 
+    /// The same refusal, said of the field `name`: the name that the client sent the value under.
+    #[must_use]
+    pub fn about(self, name: &str) -> Self {
+        match self {
+            Self::Invalid(errors) => Self::Invalid(
+                errors
+                    .into_iter()
+                    .map(|error| FieldError { field: name.to_owned(), ..error })
+                    .collect(),
+            ),
+            other => other,
+        }
+    }
+
     /// How long a client should wait before it tries again, where waiting helps.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {

@@ -1,6 +1,11 @@
 //! Doorward gives a web app its users: registration, sign-in, sessions, roles and an admin dashboard.
 #![forbid(unsafe_code)]
 
+pub mod account;
+pub mod audit;
 pub mod clock;
 pub mod error;
 pub mod id;
+pub mod role;
+pub mod session;
+pub mod token;

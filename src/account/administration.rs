@@ -1,0 +1,237 @@
+//! What administrators and the operator's command line do to accounts (SR-51).
+
+use super::store::{AccountFilter, Creation};
+use super::{Account, Accounts, Status, done};
+use crate::clock::Timestamp;
+use crate::error::{Error, Result};
+use crate::id::{AccountId, SecretString, base64url, from_base64url};
+use crate::role::{Role, RoleName, RoleStore};
+
+/// Who makes a change.
+#[derive(Clone, Copy, Debug)]
+pub enum Actor<'a> {
+    /// Somebody who is signed in: bound by what they hold, and unable to shut themselves out.
+    Account(&'a Account),
+    /// Whoever runs the server, on its command line.
+    Operator,
+}
+
+impl Actor<'_> {
+    /// Nobody demotes, disables or deletes themselves: that takes a second administrator.
+    fn must_be_another(&self, id: &AccountId) -> Result<()> {
+        match self {
+            Self::Account(actor) if actor.id == *id => {
+                Err(Error::Conflict("you cannot do this to your own account"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Nobody grants what they do not hold.
+    fn may_grant<'r>(&self, mut roles: impl Iterator<Item = &'r Role>) -> Result<()> {
+        let Self::Account(actor) = self else { return Ok(()) };
+        let beyond = |role: &Role| role.permissions.difference(&actor.permissions).next().cloned();
+        match roles.find_map(beyond) {
+            Some(permission) => Err(Error::PermissionDenied(permission.to_string())),
+            None => Ok(()),
+        }
+    }
+}
+
+/// An account that an administrator or the operator makes for somebody.
+#[derive(Debug)]
+pub struct Invitation<'a> {
+    /// Its address.
+    pub email: &'a str,
+    /// The name it shows; may be empty.
+    pub display_name: &'a str,
+    /// Its first password; without one its owner cannot sign in with a password yet.
+    pub password: Option<SecretString>,
+    /// Its roles; [`RoleName::USER`] if there are none.
+    pub roles: &'a [String],
+}
+
+/// One page of a list, and where the next one begins.
+#[derive(Debug)]
+pub struct Page<T> {
+    /// What is on the page.
+    pub items: Vec<T>,
+    /// The `cursor` of the next page, if there is one.
+    pub next_cursor: Option<String>,
+}
+
+impl Accounts {
+    /// Makes an account for somebody else.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`]; [`Error::Conflict`] if the address is taken;
+    /// [`Error::PermissionDenied`] if a role grants what the actor does not hold.
+    pub async fn create(
+        &self,
+        actor: Actor<'_>,
+        roles: &dyn RoleStore,
+        invitation: Invitation<'_>,
+    ) -> Result<Account> {
+        let mut granted = self.granted(actor, roles, invitation.roles).await?;
+        if granted.is_empty() {
+            granted.push(RoleName::user());
+        }
+        let Invitation { email, display_name, password, .. } = invitation;
+        let new = self.prepare(email, password, display_name, granted).await?;
+        match self.store.create(&new).await? {
+            Creation::Created(account) => Ok(account),
+            Creation::EmailTaken => Err(Error::Conflict("another account has this e-mail address")),
+            Creation::UnknownRole | Creation::SetupRefused => Err(unknown_role()),
+        }
+    }
+
+    /// Gives an account exactly these roles; they count from the next request on (SR-35).
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for `roles`; [`Error::PermissionDenied`] if one of them, or one that is
+    /// taken away, grants what the actor does not hold; [`Error::Conflict`] for one's own account;
+    /// [`Error::LastAdmin`]; [`Error::NotFound`].
+    pub async fn set_roles(
+        &self,
+        actor: Actor<'_>,
+        roles: &dyn RoleStore,
+        id: &AccountId,
+        names: &[String],
+    ) -> Result<Account> {
+        actor.must_be_another(id)?;
+        let before = self.get(id).await?;
+        let mut touched: Vec<String> = names.to_vec();
+        touched.extend(before.roles.iter().map(ToString::to_string));
+        self.granted(actor, roles, &touched).await?;
+        let names = self.granted(actor, roles, names).await?;
+        self.standings.ping().await?;
+        let account = done(self.store.set_roles(id, &names).await?)?;
+        self.standings.publish(&account, self.clock.now()).await?;
+        Ok(account)
+    }
+
+    /// Enables an account, or disables it and ends its sessions.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] for one's own account; [`Error::LastAdmin`]; [`Error::NotFound`].
+    pub async fn set_status(
+        &self,
+        actor: Actor<'_>,
+        id: &AccountId,
+        status: Status,
+    ) -> Result<Account> {
+        actor.must_be_another(id)?;
+        self.standings.ping().await?;
+        let account = done(self.store.set_status(id, status).await?)?;
+        match status {
+            Status::Active => self.standings.publish(&account, self.clock.now()).await?,
+            Status::Disabled => {
+                self.standings.revoke(&account, None, self.clock.now()).await?;
+            }
+        }
+        Ok(account)
+    }
+
+    /// Sets the password of an account without knowing the old one, and ends its sessions.
+    /// Only the operator can: administrators never set a password (SR-52).
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for `password`; [`Error::NotFound`].
+    pub async fn set_password(&self, id: &AccountId, password: SecretString) -> Result<Account> {
+        let account = self.get(id).await?;
+        let hash = self.checked_hash(password, "password", &account).await?;
+        self.standings.ping().await?;
+        let account = done(self.store.set_password(id, &hash).await?)?;
+        self.standings.revoke(&account, None, self.clock.now()).await?;
+        Ok(account)
+    }
+
+    /// Ends all sessions of an account, for good (SR-38); says how many there were.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn end_sessions(&self, id: &AccountId) -> Result<u64> {
+        self.standings.ping().await?;
+        let account = done(self.store.raise_session_epoch(id).await?)?;
+        self.standings.revoke(&account, None, self.clock.now()).await
+    }
+
+    /// Deletes somebody else's account and ends its sessions.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] for one's own account; [`Error::LastAdmin`]; [`Error::NotFound`].
+    pub async fn delete(&self, actor: Actor<'_>, id: &AccountId) -> Result<()> {
+        actor.must_be_another(id)?;
+        self.erase(id).await
+    }
+
+    /// A page of accounts, newest first. `cursor` is the `next_cursor` of the page before.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a `cursor` that is none of ours.
+    pub async fn list(
+        &self,
+        mut filter: AccountFilter,
+        cursor: Option<&str>,
+    ) -> Result<Page<Account>> {
+        if let Some(cursor) = cursor {
+            let unknown = || Error::field("cursor", "invalid_cursor", "This page does not exist.");
+            filter.after = Some(read_cursor(cursor).ok_or_else(unknown)?);
+        }
+        let limit = filter.limit as usize;
+        filter.limit += 1;
+        let mut items = self.store.list(&filter).await?;
+        let more = items.len() > limit;
+        items.truncate(limit);
+        let next_cursor = items.last().filter(|_| more).map(write_cursor);
+        Ok(Page { items, next_cursor })
+    }
+
+    /// How many accounts there are.
+    pub async fn count(&self) -> Result<u64> {
+        self.store.count().await
+    }
+
+    /// The account with this address.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::Invalid`] for `email`.
+    pub async fn find(&self, email: &str) -> Result<Account> {
+        let email = super::Email::parse(email)?;
+        let found = self.store.credentials(&email).await?;
+        found.map(|found| found.account).ok_or(Error::NotFound)
+    }
+
+    /// The roles with these names, if the actor may grant all of them.
+    async fn granted(
+        &self,
+        actor: Actor<'_>,
+        roles: &dyn RoleStore,
+        names: &[String],
+    ) -> Result<Vec<RoleName>> {
+        let all = roles.roles().await?;
+        let mut chosen = Vec::with_capacity(names.len());
+        for name in names {
+            chosen.push(all.iter().find(|r| r.name.as_str() == name).ok_or_else(unknown_role)?);
+        }
+        actor.may_grant(chosen.iter().copied())?;
+        let mut names: Vec<RoleName> = chosen.into_iter().map(|role| role.name.clone()).collect();
+        names.sort();
+        names.dedup();
+        Ok(names)
+    }
+}
+
+fn unknown_role() -> Error {
+    Error::field("roles", "unknown_role", "One of these roles does not exist.")
+}
+
+fn write_cursor(account: &Account) -> String {
+    base64url(format!("{}:{}", account.created_at.as_millis(), account.id))
+}
+
+fn read_cursor(cursor: &str) -> Option<(Timestamp, AccountId)> {
+    let text = String::from_utf8(from_base64url(cursor)?).ok()?;
+    let (millis, id) = text.split_once(':')?;
+    Some((Timestamp::from_millis(millis.parse().ok()?), AccountId::parse(id)?))
+}

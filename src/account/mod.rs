@@ -1,0 +1,414 @@
+//! Accounts: who there is, what proves it, and every change an account can go through.
+
+mod administration;
+pub mod email;
+pub mod password;
+pub mod store;
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::{Clock, Timestamp};
+use crate::error::{Error, FieldError, Result};
+use crate::id::{AccountId, Random, SecretString, SessionId, base64url, random_bytes, sha256};
+use crate::role::{Permission, RoleName};
+use email::Email;
+use password::{Context, Hasher, Password, Policy, Verdict};
+use store::{AccountStore, Change, Creation, NewAccount, Standings};
+
+pub use administration::Actor;
+
+/// Whether an account may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// It may.
+    Active,
+    /// An administrator has stopped it.
+    Disabled,
+}
+
+impl Status {
+    /// The word for it, in JSON, in SQL and on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Disabled => "disabled",
+        }
+    }
+
+    /// Reads the word.
+    pub fn parse(word: &str) -> Option<Self> {
+        match word {
+            "active" => Some(Self::Active),
+            "disabled" => Some(Self::Disabled),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A person's account, without anything that proves it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// Names the account for ever.
+    pub id: AccountId,
+    /// Where its owner is reached, and what they sign in with.
+    pub email: Email,
+    /// The name it shows; may be empty.
+    pub display_name: String,
+    /// Whether it may be used.
+    pub status: Status,
+    /// The roles it has.
+    pub roles: BTreeSet<RoleName>,
+    /// What its roles grant together.
+    pub permissions: BTreeSet<Permission>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When its owner last signed in.
+    pub last_login_at: Option<Timestamp>,
+    /// Raised by every change, so that of two copies the newer is known.
+    pub version: i64,
+    /// Sessions opened under a lower epoch are dead, whatever a session store says (SR-38).
+    pub session_epoch: i64,
+}
+
+impl Account {
+    /// Whether the account administers Doorward.
+    pub fn is_admin(&self) -> bool {
+        self.roles.iter().any(|role| role.as_str() == RoleName::ADMIN)
+    }
+
+    /// The name to greet its owner by.
+    pub fn name(&self) -> &str {
+        if self.display_name.is_empty() { self.email.local_part() } else { &self.display_name }
+    }
+}
+
+/// What the operator decides about accounts.
+#[derive(Clone, Debug)]
+pub struct AccountPolicy {
+    /// What passwords must be.
+    pub passwords: Policy,
+    /// The host name that people see, which no password may contain.
+    pub public_host: String,
+    /// Whether people may register themselves.
+    pub registration_open: bool,
+}
+
+/// How long a set-up link can be used.
+pub const SETUP_LINK_LIFETIME: Duration = Duration::from_secs(15 * 60);
+
+/// The service behind everything that happens to accounts.
+pub struct Accounts {
+    store: Arc<dyn AccountStore>,
+    standings: Arc<dyn Standings>,
+    hasher: Arc<Hasher>,
+    policy: AccountPolicy,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+}
+
+impl Accounts {
+    /// Puts the service together.
+    pub fn new(
+        store: Arc<dyn AccountStore>,
+        standings: Arc<dyn Standings>,
+        hasher: Arc<Hasher>,
+        policy: AccountPolicy,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+    ) -> Self {
+        Self { store, standings, hasher, policy, clock, random }
+    }
+
+    /// Whether people may register themselves.
+    pub fn registration_open(&self) -> bool {
+        self.policy.registration_open
+    }
+
+    /// The fewest code points a new password may have (SR-1).
+    pub fn min_password_length(&self) -> usize {
+        self.policy.passwords.min_length()
+    }
+
+    /// Makes an account for somebody who asks for one.
+    ///
+    /// # Errors
+    /// [`Error::RegistrationClosed`]; [`Error::Invalid`] with every field that is wrong;
+    /// [`Error::RegistrationRefused`] if the address is taken (SR-20: without saying so).
+    pub async fn register(
+        &self,
+        email: &str,
+        password: SecretString,
+        display_name: &str,
+    ) -> Result<Account> {
+        if !self.policy.registration_open {
+            return Err(Error::RegistrationClosed);
+        }
+        let new = self.prepare(email, Some(password), display_name, vec![RoleName::user()]).await?;
+        match self.store.create(&new).await? {
+            Creation::Created(account) => Ok(account),
+            _ => Err(Error::RegistrationRefused),
+        }
+    }
+
+    /// A fresh one-time token for `/setup`, good for [`SETUP_LINK_LIFETIME`]; `None` once an
+    /// administrator exists (SR-6).
+    pub async fn issue_setup_token(&self) -> Result<Option<SecretString>> {
+        if self.store.admin_exists().await? {
+            return Ok(None);
+        }
+        let token = base64url(random_bytes::<32>(&*self.random));
+        let now = self.clock.now();
+        self.store.add_setup_token(&sha256(&token), now + SETUP_LINK_LIFETIME, now).await?;
+        Ok(Some(SecretString::new(token)))
+    }
+
+    /// Makes the first administrator, for whoever holds the set-up token (SR-6).
+    ///
+    /// # Errors
+    /// [`Error::SetupLinkInvalid`]; [`Error::Invalid`]; [`Error::RegistrationRefused`] if the
+    /// address belongs to an account already.
+    pub async fn set_up(
+        &self,
+        token: &SecretString,
+        email: &str,
+        password: SecretString,
+        display_name: &str,
+    ) -> Result<Account> {
+        let roles = vec![RoleName::admin(), RoleName::user()];
+        let new = self.prepare(email, Some(password), display_name, roles).await?;
+        match self.store.create_first_admin(&new, &sha256(token.expose())).await? {
+            Creation::Created(account) => Ok(account),
+            Creation::EmailTaken => Err(Error::RegistrationRefused),
+            Creation::UnknownRole | Creation::SetupRefused => Err(Error::SetupLinkInvalid),
+        }
+    }
+
+    /// Whether an administrator exists, so that `/setup` has served its purpose.
+    pub async fn is_set_up(&self) -> Result<bool> {
+        self.store.admin_exists().await
+    }
+
+    /// Checks an address and a password, notes the sign-in, and gives the account.
+    ///
+    /// Whatever is wrong, the answer is the same and costs one hash (SR-20, SR-21).
+    ///
+    /// # Errors
+    /// [`Error::InvalidCredentials`]; [`Error::Overloaded`]; [`Error::Unavailable`].
+    pub async fn authenticate(&self, email: &str, password: SecretString) -> Result<Account> {
+        // Too long to be anybody's password: not worth a hash, and no account's business.
+        let password = Password::from_secret(&password).map_err(|_| Error::InvalidCredentials)?;
+        let credentials = match Email::parse(email) {
+            Ok(email) => self.store.credentials(&email).await?,
+            Err(_) => None,
+        };
+        let known = credentials.and_then(|found| Some((found.account, found.password_hash?)));
+        let Some((account, hash)) = known else {
+            self.hasher.verify_nobody(&password).await?;
+            return Err(Error::InvalidCredentials);
+        };
+        let rehashed = match self.hasher.verify(&password, &hash).await? {
+            Verdict::Mismatch => return Err(Error::InvalidCredentials),
+            Verdict::Match { rehash: false } => None,
+            Verdict::Match { rehash: true } => Some(self.hasher.hash(&password).await?),
+        };
+        self.store
+            .record_login(&account.id, &hash, rehashed.as_ref(), self.clock.now())
+            .await?
+            .ok_or(Error::InvalidCredentials)
+    }
+
+    /// The account with this identifier.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn get(&self, id: &AccountId) -> Result<Account> {
+        self.store.get(id).await?.ok_or(Error::NotFound)
+    }
+
+    /// The account as it is in SQL at this moment; `None` if it was deleted.
+    pub async fn current(&self, id: &AccountId) -> Result<Option<Account>> {
+        self.store.get(id).await
+    }
+
+    /// Changes the name that an account shows.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for `display_name`; [`Error::NotFound`].
+    pub async fn rename(&self, id: &AccountId, display_name: &str) -> Result<Account> {
+        let display_name = checked_display_name(display_name)?;
+        self.standings.ping().await?;
+        let account = done(self.store.set_display_name(id, display_name).await?)?;
+        self.standings.publish(&account, self.clock.now()).await?;
+        Ok(account)
+    }
+
+    /// Changes the password of an account whose owner knows the current one (SR-9), and ends its
+    /// sessions but `keep` (SR-37).
+    ///
+    /// # Errors
+    /// [`Error::WrongPassword`]; [`Error::Invalid`] for `new_password`; [`Error::NotFound`].
+    pub async fn change_password(
+        &self,
+        id: &AccountId,
+        current: SecretString,
+        new: SecretString,
+        keep: &SessionId,
+    ) -> Result<Account> {
+        let account = self.confirm_password(id, current).await?;
+        let hash = self.checked_hash(new, "new_password", &account).await?;
+        self.standings.ping().await?;
+        let account = done(self.store.set_password(id, &hash).await?)?;
+        self.standings.revoke(&account, Some(keep), self.clock.now()).await?;
+        Ok(account)
+    }
+
+    /// Deletes the account of its owner, who confirms it with the password; its sessions end.
+    ///
+    /// # Errors
+    /// [`Error::WrongPassword`]; [`Error::LastAdmin`]; [`Error::NotFound`].
+    pub async fn delete_own(&self, id: &AccountId, password: SecretString) -> Result<()> {
+        self.confirm_password(id, password).await?;
+        self.erase(id).await
+    }
+
+    async fn erase(&self, id: &AccountId) -> Result<()> {
+        self.standings.ping().await?;
+        let gone = done(self.store.delete(id).await?)?;
+        self.standings.revoke(&gone, None, self.clock.now()).await?;
+        Ok(())
+    }
+
+    /// The account, once `password` has proved to be its own.
+    async fn confirm_password(&self, id: &AccountId, password: SecretString) -> Result<Account> {
+        let found = self.store.credentials_of(id).await?.ok_or(Error::NotFound)?;
+        let password = Password::from_secret(&password).map_err(|_| Error::WrongPassword)?;
+        let hash = found.password_hash.ok_or(Error::WrongPassword)?;
+        match self.hasher.verify(&password, &hash).await? {
+            Verdict::Match { .. } => Ok(found.account),
+            Verdict::Mismatch => Err(Error::WrongPassword),
+        }
+    }
+
+    /// Checks every field of a new account and hashes its password.
+    async fn prepare(
+        &self,
+        email: &str,
+        password: Option<SecretString>,
+        display_name: &str,
+        roles: Vec<RoleName>,
+    ) -> Result<NewAccount> {
+        let mut wrong = Vec::new();
+        let email = keep_error(Email::parse(email), &mut wrong)?;
+        let name = keep_error(checked_display_name(display_name), &mut wrong)?;
+        let password = match password {
+            None => None,
+            Some(text) => {
+                let local_part = email.as_ref().map_or("", Email::local_part);
+                let name = name.unwrap_or_default();
+                let admitted = self.admit(text, "password", local_part, name).await;
+                keep_error(admitted, &mut wrong)?
+            }
+        };
+        let (Some(email), Some(name), true) = (email, name, wrong.is_empty()) else {
+            return Err(Error::Invalid(wrong));
+        };
+        let password_hash = match password {
+            Some(password) => Some(self.hasher.hash(&password).await?),
+            None => None,
+        };
+        Ok(NewAccount {
+            id: AccountId::random(&*self.random),
+            email,
+            display_name: name.to_owned(),
+            password_hash,
+            roles,
+            created_at: self.clock.now(),
+        })
+    }
+
+    async fn checked_hash(
+        &self,
+        text: SecretString,
+        field: &'static str,
+        owner: &Account,
+    ) -> Result<password::PasswordHash> {
+        let local_part = owner.email.local_part();
+        let password = self.admit(text, field, local_part, &owner.display_name).await?;
+        self.hasher.hash(&password).await
+    }
+
+    /// The password that the client sent in `field`, if the policy lets it in (SR-1…3).
+    async fn admit(
+        &self,
+        text: SecretString,
+        field: &str,
+        email_local_part: &str,
+        display_name: &str,
+    ) -> Result<Password> {
+        let context = Context {
+            email_local_part,
+            display_name,
+            product: "doorward",
+            public_host: &self.policy.public_host,
+        };
+        let admitted = match Password::from_secret(&text) {
+            Ok(password) => {
+                self.policy.passwords.require(&password, &context).await.map(|()| password)
+            }
+            Err(too_long) => Err(too_long.into()),
+        };
+        admitted.map_err(|refusal| refusal.about(field))
+    }
+}
+
+/// The account after a change that was made.
+fn done(change: Change) -> Result<Account> {
+    match change {
+        Change::Done(account) => Ok(account),
+        Change::NotFound => Err(Error::NotFound),
+        Change::LastAdmin => Err(Error::LastAdmin),
+        Change::UnknownRole => {
+            Err(Error::field("roles", "unknown_role", "One of these roles does not exist."))
+        }
+    }
+}
+
+/// Puts the field errors of `result` with the others, so that a form shows all of them at once.
+fn keep_error<T>(result: Result<T>, wrong: &mut Vec<FieldError>) -> Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(Error::Invalid(errors)) => {
+            wrong.extend(errors);
+            Ok(None)
+        }
+        Err(other) => Err(other),
+    }
+}
+
+/// A display name that can stand on a page: at most 100 characters, none of them a control.
+fn checked_display_name(text: &str) -> Result<&str> {
+    let name = text.trim();
+    if name.chars().count() > 100 {
+        return Err(Error::field("display_name", "too_long", "Use at most 100 characters."));
+    }
+    if name.chars().any(char::is_control) {
+        return Err(Error::field(
+            "display_name",
+            "invalid_characters",
+            "This name contains characters that cannot be used.",
+        ));
+    }
+    Ok(name)
+}

@@ -1,0 +1,174 @@
+//! What accounts ask of the place that keeps them.
+
+use async_trait::async_trait;
+
+use super::email::Email;
+use super::password::PasswordHash;
+use super::{Account, Status};
+use crate::clock::Timestamp;
+use crate::error::Result;
+use crate::id::{AccountId, SessionId};
+use crate::role::RoleName;
+
+/// An account to be made.
+#[derive(Clone, Debug)]
+pub struct NewAccount {
+    /// The identifier it will have.
+    pub id: AccountId,
+    /// Its address.
+    pub email: Email,
+    /// The name it shows; may be empty.
+    pub display_name: String,
+    /// The hash of its password; without one nobody can sign in with a password.
+    pub password_hash: Option<PasswordHash>,
+    /// The roles it starts with.
+    pub roles: Vec<RoleName>,
+    /// When it is made.
+    pub created_at: Timestamp,
+}
+
+/// What became of an attempt to make an account.
+#[derive(Debug)]
+pub enum Creation {
+    /// It was made.
+    Created(Account),
+    /// Another account has the address, compared in lower case (SR-5).
+    EmailTaken,
+    /// One of the roles does not exist.
+    UnknownRole,
+    /// The set-up link is spent, expired or unknown, or an administrator exists already.
+    SetupRefused,
+}
+
+/// What became of a change to an account.
+#[derive(Debug)]
+pub enum Change {
+    /// It was made; this is the account after it.
+    Done(Account),
+    /// There is no such account.
+    NotFound,
+    /// One of the roles does not exist.
+    UnknownRole,
+    /// It would have left no enabled administrator (SR-51).
+    LastAdmin,
+}
+
+/// An account with the hash of its password, for the one who checks passwords.
+#[derive(Debug)]
+pub struct Credentials {
+    /// The account.
+    pub account: Account,
+    /// Its password's hash, if it has a password.
+    pub password_hash: Option<PasswordHash>,
+}
+
+/// Which accounts to list, newest first.
+#[derive(Clone, Debug, Default)]
+pub struct AccountFilter {
+    /// Part of the address or of the display name; case does not count.
+    pub q: Option<String>,
+    /// Only accounts that have this role.
+    pub role: Option<RoleName>,
+    /// Only accounts in this state.
+    pub status: Option<Status>,
+    /// Continue after the account made at this moment with this identifier.
+    pub after: Option<(Timestamp, AccountId)>,
+    /// At most this many.
+    pub limit: u32,
+}
+
+/// Where accounts are kept. Every method is one transaction: all of it happens, or nothing.
+///
+/// Each change raises [`Account::version`]; those that must end sessions also raise
+/// [`Account::session_epoch`] (SR-38).
+#[async_trait]
+pub trait AccountStore: Send + Sync + 'static {
+    /// Makes an account. Of any number of calls with one address exactly one creates it (SR-8).
+    async fn create(&self, new: &NewAccount) -> Result<Creation>;
+
+    /// Makes the first administrator, spending the set-up token with this digest.
+    ///
+    /// Succeeds at most once over all replicas: only while no administrator exists, and only
+    /// with a token that was added and has not passed its `expires_at`.
+    async fn create_first_admin(&self, new: &NewAccount, setup_digest: &str) -> Result<Creation>;
+
+    /// Remembers the digest of a set-up token until `expires_at`, and forgets expired ones.
+    async fn add_setup_token(
+        &self,
+        digest: &str,
+        expires_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<()>;
+
+    /// Whether an enabled administrator exists.
+    async fn admin_exists(&self) -> Result<bool>;
+
+    /// The account with this identifier.
+    async fn get(&self, id: &AccountId) -> Result<Option<Account>>;
+
+    /// The account with this address, and its password hash.
+    async fn credentials(&self, email: &Email) -> Result<Option<Credentials>>;
+
+    /// The account with this identifier, and its password hash.
+    async fn credentials_of(&self, id: &AccountId) -> Result<Option<Credentials>>;
+
+    /// Notes a sign-in at `now`, and keeps `rehashed` instead of `verified` where it is given.
+    ///
+    /// `None` if the account is gone, is disabled, or has another password hash than `verified`
+    /// by now: the password that was checked no longer opens it.
+    async fn record_login(
+        &self,
+        id: &AccountId,
+        verified: &PasswordHash,
+        rehashed: Option<&PasswordHash>,
+        now: Timestamp,
+    ) -> Result<Option<Account>>;
+
+    /// Changes the display name.
+    async fn set_display_name(&self, id: &AccountId, display_name: &str) -> Result<Change>;
+
+    /// Changes the password hash and raises the session epoch.
+    async fn set_password(&self, id: &AccountId, hash: &PasswordHash) -> Result<Change>;
+
+    /// Enables or disables the account; disabling raises the session epoch.
+    async fn set_status(&self, id: &AccountId, status: Status) -> Result<Change>;
+
+    /// Gives the account exactly these roles.
+    async fn set_roles(&self, id: &AccountId, roles: &[RoleName]) -> Result<Change>;
+
+    /// Raises the session epoch: every session opened before is dead for good (SR-38).
+    async fn raise_session_epoch(&self, id: &AccountId) -> Result<Change>;
+
+    /// Deletes the account and all that belongs to it. The account in [`Change::Done`] is what it
+    /// was, disabled, with version and session epoch raised.
+    async fn delete(&self, id: &AccountId) -> Result<Change>;
+
+    /// A page of accounts, newest first.
+    async fn list(&self, filter: &AccountFilter) -> Result<Vec<Account>>;
+
+    /// How many accounts there are.
+    async fn count(&self) -> Result<u64>;
+
+    /// Whether the store answers.
+    async fn ping(&self) -> Result<()>;
+}
+
+/// What live sessions know of their account: a copy of it, kept beside them, so that a request is
+/// judged without SQL (SR-35).
+#[async_trait]
+pub trait Standings: Send + Sync + 'static {
+    /// Shows `account` to its live sessions from the next request on. An older version than the
+    /// one that is shown already changes nothing.
+    async fn publish(&self, account: &Account, now: Timestamp) -> Result<()>;
+
+    /// Publishes `account` and ends all its sessions but `keep`, in one step; says how many ended.
+    async fn revoke(
+        &self,
+        account: &Account,
+        keep: Option<&SessionId>,
+        now: Timestamp,
+    ) -> Result<u64>;
+
+    /// Whether the store answers.
+    async fn ping(&self) -> Result<()>;
+}

@@ -1,0 +1,129 @@
+//! What sessions ask of the place that keeps them. Each promise is a case of `tests/store.rs`.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::Session;
+use crate::account::Account;
+use crate::account::store::Standings;
+use crate::clock::Timestamp;
+use crate::error::Result;
+use crate::id::{AccountId, SessionId};
+use crate::token::access::AccessDigest;
+use crate::token::refresh::RefreshDigest;
+
+/// The current pair of tokens of a session, as a store knows them.
+#[derive(Clone, Debug)]
+pub struct Pair {
+    /// Its access token.
+    pub access: AccessDigest,
+    /// Its refresh token.
+    pub refresh: RefreshDigest,
+}
+
+/// Whether [`SessionStore::open`] may make a session or only renew one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opening {
+    /// Make it.
+    New,
+    /// Only replace what is there; a session that has ended stays ended.
+    Renewal,
+}
+
+/// What became of an attempt to open a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opened {
+    /// It is open.
+    Done,
+    /// A newer version of the account is known here: read it again and decide again.
+    AccountChanged,
+    /// It was to be renewed, but has ended.
+    Gone,
+}
+
+/// A live session with its account, as a request sees them.
+#[derive(Clone, Debug)]
+pub struct Live {
+    /// The session.
+    pub session: Session,
+    /// Its account as last published.
+    pub account: Account,
+}
+
+/// A request to replace the refresh token `old` by `new`.
+#[derive(Clone, Debug)]
+pub struct Rotate<'a> {
+    /// Whose session it is, as SQL has it at this moment.
+    pub account: &'a Account,
+    /// The session.
+    pub session: &'a SessionId,
+    /// The refresh token that was presented.
+    pub old: &'a RefreshDigest,
+    /// The pair that follows it.
+    pub new: &'a Pair,
+    /// How long the new access token is to live.
+    pub access_lifetime: Duration,
+    /// How long after a rotation the token before it is still answered (SR-36).
+    pub grace: Duration,
+    /// The present moment.
+    pub now: Timestamp,
+}
+
+/// What became of a rotation.
+#[derive(Clone, Debug)]
+pub enum Rotation {
+    /// `old` was current; now `new` is.
+    Rotated(Session),
+    /// `old` was rotated before, and `new` is its successor still: the session as it stands.
+    /// Nothing changed, but that an access token that had run out meanwhile got a new life.
+    Repeated(Session),
+    /// `old` belongs to the past of the session. The session has been ended.
+    Reused,
+    /// There is no such session (any more).
+    Unknown,
+}
+
+/// Where live sessions are kept, beside what they know of their account ([`Standings`]).
+///
+/// Every method is atomic, whichever replicas call it. Time comes in as an argument and is compared
+/// with what is kept; a store's own expiry only sweeps up.
+#[async_trait]
+pub trait SessionStore: Standings {
+    /// Opens `session` with its first pair of tokens and publishes `account`.
+    async fn open(
+        &self,
+        session: &Session,
+        pair: &Pair,
+        account: &Account,
+        opening: Opening,
+        now: Timestamp,
+    ) -> Result<Opened>;
+
+    /// The session, if it is alive and `access` is its current access token.
+    ///
+    /// Notes that the pair was used, and at most once per [`super::SEEN_EVERY`] that the session
+    /// was seen. One round trip, no SQL.
+    async fn verify(
+        &self,
+        account: &AccountId,
+        session: &SessionId,
+        access: &AccessDigest,
+        now: Timestamp,
+    ) -> Result<Option<Live>>;
+
+    /// Replaces the refresh token of a session (SR-36).
+    ///
+    /// Of any number of calls with one `old` that is current, exactly one gets
+    /// [`Rotation::Rotated`]; the others get [`Rotation::Repeated`] as long as `old` is the
+    /// immediate predecessor and either at most `grace` has passed or the successor was never
+    /// used. Every other token of the session's past ends it. A session opened under a lower
+    /// epoch than the account's is ended and unknown (SR-38).
+    async fn rotate(&self, rotate: Rotate<'_>) -> Result<Rotation>;
+
+    /// Ends a session; whether there was one.
+    async fn end(&self, account: &AccountId, session: &SessionId) -> Result<bool>;
+
+    /// The live sessions of an account, in no particular order.
+    async fn list(&self, account: &AccountId, now: Timestamp) -> Result<Vec<Session>>;
+}
