@@ -4,6 +4,7 @@
 pub mod account;
 pub mod audit;
 pub mod clock;
+pub mod config;
 pub mod error;
 pub mod id;
 pub mod role;

@@ -1,0 +1,202 @@
+//! What no setting can tell alone: rules between settings (SR-76), and what deserves a warning.
+
+use std::path::Path;
+
+use url::Url;
+
+use super::key::{KEYS, Kind};
+use super::read::Reader;
+use super::source::Sources;
+use super::{Config, value};
+use crate::id::SecretString;
+
+const STORE_SCHEMES: [&str; 6] =
+    ["redis", "rediss", "redis+cluster", "rediss+cluster", "redis+sentinel", "rediss+sentinel"];
+
+/// Holds the settings to the rules between them; the answer is the warnings.
+pub(super) fn across(config: &mut Config, reader: &mut Reader, sources: &Sources) -> Vec<String> {
+    let mut warnings = Vec::new();
+    public_url(config, reader, &mut warnings);
+    database(config, reader, &mut warnings);
+    store(config, reader, &mut warnings);
+    lives(config, reader);
+    cors(config, reader);
+    files(config, reader);
+    inline_secrets(reader, sources, &mut warnings);
+    warnings
+}
+
+/// Plain http only to this machine, where nobody can listen (SR-40, SR-76).
+fn public_url(config: &Config, reader: &mut Reader, warnings: &mut Vec<String>) {
+    let here = value::is_this_machine(&config.public_url);
+    match (config.is_https(), here, config.insecure_cookies) {
+        (false, false, false) => reader.problem(
+            "public_url",
+            format!(
+                "{} is plain http: anybody on the way could take over sessions; use https, or set insecure_cookies = true",
+                config.tokens.issuer
+            ),
+        ),
+        (false, false, true) => warnings.push(
+            "insecure_cookies is on: sessions travel over plain http, where anybody on the way can take them over"
+                .to_owned(),
+        ),
+        (true, _, true) => {
+            reader.problem("insecure_cookies", "has no use with an https public_url; remove it");
+        }
+        (false, true, true) => warnings
+            .push("insecure_cookies is on although public_url is this machine; remove it".to_owned()),
+        _ => {}
+    }
+    if config.profile != "debug" && here {
+        warnings.push(format!(
+            "public_url is {}: only browsers on this machine can sign in",
+            config.tokens.issuer
+        ));
+    }
+}
+
+fn database(config: &mut Config, reader: &mut Reader, warnings: &mut Vec<String>) {
+    let url = config.database.url.expose().to_owned();
+    match value::scheme(&url).as_str() {
+        "sqlite" => {
+            if !config.store.is_embedded() {
+                warnings.push(
+                    "the database is SQLite, a file of one machine: replicas elsewhere would not share accounts"
+                        .to_owned(),
+                );
+            }
+        }
+        "postgres" | "postgresql" => {
+            if Url::parse(&url).is_err() {
+                reader.problem("database.url", "is not a valid URL; percent-encode the password");
+                return;
+            }
+            verify_postgres(config, &url, reader, warnings);
+            if config.store.is_embedded() {
+                warnings.push(
+                    "the store is embedded: run one process only; several need Redis (`store.url`)"
+                        .to_owned(),
+                );
+            }
+        }
+        // Empty where its file could not be read, which was told already.
+        "" => {}
+        _ => reader.problem("database.url", "must begin with sqlite: or postgres:"),
+    }
+}
+
+/// TLS that does not verify the server's name protects from nobody who can stand in between (SR-77).
+fn verify_postgres(
+    config: &mut Config,
+    url: &str,
+    reader: &mut Reader,
+    warnings: &mut Vec<String>,
+) {
+    match value::parameter(url, &["sslmode", "ssl-mode"]).as_deref() {
+        Some("verify-full") => {}
+        None | Some("disable") if value::connects_locally(url) => {}
+        None => {
+            let mark = if url.contains('?') { '&' } else { '?' };
+            config.database.url = SecretString::new(format!("{url}{mark}sslmode=verify-full"));
+        }
+        Some("disable") => warnings.push(
+            "database.url says sslmode=disable: passwords and accounts travel to PostgreSQL unencrypted"
+                .to_owned(),
+        ),
+        Some(_) => reader.problem(
+            "database.url",
+            "its sslmode does not verify the server; use sslmode=verify-full, or disable on a network of your own",
+        ),
+    }
+}
+
+fn store(config: &Config, reader: &mut Reader, warnings: &mut Vec<String>) {
+    let url = config.store.url.expose();
+    if url.is_empty() || config.store.is_embedded() {
+        return;
+    }
+    let scheme = value::scheme(url);
+    let host = url.split_once("://").map(|(_, rest)| rest).filter(|rest| !rest.is_empty());
+    if !STORE_SCHEMES.contains(&scheme.as_str()) || host.is_none() {
+        let known = STORE_SCHEMES.map(|scheme| format!("{scheme}://"));
+        reader.problem("store.url", format!("must be embedded or begin with {}", known.join(", ")));
+        return;
+    }
+    if url.to_ascii_lowercase().ends_with("#insecure") {
+        reader.problem("store.url", "#insecure turns off verification of the server; remove it");
+    }
+    if !scheme.starts_with("rediss") && !value::connects_locally(url) {
+        warnings.push(
+            "store.url is not rediss: sessions travel to Redis unencrypted; keep that network to yourself"
+                .to_owned(),
+        );
+    }
+    for (name, given) in [
+        ("keys.signing", config.keys.signing.is_some()),
+        ("keys.secret", config.keys.secret.is_some()),
+    ] {
+        if !given && !reader.is_given(name) {
+            reader.problem(
+                name,
+                format!("is missing: replicas that share a store must share it; set `{name}_file`"),
+            );
+        }
+    }
+}
+
+/// A session cannot be idle for longer than it may live, and must outlive its access token (SR-33).
+fn lives(config: &Config, reader: &mut Reader) {
+    let tokens = &config.tokens;
+    for (longer, long, shorter, short) in [
+        ("tokens.refresh_absolute", tokens.refresh_absolute, "refresh_idle", tokens.refresh_idle),
+        (
+            "tokens.remember_absolute",
+            tokens.remember_absolute,
+            "remember_idle",
+            tokens.remember_idle,
+        ),
+        ("tokens.admin_absolute", tokens.admin_absolute, "admin_idle", tokens.admin_idle),
+        ("tokens.refresh_idle", tokens.refresh_idle, "access_ttl", tokens.access_ttl),
+        ("tokens.remember_idle", tokens.remember_idle, "access_ttl", tokens.access_ttl),
+        ("tokens.admin_idle", tokens.admin_idle, "access_ttl", tokens.access_ttl),
+    ] {
+        if long < short {
+            let (long, short) = (value::show_duration(long), value::show_duration(short));
+            reader.problem(longer, format!("{long} is shorter than `tokens.{shorter}`, {short}"));
+        }
+    }
+}
+
+/// An http origin is whoever stands between it and its user; it may not act with their cookies (SR-45).
+fn cors(config: &Config, reader: &mut Reader) {
+    for origin in &config.cors.allowed_origins {
+        let here = Url::parse(origin).is_ok_and(|url| value::is_this_machine(&url));
+        if origin.starts_with("http:") && !here && !config.insecure_cookies {
+            reader.problem("cors.allowed_origins", format!("{origin} must be https"));
+        }
+    }
+}
+
+fn files(config: &Config, reader: &mut Reader) {
+    let missing = |path: &Path| format!("{} is not there, or cannot be read", path.display());
+    if let Some(path) = config.passwords.breached_file.as_deref().filter(|path| !path.is_file()) {
+        reader.problem("passwords.breached_file", missing(path));
+    }
+    if let Some(path) = config.templates.dir.as_deref().filter(|path| !path.is_dir()) {
+        reader.problem("templates.dir", missing(path));
+    }
+}
+
+/// `Rocket.toml` is committed and copied about; a secret in it soon is none.
+fn inline_secrets(reader: &Reader, sources: &Sources, warnings: &mut Vec<String>) {
+    for key in KEYS.iter().filter(|key| matches!(key.kind, Kind::Secret)) {
+        let source = reader.source(key.name);
+        if source.starts_with(&format!("{} [", sources.toml_name)) {
+            warnings.push(format!(
+                "`{0}` stands in {source}; keep it in a file of its own and set `{0}_file`",
+                key.name
+            ));
+        }
+    }
+}

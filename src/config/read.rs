@@ -1,0 +1,282 @@
+//! From the gathered settings to the typed [`Config`]: each value is parsed and held to its own bounds.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ::rocket::figment::Figment;
+use ::rocket::figment::value::Value;
+use url::Url;
+
+use super::key::{Key, Kind};
+use super::report::{Report, Setting};
+use super::section::{
+    Cors, Database, Keys, Log, LogFormat, Passwords, Proxies, Registration, Server, Store,
+    Templates, Tokens,
+};
+use super::source::{FILE, Given, Sources, gather};
+use super::{Config, Refused, check, rocket, secret, value};
+use crate::id::SecretString;
+
+/// Reads, checks and reports.
+pub(super) fn config(sources: &Sources) -> Result<Config, Refused> {
+    let mut gathered = gather(sources);
+    let profile = sources.profile.clone();
+    let (rockets, server) = rocket::settings(&mut gathered, &profile);
+    let server = server.unwrap_or(Server {
+        address: std::net::Ipv4Addr::LOCALHOST.into(),
+        port: 8000,
+        workers: 1,
+        max_blocking: 1,
+        tls: false,
+    });
+    let mut reader = Reader { given: gathered.ours, problems: gathered.problems };
+    let mut config = reader.config((profile, sources.profile_source), server, rockets);
+    config.warnings = check::across(&mut config, &mut reader, sources);
+    if reader.problems.is_empty() { Ok(config) } else { Err(Refused { problems: reader.problems }) }
+}
+
+/// Reads settings by name and collects what is wrong with them.
+///
+/// In place of a value that is wrong comes the default, so that reading goes on to the next problem.
+pub(super) struct Reader {
+    given: Figment,
+    problems: Vec<String>,
+}
+
+impl Reader {
+    /// Notes a problem with the setting `name`. `what` must hold no secret.
+    pub(super) fn problem(&mut self, name: &str, what: impl AsRef<str>) {
+        let source = self.source(name);
+        self.problems.push(format!("`{name}` ({source}): {}", what.as_ref()));
+    }
+
+    /// Where the setting comes from.
+    pub(super) fn source(&self, name: &str) -> String {
+        let metadata = self.given.find_metadata(name);
+        metadata.map_or("default", |metadata| metadata.name.as_ref()).to_owned()
+    }
+
+    /// Whether the setting was given, rather than a default.
+    pub(super) fn is_given(&self, name: &str) -> bool {
+        self.given.contains(name) && self.source(name) != "default"
+    }
+
+    fn config(
+        &mut self,
+        (profile, source): (String, &str),
+        server: Server,
+        rockets: Figment,
+    ) -> Config {
+        let scheme = if server.tls { "https" } else { "http" };
+        self.fall_back("public_url", format!("{scheme}://localhost:{}", server.port));
+        let public_url = self.parse("public_url", value::origin);
+        let public_url = public_url
+            .unwrap_or_else(|| Url::parse("http://localhost:8000").expect("this is a URL"));
+        let issuer = public_url.origin().ascii_serialization();
+        self.fall_back("tokens.audience", issuer.clone());
+        self.fall_back("log.format", if profile == "debug" { "text" } else { "json" }.to_owned());
+        let data_dir = PathBuf::from(self.text("data_dir").unwrap_or_default());
+        self.fall_back("database.url", format!("sqlite://{}/doorward.db", data_dir.display()));
+        let named = Setting { key: "profile", value: profile.clone(), source: source.to_owned() };
+        Config {
+            server,
+            public_url,
+            data_dir,
+            database: self.database(),
+            store: self.store(),
+            tokens: self.tokens(issuer),
+            keys: self.keys(),
+            passwords: self.passwords(),
+            registration: Registration { open: self.flag("registration.open") },
+            proxies: Proxies { trusted: self.each("proxies.trusted", value::network) },
+            cors: Cors { allowed_origins: self.each("cors.allowed_origins", value::exact_origin) },
+            templates: Templates { dir: self.path("templates.dir") },
+            log: self.log(),
+            insecure_cookies: self.flag("insecure_cookies"),
+            hsts_preload: self.flag("hsts_preload"),
+            report: Report::new(named, &self.given, &rockets),
+            profile,
+            rocket: rockets,
+            warnings: Vec::new(),
+        }
+    }
+
+    fn database(&mut self) -> Database {
+        Database {
+            url: self.secret("database.url").unwrap_or_default(),
+            pool_size: self.number("database.pool_size"),
+        }
+    }
+
+    fn store(&mut self) -> Store {
+        Store {
+            url: self.secret("store.url").unwrap_or_default(),
+            prefix: self.parse("store.prefix", name_of_32).unwrap_or_default(),
+        }
+    }
+
+    fn tokens(&mut self, issuer: String) -> Tokens {
+        Tokens {
+            access_ttl: self.duration("tokens.access_ttl"),
+            refresh_idle: self.duration("tokens.refresh_idle"),
+            refresh_absolute: self.duration("tokens.refresh_absolute"),
+            remember_idle: self.duration("tokens.remember_idle"),
+            remember_absolute: self.duration("tokens.remember_absolute"),
+            admin_idle: self.duration("tokens.admin_idle"),
+            admin_absolute: self.duration("tokens.admin_absolute"),
+            reuse_grace: self.duration("tokens.reuse_grace"),
+            audience: self.parse("tokens.audience", not_blank).unwrap_or_default(),
+            issuer,
+        }
+    }
+
+    fn keys(&mut self) -> Keys {
+        Keys {
+            signing: self.strong_secret("keys.signing", secret::check_signing_key),
+            secret: self.strong_secret("keys.secret", secret::check_strength),
+        }
+    }
+
+    fn passwords(&mut self) -> Passwords {
+        Passwords {
+            min_length: self.number("passwords.min_length"),
+            memory_kib: self.number("passwords.memory_kib"),
+            iterations: self.number("passwords.iterations"),
+            parallelism: self.number("passwords.parallelism"),
+            threads: self.number("passwords.threads"),
+            queue: self.number("passwords.queue"),
+            pepper: self.strong_secret("passwords.pepper", secret::check_strength),
+            pepper_id: self.parse("passwords.pepper_id", name_of_32).unwrap_or_default(),
+            breached_file: self.path("passwords.breached_file"),
+        }
+    }
+
+    fn log(&mut self) -> Log {
+        let format = self.parse("log.format", |text| match text {
+            "json" => Ok(LogFormat::Json),
+            "text" => Ok(LogFormat::Text),
+            other => Err(format!("\"{other}\" is neither json nor text")),
+        });
+        let level = self.parse("log.level", |text| {
+            let Kind::Choice(words) = Key::named("log.level").kind else {
+                return Err(String::new());
+            };
+            let level = words.contains(&text).then(|| text.parse().ok()).flatten();
+            level.ok_or_else(|| format!("\"{text}\" is none of {}", words.join(", ")))
+        });
+        Log {
+            format: format.unwrap_or(LogFormat::Json),
+            level: level.unwrap_or(tracing::Level::INFO),
+            access: self.flag("log.access"),
+        }
+    }
+
+    /// Gives the setting a default that had to be computed.
+    fn fall_back(&mut self, name: &str, default: String) {
+        let figment = std::mem::take(&mut self.given);
+        self.given = figment.join(Given::default(name, default));
+    }
+
+    fn value(&self, name: &str) -> Option<Value> {
+        self.given.find_value(name).ok()
+    }
+
+    fn text(&mut self, name: &str) -> Option<String> {
+        let text = value::text(&self.value(name)?);
+        if text.is_none() {
+            self.problem(name, "must be a single value");
+        }
+        text
+    }
+
+    fn parse<T>(&mut self, name: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+        let text = self.text(name)?;
+        parse(&text).map_err(|what| self.problem(name, what)).ok()
+    }
+
+    fn each<T>(&mut self, name: &str, parse: impl Fn(&str) -> Result<T, String>) -> Vec<T> {
+        let Some(value) = self.value(name) else { return Vec::new() };
+        let Some(texts) = value::list(&value) else {
+            self.problem(name, "must be a list of texts");
+            return Vec::new();
+        };
+        let parsed = texts.iter().map(|text| parse(text));
+        parsed.filter_map(|item| item.map_err(|what| self.problem(name, what)).ok()).collect()
+    }
+
+    fn flag(&mut self, name: &str) -> bool {
+        self.parse(name, value::flag).unwrap_or_default()
+    }
+
+    fn path(&mut self, name: &str) -> Option<PathBuf> {
+        self.text(name).map(PathBuf::from)
+    }
+
+    fn duration(&mut self, name: &str) -> Duration {
+        let key = Key::named(name);
+        let Kind::Duration { min, max } = key.kind else { return Duration::ZERO };
+        let bounds = Duration::from_millis(min)..=Duration::from_millis(max);
+        let within = |text: &str| {
+            let duration = value::duration(text)?;
+            if bounds.contains(&duration) { Ok(duration) } else { Err(outside(text, key)) }
+        };
+        self.parse(name, within).unwrap_or_else(|| {
+            key.fixed_default().and_then(|text| value::duration(text).ok()).unwrap_or_default()
+        })
+    }
+
+    fn number<T: TryFrom<u64> + Default>(&mut self, name: &str) -> T {
+        let key = Key::named(name);
+        let Kind::Number { min, max } = key.kind else { return T::default() };
+        let within = |text: &str| {
+            let number: u64 =
+                text.parse().map_err(|_| format!("\"{text}\" is not a whole number"))?;
+            let number =
+                if (min..=max).contains(&number) { T::try_from(number).ok() } else { None };
+            number.ok_or_else(|| outside(text, key))
+        };
+        self.parse(name, within).unwrap_or_default()
+    }
+
+    /// A secret, from the setting itself or from the file that it names.
+    fn secret(&mut self, name: &str) -> Option<SecretString> {
+        let value = self.value(name)?;
+        let private = matches!(Key::named(name).kind, Kind::Secret);
+        match value.find_ref(FILE).map(|path| value::text(path).unwrap_or_default()) {
+            None => self.text(name).map(SecretString::new),
+            Some(path) => {
+                secret::read(&path, private).map_err(|what| self.problem(name, what)).ok()
+            }
+        }
+    }
+
+    fn strong_secret(
+        &mut self,
+        name: &str,
+        check: impl FnOnce(&SecretString) -> Result<(), String>,
+    ) -> Option<SecretString> {
+        let secret = self.secret(name)?;
+        if let Err(what) = check(&secret) {
+            self.problem(name, what);
+        }
+        Some(secret)
+    }
+}
+
+fn outside(text: &str, key: &Key) -> String {
+    format!("{text} is out of bounds; it must be from {}", key.bounds())
+}
+
+/// A name without braces, which would move keys between the slots of a Redis cluster, nor other marks.
+fn name_of_32(text: &str) -> Result<String, String> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    if (1..=32).contains(&text.len()) && text.bytes().all(plain) {
+        Ok(text.to_owned())
+    } else {
+        Err("must be 1 to 32 letters, digits, - or _".to_owned())
+    }
+}
+
+fn not_blank(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() { Err("must not be empty".to_owned()) } else { Ok(text.to_owned()) }
+}
