@@ -1,1 +1,3 @@
-fn main() {}
+//! All tests in one binary, so that they share one start of each server. Run them with `tests/run`.
+
+mod support;

@@ -1,0 +1,342 @@
+//! Programs as processes of their own: background servers, and Doorward's binary, both as a server
+//! and on the command line.
+
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use super::{START_LIMIT, bound_to_us, free_port, http, scratch_dir, spawn, wait_until};
+
+/// How long a process may take to end after it was asked to.
+const STOP_LIMIT: Duration = Duration::from_secs(20);
+
+/// How long a command of [`run`] may take.
+const RUN_LIMIT: Duration = Duration::from_secs(60);
+
+/// A child process in the background, killed when the value drops or the test process ends.
+#[derive(Debug)]
+pub struct Daemon {
+    name: &'static str,
+    child: Child,
+}
+
+impl Daemon {
+    /// Starts a command made by [`bound_to_us`]. `name` is for messages.
+    ///
+    /// # Errors
+    /// When the program cannot be started.
+    pub fn spawn(name: &'static str, mut command: Command) -> Result<Self, String> {
+        command.stdin(Stdio::null());
+        let child = spawn(command).map_err(|error| format!("{name} does not start: {error}"))?;
+        Ok(Self { name, child })
+    }
+
+    /// The process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until `ready` says so.
+    ///
+    /// # Errors
+    /// With `log`, when the process ended first or `limit` has passed.
+    pub fn wait_ready(
+        &mut self,
+        limit: Duration,
+        log: impl FnOnce() -> String,
+        mut ready: impl FnMut() -> bool,
+    ) -> Result<(), String> {
+        let mut ended = None;
+        let in_time = wait_until(limit, || {
+            ended = self.exit_status();
+            ended.is_some() || ready()
+        });
+        match (ended, in_time) {
+            (None, true) => Ok(()),
+            (None, false) => Err(format!("{} not ready after {limit:?}:\n{}", self.name, log())),
+            (Some(status), _) => Err(format!("{} ended ({status}):\n{}", self.name, log())),
+        }
+    }
+
+    /// How the process ended, `None` while it runs.
+    pub fn exit_status(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("ask for the state of a child process")
+    }
+
+    /// Sends a signal, unless the process has ended.
+    pub fn signal(&mut self, signal: Signal) {
+        if self.exit_status().is_none() {
+            // Until it has been waited for, the process id cannot belong to anybody else.
+            kill_process(Pid::from_child(&self.child), signal).expect("signal a child process");
+        }
+    }
+
+    /// Asks the process to end with `signal`, also when it is paused, and waits until it has.
+    ///
+    /// # Panics
+    /// When it still runs after 20 seconds.
+    pub fn stop(&mut self, signal: Signal) -> ExitStatus {
+        self.signal(signal);
+        self.signal(Signal::CONT);
+        wait_until(STOP_LIMIT, || self.exit_status().is_some());
+        let status = self.exit_status();
+        status.unwrap_or_else(|| panic!("{} does not end within {STOP_LIMIT:?}", self.name))
+    }
+
+    /// Ends the process at once (SIGKILL).
+    pub fn kill(&mut self) {
+        // Fails only when the process has ended, which is what is wanted.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// The lines that a process has written to its standard output and error, in the order of arrival.
+#[derive(Clone, Debug, Default)]
+pub struct Lines(Arc<(Mutex<Vec<String>>, Condvar)>);
+
+impl Lines {
+    /// Collects the lines of both streams, which must be piped, until they end.
+    pub fn of(daemon: &mut Daemon) -> Self {
+        let lines = Self::default();
+        let output =
+            daemon.child.stdout.take().map(|stream| Box::new(stream) as Box<dyn Read + Send>);
+        let errors =
+            daemon.child.stderr.take().map(|stream| Box::new(stream) as Box<dyn Read + Send>);
+        for stream in [output, errors].into_iter().flatten() {
+            let lines = lines.clone();
+            std::thread::spawn(move || {
+                for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
+                    lines.list().push(String::from_utf8_lossy(&line).into_owned());
+                    lines.0.1.notify_all();
+                }
+            });
+        }
+        lines
+    }
+
+    /// All lines so far.
+    pub fn all(&self) -> Vec<String> {
+        self.list().clone()
+    }
+
+    /// Waits for a line that contains `text` and returns the first one.
+    ///
+    /// # Panics
+    /// With all lines, when there is none within 20 seconds.
+    pub fn wait_for(&self, text: &str) -> String {
+        let deadline = Instant::now() + START_LIMIT;
+        let mut list = self.list();
+        loop {
+            if let Some(line) = list.iter().find(|line| line.contains(text)) {
+                return line.clone();
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "no line with {text:?} in:\n{}", list.join("\n"));
+            list = self.0.1.wait_timeout(list, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn list(&self) -> MutexGuard<'_, Vec<String>> {
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How a command ended and what it wrote.
+#[derive(Debug)]
+pub struct Finished {
+    /// The exit code, `None` when a signal ended it.
+    pub code: Option<i32>,
+    /// Its standard output.
+    pub stdout: String,
+    /// Its standard error.
+    pub stderr: String,
+}
+
+/// Runs the `doorward` command to its end, in an empty directory, with `input` as its standard
+/// input. Of this process's environment it sees nothing that configures Doorward.
+///
+/// # Panics
+/// When it still runs after 60 seconds.
+pub fn run(arguments: &[&str], input: &str, environment: &[(&str, &str)]) -> Finished {
+    let directory = scratch_dir("run");
+    let mut command = doorward(directory.path(), environment.iter().copied());
+    command.args(arguments);
+    finish(command, input)
+}
+
+/// Runs a command to its end with `input` as its standard input.
+///
+/// # Panics
+/// When it cannot be started or still runs after 60 seconds.
+pub fn finish(mut command: Command, input: &str) -> Finished {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = spawn(command).expect("start the command");
+    let stdin = child.stdin.take();
+    let input = input.to_owned();
+    std::thread::spawn(move || {
+        // A command may end without reading all of its input.
+        let _ = stdin.map(|mut stdin| stdin.write_all(input.as_bytes()));
+    });
+    let pid = Pid::from_child(&child);
+    let (sender, receiver) = std::sync::mpsc::channel();
+    std::thread::spawn(move || sender.send(child.wait_with_output()));
+    let Ok(output) = receiver.recv_timeout(RUN_LIMIT) else {
+        let _ = kill_process(pid, Signal::KILL);
+        panic!("the command still runs after {RUN_LIMIT:?}");
+    };
+    let output = output.expect("read the command's output");
+    Finished {
+        code: output.status.code(),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+/// The real binary as a server, on a free port and with an SQLite database in a fresh data
+/// directory; killed when the value drops or the test process ends.
+pub struct Server {
+    port: u16,
+    directory: TempDir,
+    environment: Vec<(String, String)>,
+    running: Mutex<(Daemon, Lines)>,
+}
+
+impl Server {
+    /// Starts the server and waits until `GET /livez` answers 200. `environment` is added to the
+    /// settings described at [`Server`] and wins over them.
+    ///
+    /// # Panics
+    /// With what it wrote, when it ends instead or takes more than 20 seconds.
+    pub fn start(environment: &[(&str, &str)]) -> Self {
+        let port = free_port();
+        let directory = scratch_dir("doorward");
+        let data = directory.path().display();
+        let mut settings: Vec<(String, String)> = [
+            ("PORT", port.to_string()),
+            ("ROCKET_PORT", port.to_string()),
+            ("ROCKET_ADDRESS", "127.0.0.1".to_owned()),
+            ("DOORWARD_PUBLIC_URL", format!("http://localhost:{port}")),
+            ("DOORWARD_DATA_DIR", data.to_string()),
+            ("DOORWARD_DATABASE_URL", format!("sqlite://{data}/doorward.db")),
+        ]
+        .map(|(key, value)| (key.to_owned(), value))
+        .into();
+        settings.extend(environment.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())));
+        let running = Mutex::new(launch(port, directory.path(), &settings));
+        Self { port, directory, environment: settings, running }
+    }
+
+    /// The port on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The public URL of a path, which starts with a slash.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://localhost:{}{path}", self.port)
+    }
+
+    /// The data directory, which is also the working directory.
+    pub fn data_dir(&self) -> PathBuf {
+        self.directory.path().to_owned()
+    }
+
+    /// What the server has written since its last start.
+    pub fn lines(&self) -> Lines {
+        self.running().1.clone()
+    }
+
+    /// Runs another `doorward` command with the settings of this server.
+    pub fn run(&self, arguments: &[&str], input: &str) -> Finished {
+        let mut command = doorward(self.directory.path(), pairs(&self.environment));
+        command.args(arguments);
+        finish(command, input)
+    }
+
+    /// Sends the server a signal.
+    pub fn signal(&self, signal: Signal) {
+        self.running().0.signal(signal);
+    }
+
+    /// Asks the server to end (SIGTERM) and waits until it has.
+    ///
+    /// # Panics
+    /// When it still runs after 20 seconds.
+    pub fn stop(&self) -> ExitStatus {
+        self.running().0.stop(Signal::TERM)
+    }
+
+    /// Kills the server (SIGKILL), as a crash would.
+    pub fn kill(&self) {
+        self.running().0.kill();
+    }
+
+    /// Starts the server again, on the same port and with the same data, stopping it first if it
+    /// still runs.
+    ///
+    /// # Panics
+    /// As [`start`](Self::start) does.
+    pub fn restart(&self) {
+        let mut running = self.running();
+        running.0.stop(Signal::TERM);
+        *running = launch(self.port, self.directory.path(), &self.environment);
+    }
+
+    fn running(&self) -> MutexGuard<'_, (Daemon, Lines)> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn launch(port: u16, directory: &Path, environment: &[(String, String)]) -> (Daemon, Lines) {
+    let mut command = doorward(directory, pairs(environment));
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut daemon = Daemon::spawn("doorward", command).unwrap_or_else(|reason| panic!("{reason}"));
+    let lines = Lines::of(&mut daemon);
+    daemon
+        .wait_ready(
+            START_LIMIT,
+            || lines.all().join("\n"),
+            || http::get(port, "/livez").is_ok_and(|answer| answer.status == 200),
+        )
+        .unwrap_or_else(|reason| panic!("{reason}"));
+    (daemon, lines)
+}
+
+fn pairs(environment: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> {
+    environment.iter().map(|(key, value)| (key.as_str(), value.as_str()))
+}
+
+/// The binary under test, with no setting but those of `environment`.
+fn doorward<'a>(
+    directory: &Path,
+    environment: impl Iterator<Item = (&'a str, &'a str)>,
+) -> Command {
+    let program = Path::new(env!("CARGO_BIN_EXE_doorward"));
+    let mut command = bound_to_us(program, "KILL", &[]);
+    command.current_dir(directory);
+    for (key, _) in std::env::vars_os().filter(|(key, _)| configures_doorward(key)) {
+        command.env_remove(key);
+    }
+    command.envs(environment);
+    command
+}
+
+fn configures_doorward(key: &OsStr) -> bool {
+    let key = key.to_string_lossy();
+    key.starts_with("DOORWARD_")
+        || key.starts_with("ROCKET_")
+        || ["DATABASE_URL", "REDIS_URL", "PORT", "RUST_LOG"].contains(&key.as_ref())
+}
