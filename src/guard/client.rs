@@ -1,0 +1,130 @@
+//! Where a request comes from (SR-24).
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use ipnet::IpNet;
+use rocket::request::{FromRequest, Outcome, Request};
+
+use crate::session;
+
+/// The proxies whose word about the client is taken.
+#[derive(Clone, Debug, Default)]
+pub struct TrustedProxies(pub Vec<IpNet>);
+
+impl TrustedProxies {
+    fn trust(&self, address: IpAddr) -> bool {
+        self.0.iter().any(|network| network.contains(&address))
+    }
+
+    /// The client behind `peer`, whose proxies appended to the `X-Forwarded-For` values `forwarded`.
+    ///
+    /// The rightmost hop that is no trusted proxy is the client: what stands left of it, the client
+    /// may have made up. A hop that is no address counts as made up too: then it is the last
+    /// address that was trusted to be real.
+    fn client<'h>(
+        &self,
+        peer: IpAddr,
+        forwarded: impl DoubleEndedIterator<Item = &'h str>,
+    ) -> IpAddr {
+        let mut client = peer;
+        let hops: Vec<&str> = forwarded.flat_map(|value| value.split(',')).collect();
+        for hop in hops.into_iter().rev() {
+            if !self.trust(client) {
+                break;
+            }
+            match parse_hop(hop.trim()) {
+                Some(address) => client = address,
+                None => return peer,
+            }
+        }
+        client
+    }
+}
+
+/// A hop: an address, or one with a port (`192.0.2.1:443`, `[2001:db8::1]:443`).
+fn parse_hop(hop: &str) -> Option<IpAddr> {
+    let bare = hop.strip_prefix('[').and_then(|rest| rest.split_once(']')).map(|(ip, _)| ip);
+    let address = bare.unwrap_or(hop);
+    let parsed = address
+        .parse()
+        .ok()
+        .or_else(|| hop.parse::<std::net::SocketAddr>().ok().map(|socket| socket.ip()))?;
+    Some(canonical(parsed))
+}
+
+/// An IPv4 address that travels in IPv6 clothes is the IPv4 address.
+fn canonical(address: IpAddr) -> IpAddr {
+    address.to_canonical()
+}
+
+/// The client's address, judged once for a request.
+pub fn address(request: &Request<'_>) -> IpAddr {
+    struct ClientAddress(IpAddr);
+    request
+        .local_cache(|| {
+            let peer = request.remote().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |r| r.ip());
+            let peer = canonical(peer);
+            ClientAddress(match request.rocket().state::<TrustedProxies>() {
+                Some(proxies) if proxies.trust(peer) => {
+                    let values: Vec<&str> = request.headers().get("X-Forwarded-For").collect();
+                    proxies.client(peer, values.into_iter())
+                }
+                _ => peer,
+            })
+        })
+        .0
+}
+
+/// Who asks, for the session that may begin with this request.
+pub struct Client(pub session::Client);
+
+#[rocket::async_trait]
+impl<'r> FromRequest<'r> for Client {
+    type Error = std::convert::Infallible;
+
+    async fn from_request(request: &'r Request<'_>) -> Outcome<Self, Self::Error> {
+        let user_agent = request.headers().get_one("User-Agent").unwrap_or_default();
+        let printable: String = user_agent.chars().filter(|c| !c.is_control()).take(512).collect();
+        Outcome::Success(Self(session::Client { ip: address(request), user_agent: printable }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(trusted: &str, peer: &str, forwarded: &[&str]) -> String {
+        let proxies = TrustedProxies(
+            trusted.split_whitespace().map(|network| network.parse().unwrap()).collect(),
+        );
+        proxies.client(peer.parse().unwrap(), forwarded.iter().copied()).to_string()
+    }
+
+    #[test]
+    fn sr_24_only_trusted_proxies_are_believed() {
+        let trusted = "127.0.0.1/32 10.0.0.0/8 2001:db8::/32";
+        for (peer, forwarded, expected) in [
+            ("203.0.113.9", &["198.51.100.1"][..], "203.0.113.9"),
+            ("127.0.0.1", &["198.51.100.1"], "198.51.100.1"),
+            ("127.0.0.1", &["6.6.6.6, 198.51.100.1"], "198.51.100.1"),
+            ("127.0.0.1", &["6.6.6.6, 198.51.100.1, 10.1.2.3"], "198.51.100.1"),
+            ("127.0.0.1", &["6.6.6.6", "198.51.100.1"], "198.51.100.1"),
+            ("127.0.0.1", &["198.51.100.1:5000"], "198.51.100.1"),
+            ("127.0.0.1", &["[2001:db9::5]:443"], "2001:db9::5"),
+            ("127.0.0.1", &["::ffff:198.51.100.1"], "198.51.100.1"),
+            ("127.0.0.1", &["not an address"], "127.0.0.1"),
+            ("127.0.0.1", &["198.51.100.1, unknown"], "127.0.0.1"),
+            ("127.0.0.1", &["10.0.0.1"], "10.0.0.1"),
+            ("127.0.0.1", &[], "127.0.0.1"),
+        ] {
+            assert_eq!(client(trusted, peer, forwarded), expected, "{peer} {forwarded:?}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_header_makes_an_untrusted_peer_anybody_else(header in "\\PC{0,60}") {
+            proptest::prop_assert_eq!(client("10.0.0.0/8", "203.0.113.9", &[&header]), "203.0.113.9");
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! The three cookies (SR-40): how they are read, and how they are handed over.
+//!
+//! They are read from the raw header, because a name that comes twice must count as none, and written
+//! by a fairing, because they must travel with refusals too.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use rocket::http::Header;
+use rocket::request::Request;
+use rocket::response::Response;
+
+use crate::clock::Timestamp;
+use crate::id::SecretString;
+use crate::session::{Issued, Presented};
+
+/// Carries the access token.
+pub const ACCESS: &str = "__Host-Http-dw-at";
+/// Carries the refresh token.
+pub const REFRESH: &str = "__Host-Http-dw-rt";
+/// Names a visitor who is not signed in, to bind form tokens to.
+pub const PRE_LOGIN: &str = "__Host-Http-dw-pre";
+
+/// The value of the cookie `name`; `None` if there is none, or more than one (SR-40).
+pub fn read<'r>(request: &'r Request<'_>, name: &str) -> Option<&'r str> {
+    let mut values = request
+        .headers()
+        .get("Cookie")
+        .flat_map(|header| header.split(';'))
+        .filter_map(|pair| pair.trim_matches([' ', '\t']).split_once('='))
+        .filter(|(found, _)| *found == name)
+        .map(|(_, value)| value);
+    let value = values.next()?;
+    values.next().is_none().then_some(value).filter(|value| !value.is_empty())
+}
+
+/// Whether the request carries any of our cookies, good or not.
+pub fn any(request: &Request<'_>) -> bool {
+    request
+        .headers()
+        .get("Cookie")
+        .flat_map(|header| header.split(';'))
+        .filter_map(|pair| pair.trim_matches([' ', '\t']).split_once('='))
+        .any(|(name, _)| matches!(name, ACCESS | REFRESH | PRE_LOGIN))
+}
+
+/// The tokens in the request's cookies.
+pub fn presented(request: &Request<'_>) -> Presented {
+    Presented {
+        access: read(request, ACCESS).map(SecretString::new),
+        refresh: read(request, REFRESH).map(SecretString::new),
+    }
+}
+
+/// Cookies that are to be set by whatever answer this request gets.
+#[derive(Default)]
+struct HandedOver(Mutex<Vec<String>>);
+
+fn hand_over(request: &Request<'_>, cookie: String) {
+    let cookies = request.local_cache(HandedOver::default);
+    cookies.0.lock().unwrap_or_else(PoisonError::into_inner).push(cookie);
+}
+
+/// Hands a session's tokens to the browser. Those of a remembered session outlive its window.
+pub fn hand_over_tokens(request: &Request<'_>, issued: &Issued, now: Timestamp) {
+    let life = |until: Timestamp| issued.session.remember.then(|| until.since(now));
+    let (access, refresh) = (&issued.access, &issued.refresh);
+    hand_over(request, cookie(ACCESS, access.expose(), life(access.expires_at())));
+    hand_over(request, cookie(REFRESH, refresh.expose(), life(refresh.expires_at())));
+}
+
+/// Hands a visitor the name that their forms are bound to.
+pub fn hand_over_pre_login(request: &Request<'_>, id: &str) {
+    hand_over(request, cookie(PRE_LOGIN, id, None));
+}
+
+/// Takes a session's tokens from the browser. Only after that session was ended on purpose: the
+/// answer to a lost race must never take away what the winner was given (SR-36).
+pub fn take_back_tokens(request: &Request<'_>) {
+    hand_over(request, cookie(ACCESS, "", Some(Duration::ZERO)));
+    hand_over(request, cookie(REFRESH, "", Some(Duration::ZERO)));
+}
+
+/// A `Set-Cookie` value (RFC 6265bis §4.1): the same attributes for setting and for taking back.
+fn cookie(name: &str, value: &str, life: Option<Duration>) -> String {
+    let mut cookie = format!("{name}={value}; Path=/; Secure; HttpOnly; SameSite=Lax");
+    if let Some(life) = life {
+        cookie.push_str(&format!("; Max-Age={}", life.as_secs()));
+    }
+    cookie
+}
+
+/// Puts the cookies that were handed over into the answer.
+pub fn write(request: &Request<'_>, response: &mut Response<'_>) {
+    let cookies = request.local_cache(HandedOver::default);
+    let cookies = std::mem::take(&mut *cookies.0.lock().unwrap_or_else(PoisonError::into_inner));
+    for cookie in cookies {
+        response.adjoin_header(Header::new("Set-Cookie", cookie));
+    }
+}

@@ -1,0 +1,151 @@
+//! Proof that a request which changes something comes from a page of this site (SR-41).
+
+use aws_lc_rs::hmac;
+use rocket::http::Method;
+use rocket::request::Request;
+
+use super::cookie;
+use crate::error::{Error, Result};
+use crate::id::{Random, SecretString, SessionId, base64url, from_base64url, random_bytes};
+use crate::token::key::MasterSecret;
+
+/// Makes and checks form tokens: HMAC-SHA-256 over who the form is for and something random.
+pub struct FormTokens(hmac::Key);
+
+/// Who a form is for.
+#[derive(Clone, Copy, Debug)]
+pub enum Binding<'a> {
+    /// A session: the forms of somebody who is signed in.
+    Session(&'a SessionId),
+    /// A visitor, by their pre-login cookie: sign-in, registration, set-up (SR-25).
+    Visitor(&'a str),
+}
+
+impl FormTokens {
+    /// Form tokens under this server's secret.
+    pub fn new(secret: &MasterSecret) -> Self {
+        Self(secret.derive(b"doorward/form-token/v1"))
+    }
+
+    /// A fresh token for a form.
+    pub fn issue(&self, binding: Binding<'_>, random: &dyn Random) -> SecretString {
+        let nonce = random_bytes::<16>(random);
+        let tag = self.tag(binding, &nonce);
+        SecretString::new(format!("{}.{}", base64url(nonce), base64url(tag)))
+    }
+
+    /// Whether `token` was issued for this binding; compared in constant time.
+    pub fn holds(&self, binding: Binding<'_>, token: &str) -> bool {
+        let parts = token
+            .split_once('.')
+            .and_then(|(nonce, tag)| Some((from_base64url(nonce)?, from_base64url(tag)?)));
+        let Some((nonce, tag)) = parts else { return false };
+        hmac::verify(&self.0, &message(binding, &nonce), &tag).is_ok()
+    }
+
+    fn tag(&self, binding: Binding<'_>, nonce: &[u8]) -> hmac::Tag {
+        hmac::sign(&self.0, &message(binding, nonce))
+    }
+}
+
+fn message(binding: Binding<'_>, nonce: &[u8]) -> Vec<u8> {
+    let (kind, id) = match binding {
+        Binding::Session(id) => (b's', id.as_str()),
+        Binding::Visitor(id) => (b'p', id),
+    };
+    let mut message = vec![kind];
+    message.extend_from_slice(&(id.len() as u64).to_be_bytes());
+    message.extend_from_slice(id.as_bytes());
+    message.extend_from_slice(nonce);
+    message
+}
+
+/// The origin that our pages have (RFC 6454): scheme, host and port of the public URL.
+pub struct PublicOrigin(pub String);
+
+/// Refuses a request that changes something unless the browser says that it comes from here.
+///
+/// What the browser says is `Sec-Fetch-Site`, or else `Origin`. A client that says neither but sends
+/// our cookies must show a form token: in the form itself ([`super::form`]), or in the header
+/// `X-CSRF-Token`. One that sends no cookies has nothing that could be abused.
+///
+/// # Errors
+/// [`Error::CsrfRefused`].
+pub async fn check(request: &Request<'_>) -> Result<()> {
+    let safe = matches!(request.method(), Method::Get | Method::Head | Method::Options);
+    let bearer = super::bearer(request).is_some();
+    if safe || bearer {
+        return Ok(());
+    }
+    let header = |name| request.headers().get_one(name);
+    if let Some(site) = header("Sec-Fetch-Site") {
+        return allow(matches!(site, "same-origin" | "none"));
+    }
+    if let Some(origin) = header("Origin") {
+        let ours = request.rocket().state::<PublicOrigin>();
+        return allow(ours.is_some_and(|ours| ours.0 == origin));
+    }
+    if !cookie::any(request) || carries_form_token(request) {
+        return Ok(());
+    }
+    match header("X-CSRF-Token") {
+        Some(token) => check_token(request, token).await,
+        None => Err(Error::CsrfRefused),
+    }
+}
+
+/// Whether the token that has to be there is in the body, where the form's own guard checks it.
+fn carries_form_token(request: &Request<'_>) -> bool {
+    !super::is_api(request) && request.content_type().is_some_and(|kind| kind.is_form())
+}
+
+/// Refuses a token that was not issued for this request's session, or else for its visitor.
+///
+/// # Errors
+/// [`Error::CsrfRefused`]; [`Error::Unavailable`] if the session cannot be looked up.
+pub async fn check_token(request: &Request<'_>, token: &str) -> Result<()> {
+    let tokens = request.rocket().state::<FormTokens>().ok_or(Error::CsrfRefused)?;
+    match super::signed_in(request).await {
+        Ok(live) => allow(tokens.holds(Binding::Session(&live.session.id), token)),
+        Err(error) if matches!(**error, Error::Unavailable(_)) => {
+            Err(Error::unavailable("the session store does not answer"))
+        }
+        Err(_) => check_visitor_token(request, token),
+    }
+}
+
+/// Refuses a token that was not issued for this visitor.
+///
+/// # Errors
+/// [`Error::CsrfRefused`].
+pub fn check_visitor_token(request: &Request<'_>, token: &str) -> Result<()> {
+    let tokens = request.rocket().state::<FormTokens>().ok_or(Error::CsrfRefused)?;
+    let visitor = cookie::read(request, cookie::PRE_LOGIN);
+    allow(visitor.is_some_and(|id| tokens.holds(Binding::Visitor(id), token)))
+}
+
+fn allow(yes: bool) -> Result<()> {
+    if yes { Ok(()) } else { Err(Error::CsrfRefused) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::Os;
+
+    #[test]
+    fn sr_41_a_form_token_is_good_for_whom_it_was_issued() {
+        let tokens = FormTokens::new(&MasterSecret::generate(&Os));
+        let (mine, other) = (SessionId::random(&Os), SessionId::random(&Os));
+        let token = tokens.issue(Binding::Session(&mine), &Os);
+        let token = token.expose();
+        assert!(tokens.holds(Binding::Session(&mine), token));
+        assert!(!tokens.holds(Binding::Session(&other), token));
+        assert!(!tokens.holds(Binding::Visitor(mine.as_str()), token));
+        let elsewhere = FormTokens::new(&MasterSecret::generate(&Os));
+        assert!(!elsewhere.holds(Binding::Session(&mine), token));
+        for bad in ["", ".", "a.b", &token[1..], &format!("{token}A")] {
+            assert!(!tokens.holds(Binding::Session(&mine), bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! The gate in front of every route: what no request may pass with, whichever route it is for.
+
+use rocket::Route;
+use rocket::data::Data;
+use rocket::http::{Method, Status};
+use rocket::request::Request;
+use rocket::route::{Handler, Outcome};
+
+use super::csrf;
+use crate::problem::{self, Problem};
+
+/// Longest request target, in bytes (SR-60).
+const MAX_TARGET: usize = 8 * 1024;
+/// Largest header block, in bytes (SR-60).
+const MAX_HEADERS: usize = 32 * 1024;
+
+/// Puts the gate in front of `routes`.
+pub fn guarded(routes: Vec<Route>) -> Vec<Route> {
+    let guard = |mut route: Route| {
+        route.handler = Box::new(Gate(route.handler));
+        route
+    };
+    routes.into_iter().map(guard).collect()
+}
+
+#[derive(Clone)]
+struct Gate(Box<dyn Handler>);
+
+#[rocket::async_trait]
+impl Handler for Gate {
+    async fn handle<'r>(&self, request: &'r Request<'_>, data: Data<'r>) -> Outcome<'r> {
+        match admit(request).await {
+            Ok(()) => self.0.handle(request, data).await,
+            Err(problem) => {
+                let status = problem.status;
+                problem::leave(request, problem);
+                Outcome::Error(status)
+            }
+        }
+    }
+}
+
+async fn admit(request: &Request<'_>) -> Result<(), Problem> {
+    let uri = request.uri();
+    let query = uri.query().map_or(0, |query| query.as_str().len() + 1);
+    if uri.path().as_str().len() + query > MAX_TARGET {
+        return Err(Problem::of_status(Status::UriTooLong));
+    }
+    let headers: usize =
+        request.headers().iter().map(|h| h.name().as_str().len() + h.value().len() + 4).sum();
+    if headers > MAX_HEADERS {
+        return Err(Problem::of_status(Status::RequestHeaderFieldsTooLarge));
+    }
+    if request.method() == Method::Trace {
+        return Err(Problem::of_status(Status::MethodNotAllowed));
+    }
+    csrf::check(request).await.map_err(|error| Problem::from(&error))
+}

@@ -1,0 +1,165 @@
+//! Guards: what a route may take for granted because they stand in its signature.
+
+pub mod body;
+pub mod client;
+pub mod cookie;
+pub mod csrf;
+pub mod form;
+pub mod gate;
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use rocket::State;
+use rocket::outcome::try_outcome;
+use rocket::request::{FromRequest, Outcome, Request};
+
+use crate::clock::Clock;
+use crate::error::{Error, Result};
+use crate::id::SecretString;
+use crate::problem::{self, Problem};
+use crate::role::{self, Permission};
+use crate::session::Sessions;
+use crate::session::store::Live;
+
+/// The clock, as Rocket state.
+pub type SharedClock = State<Arc<dyn Clock>>;
+
+/// The person that a request is from: their live session and their account as it is at this moment.
+pub struct LoggedIn(pub Arc<Live>);
+
+/// A person who holds the permission `P`.
+pub struct Allowed<P>(pub Arc<Live>, PhantomData<P>);
+
+/// Whoever a page is for: somebody who is signed in, or nobody we know.
+///
+/// A session store that is away makes everybody a visitor: what visitors see is no secret (SR-70).
+pub struct Visitor(pub Option<Arc<Live>>);
+
+/// A permission, as a type that stands in a route's signature.
+pub trait Needs: Send + Sync + 'static {
+    /// Its name.
+    const PERMISSION: &'static str;
+}
+
+macro_rules! needs {
+    ($($name:ident = $permission:expr),* $(,)?) => {$(
+        #[doc = concat!("The permission [`", stringify!($permission), "`].")]
+        pub struct $name;
+
+        impl Needs for $name {
+            const PERMISSION: &'static str = $permission;
+        }
+    )*};
+}
+
+needs! {
+    AdminView = Permission::ADMIN_VIEW,
+    UsersRead = Permission::USERS_READ,
+    UsersWrite = Permission::USERS_WRITE,
+    RolesRead = Permission::ROLES_READ,
+    SessionsRead = Permission::SESSIONS_READ,
+    SessionsRevoke = Permission::SESSIONS_REVOKE,
+}
+
+/// Whether a request is for the JSON interface.
+pub fn is_api(request: &Request<'_>) -> bool {
+    request.uri().path().starts_with("/api/")
+}
+
+/// The Bearer token of a request to the JSON interface (RFC 6750 §2.1).
+pub fn bearer<'r>(request: &'r Request<'_>) -> Option<&'r str> {
+    let value = request.headers().get_one("Authorization").filter(|_| is_api(request))?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("Bearer").then(|| token.trim())
+}
+
+/// What a request's credentials turned out to be.
+type Judgement = std::result::Result<Arc<Live>, Arc<Error>>;
+
+/// Judges a request's credentials: once, however many guards ask.
+pub async fn signed_in<'r>(request: &'r Request<'_>) -> &'r Judgement {
+    request.local_cache_async(async { judge(request).await.map(Arc::new).map_err(Arc::new) }).await
+}
+
+/// A Bearer token alone, if there is one; else the access cookie; else, or if that has run out, the
+/// refresh cookie, which then is refreshed on the way: no redirect, no lost form.
+async fn judge(request: &Request<'_>) -> Result<Live> {
+    let Some(sessions) = request.rocket().state::<Arc<Sessions>>() else {
+        return Err(Error::internal("Doorward's services are not attached"));
+    };
+    if let Some(token) = bearer(request) {
+        return sessions.verify(&SecretString::new(token)).await;
+    }
+    let presented = cookie::presented(request);
+    let refused = match &presented.access {
+        Some(access) => match sessions.verify(access).await {
+            Err(error @ (Error::Unavailable(_) | Error::Internal(_))) => return Err(error),
+            Err(error) => error,
+            good => return good,
+        },
+        None => Error::NotSignedIn,
+    };
+    let Some(refresh) = &presented.refresh else { return Err(refused) };
+    match sessions.refresh(refresh).await {
+        Ok(issued) => {
+            if let Some(clock) = request.rocket().state::<Arc<dyn Clock>>() {
+                cookie::hand_over_tokens(request, &issued, clock.now());
+            }
+            Ok(Live { session: issued.session, account: issued.account })
+        }
+        Err(Error::RefreshInvalid) => Err(refused),
+        Err(error) => Err(error),
+    }
+}
+
+#[rocket::async_trait]
+impl<'r> FromRequest<'r> for LoggedIn {
+    type Error = Problem;
+
+    async fn from_request(request: &'r Request<'_>) -> Outcome<Self, Problem> {
+        match signed_in(request).await {
+            Ok(live) => Outcome::Success(Self(Arc::clone(live))),
+            Err(error) => problem::refuse(request, Problem::from(&**error)),
+        }
+    }
+}
+
+#[rocket::async_trait]
+impl<'r, P: Needs> FromRequest<'r> for Allowed<P> {
+    type Error = Problem;
+
+    async fn from_request(request: &'r Request<'_>) -> Outcome<Self, Problem> {
+        let LoggedIn(live) = try_outcome!(LoggedIn::from_request(request).await);
+        match role::require(&live.account.permissions, P::PERMISSION) {
+            Ok(()) => Outcome::Success(Self(live, PhantomData)),
+            Err(error) => problem::refuse(request, Problem::from(&error)),
+        }
+    }
+}
+
+#[rocket::async_trait]
+impl<'r> FromRequest<'r> for Visitor {
+    type Error = std::convert::Infallible;
+
+    async fn from_request(request: &'r Request<'_>) -> Outcome<Self, Self::Error> {
+        Outcome::Success(Self(signed_in(request).await.as_ref().ok().map(Arc::clone)))
+    }
+}
+
+/// The tokens that came with a request, unjudged: for signing out and for refreshing.
+pub struct Presented(pub crate::session::Presented);
+
+#[rocket::async_trait]
+impl<'r> FromRequest<'r> for Presented {
+    type Error = std::convert::Infallible;
+
+    async fn from_request(request: &'r Request<'_>) -> Outcome<Self, Self::Error> {
+        let mut presented = cookie::presented(request);
+        if let Some(token) = bearer(request) {
+            presented =
+                crate::session::Presented { access: Some(SecretString::new(token)), refresh: None };
+        }
+        Outcome::Success(Self(presented))
+    }
+}

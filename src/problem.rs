@@ -1,0 +1,243 @@
+//! How a failure looks: problem details (RFC 9457) for programs. Each error's status and code are said
+//! here, once; `page/error.rs` shows the same to people.
+
+use std::io::Cursor;
+use std::sync::{Mutex, PoisonError};
+
+use rocket::http::{ContentType, Header, Status};
+use rocket::request::{Outcome, Request};
+use rocket::response::{self, Responder, Response};
+use serde_json::{Value, json};
+
+use crate::error::{Error, FieldError};
+
+/// A failure, ready to be shown.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    /// The status of the answer.
+    pub status: Status,
+    /// The stable word for it.
+    pub code: &'static str,
+    /// What happened, in a sentence.
+    pub detail: String,
+    /// What is wrong with single fields.
+    pub errors: Vec<FieldError>,
+    /// Seconds to wait before another try.
+    pub retry_after: Option<u64>,
+    /// The methods that the path does have (RFC 9110 §10.2.1).
+    pub allow: Option<String>,
+}
+
+impl Problem {
+    /// A failure with a status, a stable code and a sentence.
+    pub fn new(status: Status, code: &'static str, detail: impl Into<String>) -> Self {
+        let detail = detail.into();
+        Self { status, code, detail, errors: Vec::new(), retry_after: None, allow: None }
+    }
+
+    /// The failure that a bare status stands for, where nothing more is known.
+    pub fn of_status(status: Status) -> Self {
+        let (code, detail) = match status.code {
+            400 => ("validation_failed", "The request could not be read."),
+            401 => ("not_signed_in", "You are not signed in."),
+            403 => ("permission_denied", "You may not do this."),
+            404 => ("not_found", "There is nothing here."),
+            405 => ("method_not_allowed", "This cannot be done here."),
+            413 => ("payload_too_large", "The request is too large."),
+            414 => ("payload_too_large", "The address is too long."),
+            415 => ("unsupported_media_type", "This kind of content is not accepted here."),
+            422 => ("validation_failed", "Some fields need your attention."),
+            431 => ("payload_too_large", "The request's headers are too large."),
+            503 => ("store_unavailable", "The service is unavailable for the moment."),
+            400..=499 => ("validation_failed", "The request cannot be answered."),
+            _ => return Self::internal(),
+        };
+        Self::new(status, code, detail)
+    }
+
+    /// Something broke on our side; nothing more is said of it.
+    pub fn internal() -> Self {
+        let detail = "Something went wrong on our side.";
+        Self::new(Status::InternalServerError, "internal", detail)
+    }
+
+    fn to_json(&self, request_id: &str) -> Value {
+        let mut body = json!({
+            "type": "about:blank",
+            "title": self.status.reason().unwrap_or("Error"),
+            "status": self.status.code,
+            "detail": self.detail,
+            "code": self.code,
+            "request_id": request_id,
+        });
+        if !self.errors.is_empty() {
+            body["errors"] = json!(self.errors);
+        }
+        if let Some(seconds) = self.retry_after {
+            body["retry_after"] = json!(seconds);
+        }
+        body
+    }
+
+    /// The headers that go with the failure, whatever its body.
+    pub fn headers(&self) -> Vec<Header<'static>> {
+        let mut headers = Vec::new();
+        if let Some(seconds) = self.retry_after {
+            headers.push(Header::new("Retry-After", seconds.to_string()));
+        }
+        if self.status == Status::Unauthorized {
+            // RFC 6750 §3: how a program proves who it is.
+            let error =
+                if self.code == "not_signed_in" { "" } else { r#", error="invalid_token""# };
+            headers.push(Header::new(
+                "WWW-Authenticate",
+                format!(r#"Bearer realm="doorward"{error}"#),
+            ));
+        }
+        if let Some(methods) = &self.allow {
+            headers.push(Header::new("Allow", methods.clone()));
+        }
+        headers
+    }
+}
+
+impl From<&Error> for Problem {
+    fn from(error: &Error) -> Self {
+        let (status, code) = match error {
+            Error::Invalid(_) => (Status::UnprocessableEntity, "validation_failed"),
+            Error::InvalidCredentials => (Status::Unauthorized, "invalid_credentials"),
+            Error::WrongPassword => (Status::Forbidden, "invalid_credentials"),
+            Error::RegistrationRefused => (Status::Conflict, "registration_refused"),
+            Error::RegistrationClosed => (Status::Forbidden, "registration_refused"),
+            Error::NotSignedIn => (Status::Unauthorized, "not_signed_in"),
+            Error::TokenExpired => (Status::Unauthorized, "token_expired"),
+            Error::SessionEnded => (Status::Unauthorized, "session_ended"),
+            Error::RefreshInvalid => (Status::Unauthorized, "refresh_invalid"),
+            Error::TokenReused => (Status::Unauthorized, "refresh_reused"),
+            Error::PermissionDenied(_) => (Status::Forbidden, "permission_denied"),
+            Error::CsrfRefused => (Status::Forbidden, "csrf_refused"),
+            Error::NotFound => (Status::NotFound, "not_found"),
+            Error::Conflict(_) => (Status::Conflict, "conflict"),
+            Error::LastAdmin => (Status::Conflict, "last_admin"),
+            Error::SetupLinkInvalid => (Status::Forbidden, "permission_denied"),
+            Error::Overloaded => (Status::ServiceUnavailable, "overloaded"),
+            Error::Unavailable(_) => (Status::ServiceUnavailable, "store_unavailable"),
+            Error::Internal(_) => (Status::InternalServerError, "internal"),
+        };
+        if let Error::Unavailable(cause) | Error::Internal(cause) = error {
+            tracing::error!(code, cause = %chain(&**cause), "a request failed");
+        }
+        let errors = match error {
+            Error::Invalid(errors) => errors.clone(),
+            _ => Vec::new(),
+        };
+        Self {
+            errors,
+            retry_after: error.retry_after().map(|wait| wait.as_secs().max(1)),
+            ..Self::new(status, code, error.to_string())
+        }
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        Self::from(&error)
+    }
+}
+
+/// An error with all its causes, for the log.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    text
+}
+
+impl<'r> Responder<'r, 'static> for Problem {
+    fn respond_to(self, request: &'r Request<'_>) -> response::Result<'static> {
+        let body = self.to_json(request_id(request)).to_string();
+        let mut response = Response::build();
+        response
+            .status(self.status)
+            .header(ContentType::new("application", "problem+json"))
+            .sized_body(body.len(), Cursor::new(body));
+        for header in self.headers() {
+            response.header(header);
+        }
+        response.ok()
+    }
+}
+
+/// The problem that a guard left behind: Rocket drops the error value of a guard.
+#[derive(Default)]
+struct LeftBehind(Mutex<Option<Problem>>);
+
+/// Ends a guard with `problem`, which the catcher will find.
+pub fn refuse<T>(request: &Request<'_>, problem: Problem) -> Outcome<T, Problem> {
+    leave(request, problem.clone());
+    Outcome::Error((problem.status, problem))
+}
+
+/// Leaves `problem` for the catcher.
+pub fn leave(request: &Request<'_>, problem: Problem) {
+    let slot = request.local_cache(LeftBehind::default);
+    *slot.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(problem);
+}
+
+/// The problem behind a failed request: what a guard left, or else what `status` stands for.
+pub fn found(status: Status, request: &Request<'_>) -> Problem {
+    let slot = request.local_cache(LeftBehind::default);
+    let left = slot.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+    match left {
+        Some(problem) if problem.status == status => problem,
+        _ if status == Status::NotFound => {
+            wrong_method(request).unwrap_or_else(|| Problem::of_status(status))
+        }
+        _ => Problem::of_status(status),
+    }
+}
+
+/// Rocket says "not found" for a path that exists under another method; HTTP says 405.
+fn wrong_method(request: &Request<'_>) -> Option<Problem> {
+    let path = request.uri().path();
+    let asked: Vec<&str> = path.as_str().split('/').collect();
+    let fits = |pattern: &str| {
+        let parts: Vec<&str> = pattern.split('/').collect();
+        parts.len() == asked.len()
+            && parts.iter().zip(&asked).all(|(part, have)| part == have || part.starts_with('<'))
+    };
+    let mut methods: Vec<&str> = request
+        .rocket()
+        .routes()
+        .filter(|route| fits(route.uri.path()))
+        .filter(|route| route.method != rocket::http::Method::Options)
+        .map(|route| route.method.as_str())
+        .collect();
+    if methods.is_empty() || methods.contains(&request.method().as_str()) {
+        return None;
+    }
+    if methods.contains(&"GET") {
+        methods.push("HEAD");
+        if request.method() == rocket::http::Method::Head {
+            return None;
+        }
+    }
+    methods.sort_unstable();
+    methods.dedup();
+    let problem = Problem::of_status(Status::MethodNotAllowed);
+    Some(Problem { allow: Some(methods.join(", ")), ..problem })
+}
+
+/// What this request is called, in its answer and in the log.
+pub fn request_id<'r>(request: &'r Request<'_>) -> &'r str {
+    struct RequestId(String);
+    &request
+        .local_cache(|| {
+            RequestId(crate::id::base64url(crate::id::random_bytes::<12>(&crate::id::Os)))
+        })
+        .0
+}
