@@ -12,6 +12,10 @@ pub enum Kind {
     LoginSuccess,
     /// Somebody failed to.
     LoginFail,
+    /// An account was made.
+    UserCreated,
+    /// A password was changed by its owner.
+    PasswordChange,
     /// A refresh token of a session's past was presented; the session was ended.
     TokenReuse,
     /// A session was ended on purpose.
@@ -24,6 +28,8 @@ impl Kind {
         match self {
             Self::LoginSuccess => "authn_login_success",
             Self::LoginFail => "authn_login_fail",
+            Self::UserCreated => "user_created",
+            Self::PasswordChange => "authn_password_change",
             Self::TokenReuse => "authn_token_reuse",
             Self::SessionEnd => "session_end",
         }

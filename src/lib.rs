@@ -11,4 +11,5 @@ pub mod id;
 pub mod problem;
 pub mod role;
 pub mod session;
+pub mod store;
 pub mod token;

@@ -1,3 +1,4 @@
 //! All tests in one binary, so that they share one start of each server. Run them with `tests/run`.
 
+mod store;
 mod support;

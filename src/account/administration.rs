@@ -1,5 +1,7 @@
 //! What administrators and the operator's command line do to accounts (SR-51).
 
+use std::collections::BTreeSet;
+
 use super::store::{AccountFilter, Creation};
 use super::{Account, Accounts, Status, done};
 use crate::clock::Timestamp;
@@ -25,6 +27,11 @@ impl Actor<'_> {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Whether the actor holds all that `role` grants.
+    pub fn may_grant_role(&self, role: &Role) -> bool {
+        self.may_grant(std::iter::once(role)).is_ok()
     }
 
     /// Nobody grants what they do not hold.
@@ -72,12 +79,14 @@ impl Accounts {
         roles: &dyn RoleStore,
         invitation: Invitation<'_>,
     ) -> Result<Account> {
-        let mut granted = self.granted(actor, roles, invitation.roles).await?;
-        if granted.is_empty() {
-            granted.push(RoleName::user());
+        let granted = self.existing(roles, invitation.roles).await?;
+        actor.may_grant(granted.iter())?;
+        let mut names: BTreeSet<RoleName> = granted.into_iter().map(|role| role.name).collect();
+        if names.is_empty() {
+            names.insert(RoleName::user());
         }
         let Invitation { email, display_name, password, .. } = invitation;
-        let new = self.prepare(email, password, display_name, granted).await?;
+        let new = self.prepare(email, password, display_name, names.into_iter().collect()).await?;
         match self.store.create(&new).await? {
             Creation::Created(account) => Ok(account),
             Creation::EmailTaken => Err(Error::Conflict("another account has this e-mail address")),
@@ -100,10 +109,14 @@ impl Accounts {
     ) -> Result<Account> {
         actor.must_be_another(id)?;
         let before = self.get(id).await?;
-        let mut touched: Vec<String> = names.to_vec();
-        touched.extend(before.roles.iter().map(ToString::to_string));
-        self.granted(actor, roles, &touched).await?;
-        let names = self.granted(actor, roles, names).await?;
+        let names = self.existing(roles, names).await?;
+        let wanted: BTreeSet<RoleName> = names.iter().map(|role| role.name.clone()).collect();
+        // Taking away is deciding about a permission just as giving is; what stays is not touched.
+        let removed: Vec<String> =
+            before.roles.difference(&wanted).map(ToString::to_string).collect();
+        let added = names.iter().filter(|role| !before.roles.contains(&role.name));
+        actor.may_grant(added.chain(&self.existing(roles, &removed).await?))?;
+        let names: Vec<RoleName> = wanted.into_iter().collect();
         self.standings.ping().await?;
         let account = done(self.store.set_roles(id, &names).await?)?;
         self.standings.publish(&account, self.clock.now()).await?;
@@ -202,23 +215,11 @@ impl Accounts {
         found.map(|found| found.account).ok_or(Error::NotFound)
     }
 
-    /// The roles with these names, if the actor may grant all of them.
-    async fn granted(
-        &self,
-        actor: Actor<'_>,
-        roles: &dyn RoleStore,
-        names: &[String],
-    ) -> Result<Vec<RoleName>> {
+    /// The roles with these names.
+    async fn existing(&self, roles: &dyn RoleStore, names: &[String]) -> Result<Vec<Role>> {
         let all = roles.roles().await?;
-        let mut chosen = Vec::with_capacity(names.len());
-        for name in names {
-            chosen.push(all.iter().find(|r| r.name.as_str() == name).ok_or_else(unknown_role)?);
-        }
-        actor.may_grant(chosen.iter().copied())?;
-        let mut names: Vec<RoleName> = chosen.into_iter().map(|role| role.name.clone()).collect();
-        names.sort();
-        names.dedup();
-        Ok(names)
+        let find = |name: &String| all.iter().find(|role| role.name.as_str() == name).cloned();
+        names.iter().map(|name| find(name).ok_or_else(unknown_role)).collect()
     }
 }
 

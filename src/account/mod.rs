@@ -20,7 +20,7 @@ use email::Email;
 use password::{Context, Hasher, Password, Policy, Verdict};
 use store::{AccountStore, Change, Creation, NewAccount, Standings};
 
-pub use administration::Actor;
+pub use administration::{Actor, Invitation, Page};
 
 /// Whether an account may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -155,7 +155,9 @@ impl Accounts {
         if !self.policy.registration_open {
             return Err(Error::RegistrationClosed);
         }
-        let new = self.prepare(email, Some(password), display_name, vec![RoleName::user()]).await?;
+        let roles = vec![RoleName::user()];
+        let mut new = self.prepare(email, Some(password), display_name, roles).await?;
+        new.last_login_at = Some(new.created_at);
         match self.store.create(&new).await? {
             Creation::Created(account) => Ok(account),
             _ => Err(Error::RegistrationRefused),
@@ -187,7 +189,8 @@ impl Accounts {
         display_name: &str,
     ) -> Result<Account> {
         let roles = vec![RoleName::admin(), RoleName::user()];
-        let new = self.prepare(email, Some(password), display_name, roles).await?;
+        let mut new = self.prepare(email, Some(password), display_name, roles).await?;
+        new.last_login_at = Some(new.created_at);
         match self.store.create_first_admin(&new, &sha256(token.expose())).await? {
             Creation::Created(account) => Ok(account),
             Creation::EmailTaken => Err(Error::RegistrationRefused),
@@ -195,9 +198,9 @@ impl Accounts {
         }
     }
 
-    /// Whether an administrator exists, so that `/setup` has served its purpose.
-    pub async fn is_set_up(&self) -> Result<bool> {
-        self.store.admin_exists().await
+    /// Whether the set-up link with this token still works; asking does not spend it.
+    pub async fn setup_token_works(&self, token: &SecretString) -> Result<bool> {
+        self.store.setup_token_works(&sha256(token.expose()), self.clock.now()).await
     }
 
     /// Checks an address and a password, notes the sign-in, and gives the account.
@@ -335,6 +338,7 @@ impl Accounts {
             password_hash,
             roles,
             created_at: self.clock.now(),
+            last_login_at: None,
         })
     }
 

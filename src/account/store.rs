@@ -25,6 +25,8 @@ pub struct NewAccount {
     pub roles: Vec<RoleName>,
     /// When it is made.
     pub created_at: Timestamp,
+    /// The same moment, if its owner is signed in by making it.
+    pub last_login_at: Option<Timestamp>,
 }
 
 /// What became of an attempt to make an account.
@@ -100,6 +102,9 @@ pub trait AccountStore: Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<()>;
 
+    /// Whether a set-up token with this digest would be taken at `now`.
+    async fn setup_token_works(&self, digest: &str, now: Timestamp) -> Result<bool>;
+
     /// Whether an enabled administrator exists.
     async fn admin_exists(&self) -> Result<bool>;
 
@@ -162,6 +167,10 @@ pub trait Standings: Send + Sync + 'static {
     async fn publish(&self, account: &Account, now: Timestamp) -> Result<()>;
 
     /// Publishes `account` and ends all its sessions but `keep`, in one step; says how many ended.
+    ///
+    /// The session `keep` goes on under the epoch of `account`. An account that was changed is
+    /// remembered for at least an hour, also without sessions, so that a sign-in that read it
+    /// before the change is told.
     async fn revoke(
         &self,
         account: &Account,

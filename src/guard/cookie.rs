@@ -3,14 +3,14 @@
 //! They are read from the raw header, because a name that comes twice must count as none, and written
 //! by a fairing, because they must travel with refusals too.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rocket::http::Header;
-use rocket::request::Request;
+use rocket::request::{FromRequest, Outcome, Request};
 use rocket::response::Response;
 
-use crate::clock::Timestamp;
+use crate::clock::{Clock, Timestamp};
 use crate::id::SecretString;
 use crate::session::{Issued, Presented};
 
@@ -56,29 +56,54 @@ pub fn presented(request: &Request<'_>) -> Presented {
 #[derive(Default)]
 struct HandedOver(Mutex<Vec<String>>);
 
-fn hand_over(request: &Request<'_>, cookie: String) {
-    let cookies = request.local_cache(HandedOver::default);
-    cookies.0.lock().unwrap_or_else(PoisonError::into_inner).push(cookie);
+impl HandedOver {
+    fn add(&self, cookie: String) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(cookie);
+    }
 }
 
-/// Hands a session's tokens to the browser. Those of a remembered session outlive its window.
-pub fn hand_over_tokens(request: &Request<'_>, issued: &Issued, now: Timestamp) {
-    let life = |until: Timestamp| issued.session.remember.then(|| until.since(now));
-    let (access, refresh) = (&issued.access, &issued.refresh);
-    hand_over(request, cookie(ACCESS, access.expose(), life(access.expires_at())));
-    hand_over(request, cookie(REFRESH, refresh.expose(), life(refresh.expires_at())));
+/// The browser's hand: what is put into it travels with whatever answer the request gets.
+pub struct Cookies<'r> {
+    handed_over: &'r HandedOver,
+    now: Timestamp,
 }
 
-/// Hands a visitor the name that their forms are bound to.
-pub fn hand_over_pre_login(request: &Request<'_>, id: &str) {
-    hand_over(request, cookie(PRE_LOGIN, id, None));
+impl<'r> Cookies<'r> {
+    /// The hand of the browser that made `request`.
+    pub fn of(request: &'r Request<'_>) -> Self {
+        let clock = request.rocket().state::<Arc<dyn Clock>>();
+        let now = clock.map_or(Timestamp::from_millis(0), |clock| clock.now());
+        Self { handed_over: request.local_cache(HandedOver::default), now }
+    }
+
+    /// Hands over a session's tokens. Those of a remembered session outlive the browser's window.
+    pub fn hand_over(&self, issued: &Issued) {
+        let life = |until: Timestamp| issued.session.remember.then(|| until.since(self.now));
+        let (access, refresh) = (&issued.access, &issued.refresh);
+        self.handed_over.add(cookie(ACCESS, access.expose(), life(access.expires_at())));
+        self.handed_over.add(cookie(REFRESH, refresh.expose(), life(refresh.expires_at())));
+    }
+
+    /// Hands over the name that a visitor's forms are bound to.
+    pub fn hand_over_pre_login(&self, id: &str) {
+        self.handed_over.add(cookie(PRE_LOGIN, id, None));
+    }
+
+    /// Takes a session's tokens back. Only after that session was ended on purpose: the answer to
+    /// a lost race must never take away what the winner was given (SR-36).
+    pub fn take_back(&self) {
+        self.handed_over.add(cookie(ACCESS, "", Some(Duration::ZERO)));
+        self.handed_over.add(cookie(REFRESH, "", Some(Duration::ZERO)));
+    }
 }
 
-/// Takes a session's tokens from the browser. Only after that session was ended on purpose: the
-/// answer to a lost race must never take away what the winner was given (SR-36).
-pub fn take_back_tokens(request: &Request<'_>) {
-    hand_over(request, cookie(ACCESS, "", Some(Duration::ZERO)));
-    hand_over(request, cookie(REFRESH, "", Some(Duration::ZERO)));
+#[rocket::async_trait]
+impl<'r> FromRequest<'r> for Cookies<'r> {
+    type Error = std::convert::Infallible;
+
+    async fn from_request(request: &'r Request<'_>) -> Outcome<Self, Self::Error> {
+        Outcome::Success(Self::of(request))
+    }
 }
 
 /// A `Set-Cookie` value (RFC 6265bis §4.1): the same attributes for setting and for taking back.

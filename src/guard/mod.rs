@@ -6,24 +6,20 @@ pub mod cookie;
 pub mod csrf;
 pub mod form;
 pub mod gate;
+pub mod header;
 
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use rocket::State;
 use rocket::outcome::try_outcome;
 use rocket::request::{FromRequest, Outcome, Request};
 
-use crate::clock::Clock;
 use crate::error::{Error, Result};
-use crate::id::SecretString;
+use crate::id::{self, SecretString};
 use crate::problem::{self, Problem};
 use crate::role::{self, Permission};
 use crate::session::Sessions;
 use crate::session::store::Live;
-
-/// The clock, as Rocket state.
-pub type SharedClock = State<Arc<dyn Clock>>;
 
 /// The person that a request is from: their live session and their account as it is at this moment.
 pub struct LoggedIn(pub Arc<Live>);
@@ -82,6 +78,18 @@ pub async fn signed_in<'r>(request: &'r Request<'_>) -> &'r Judgement {
     request.local_cache_async(async { judge(request).await.map(Arc::new).map_err(Arc::new) }).await
 }
 
+/// The person behind a request, if a guard has judged it already.
+pub fn known_session(request: &Request<'_>) -> Option<Arc<Live>> {
+    let judgement: &Judgement = request.local_cache(|| Err(Arc::new(Error::NotSignedIn)));
+    judgement.as_ref().ok().map(Arc::clone)
+}
+
+/// The nonce of this answer's Content-Security-Policy: 128 random bits (SR-43).
+pub fn nonce<'r>(request: &'r Request<'_>) -> &'r str {
+    struct Nonce(String);
+    &request.local_cache(|| Nonce(id::base64url(id::random_bytes::<16>(&id::Os)))).0
+}
+
 /// A Bearer token alone, if there is one; else the access cookie; else, or if that has run out, the
 /// refresh cookie, which then is refreshed on the way: no redirect, no lost form.
 async fn judge(request: &Request<'_>) -> Result<Live> {
@@ -103,9 +111,7 @@ async fn judge(request: &Request<'_>) -> Result<Live> {
     let Some(refresh) = &presented.refresh else { return Err(refused) };
     match sessions.refresh(refresh).await {
         Ok(issued) => {
-            if let Some(clock) = request.rocket().state::<Arc<dyn Clock>>() {
-                cookie::hand_over_tokens(request, &issued, clock.now());
-            }
+            cookie::Cookies::of(request).hand_over(&issued);
             Ok(Live { session: issued.session, account: issued.account })
         }
         Err(Error::RefreshInvalid) => Err(refused),

@@ -28,7 +28,10 @@ impl Device {
     /// Reads a `User-Agent`. Nothing in it is trusted: it only chooses words.
     pub fn from_user_agent(user_agent: &str) -> Self {
         let parsed = Parser::new().parse(user_agent);
-        let browser = parsed.as_ref().map(|p| p.name).and_then(known).map(plain_browser);
+        if parsed.as_ref().is_some_and(|p| p.name == "HTTP Library") {
+            return Self::program(user_agent);
+        }
+        let browser = parsed.as_ref().map(|p| p.name).and_then(known);
         let system = parsed.as_ref().map(|p| p.os).and_then(known).map(plain_system);
         let kind = match parsed.as_ref().map(|p| p.category) {
             Some("smartphone" | "mobilephone") if is_tablet(user_agent) => DeviceKind::Tablet,
@@ -59,18 +62,9 @@ fn known(word: &str) -> Option<&str> {
     (!word.is_empty() && !word.eq_ignore_ascii_case("unknown")).then_some(word)
 }
 
-fn plain_browser(name: &str) -> &str {
-    match name {
-        "Internet Explorer" => "Internet Explorer",
-        "HTTP Library" => "A program",
-        other => other,
-    }
-}
-
 fn plain_system(name: &str) -> &str {
     match name {
         "Mac OSX" => "macOS",
-        "iPhone" | "iPad" | "iPod" | "iOS" => name,
         other if other.starts_with("Windows") => "Windows",
         other => other,
     }
@@ -111,6 +105,7 @@ mod tests {
                 "Safari on macOS",
                 DeviceKind::Desktop,
             ),
+            ("curl/8.5.0", "curl", DeviceKind::Program),
             ("kiosk-client/2", "kiosk-client", DeviceKind::Program),
             ("", "Unknown device", DeviceKind::Desktop),
             ("<script>alert(1)</script>", "Unknown device", DeviceKind::Desktop),

@@ -1,110 +1,31 @@
 //! Sessions: one sign-in, one session, one family of tokens, from `log_in` to `log_out`.
 
 pub mod device;
+mod record;
 pub mod store;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
-
-use serde::{Deserialize, Serialize};
 
 use crate::account::{Account, Accounts, Status};
 use crate::audit;
 use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, Result};
 use crate::id::{AccountId, Random, SecretString, SessionId, random_bytes};
-use crate::token::access::{AccessJti, AccessToken};
-use crate::token::refresh::{RefreshJti, RefreshToken, Succession};
+use crate::token::access::AccessJti;
+use crate::token::refresh::{RefreshJti, Succession};
 use crate::token::{Grant, Tokens};
+pub use record::{Client, Issued, Lifetimes, Presented, SEEN_EVERY, Session};
 use store::{Live, Opened, Opening, Pair, Rotate, Rotation, SessionStore};
 
-/// How often at most a session's `last_seen_at` is written.
-pub const SEEN_EVERY: Duration = Duration::from_secs(60);
-
-/// Longest user agent that is kept, in bytes.
-const MAX_USER_AGENT: usize = 512;
-
-/// How long things live (SR-33).
-#[derive(Clone, Debug)]
-pub struct Lifetimes {
-    /// An access token.
-    pub access_lifetime: Duration,
-    /// A session that nobody refreshes.
-    pub idle_lifetime: Duration,
-    /// A session, whatever happens.
-    pub absolute_lifetime: Duration,
-    /// A remembered session that nobody refreshes.
-    pub remember_idle_lifetime: Duration,
-    /// A remembered session, whatever happens.
-    pub remember_absolute_lifetime: Duration,
-    /// An administrator's session that nobody refreshes.
-    pub admin_idle_lifetime: Duration,
-    /// An administrator's session, whatever happens.
-    pub admin_absolute_lifetime: Duration,
-    /// How long after a rotation the token before it is still answered (SR-36).
-    pub reuse_grace: Duration,
-}
-
-/// A sign-in on one device.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Session {
-    /// Names it; no secret.
-    pub id: SessionId,
-    /// Whose it is.
-    pub account: AccountId,
-    /// When it began.
-    pub created_at: Timestamp,
-    /// When it was last seen, to the minute.
-    pub last_seen_at: Timestamp,
-    /// When its current tokens were issued.
-    pub issued_at: Timestamp,
-    /// When its current access token runs out.
-    pub access_expires_at: Timestamp,
-    /// When it ends if nobody refreshes it.
-    pub refresh_expires_at: Timestamp,
-    /// When it ends whatever happens.
-    pub absolute_expires_at: Timestamp,
-    /// How long it may go unrefreshed.
-    pub idle_lifetime: Duration,
-    /// The account's session epoch when it began (SR-38).
-    pub epoch: i64,
-    /// Whether its cookies outlive the browser's window.
-    pub remember: bool,
-    /// The browser as it named itself; may be empty.
-    pub user_agent: String,
-    /// The address it began from.
-    pub ip: IpAddr,
-}
-
-/// Who asks, as far as the network tells.
-#[derive(Clone, Debug)]
-pub struct Client {
-    /// The client's address (SR-24).
-    pub ip: IpAddr,
-    /// What it calls itself.
-    pub user_agent: String,
-}
-
-/// A session's tokens, fresh, for the client to keep.
-pub struct Issued {
-    /// The session they name.
-    pub session: Session,
-    /// Its account.
-    pub account: Account,
-    /// The access token.
-    pub access: AccessToken,
-    /// The refresh token.
-    pub refresh: RefreshToken,
-}
-
-/// The tokens that came with a request; none of them checked.
-#[derive(Clone, Debug, Default)]
-pub struct Presented {
-    /// The access token.
-    pub access: Option<SecretString>,
-    /// The refresh token.
-    pub refresh: Option<SecretString>,
+/// What a person says to get an account.
+pub struct Registration<'a> {
+    /// The e-mail address, as it was typed.
+    pub email: &'a str,
+    /// The password.
+    pub password: SecretString,
+    /// The name to show; may be empty.
+    pub display_name: &'a str,
 }
 
 /// The service behind sign-in, every request's check, refresh and sign-out.
@@ -157,11 +78,62 @@ impl Sessions {
         self.open(account, remember, client, presented).await
     }
 
+    /// Registers a person and signs them in.
+    ///
+    /// # Errors
+    /// As [`Accounts::register`].
+    pub async fn register(
+        &self,
+        registration: Registration<'_>,
+        client: Client,
+        presented: &Presented,
+    ) -> Result<Issued> {
+        let Registration { email, password, display_name } = registration;
+        let account = self.accounts.register(email, password, display_name).await?;
+        audit::record(audit::Kind::UserCreated, Some(&account.id), Some(client.ip));
+        self.open(account, false, client, presented).await
+    }
+
+    /// Makes the first administrator, for whoever holds the set-up token, and signs them in.
+    ///
+    /// # Errors
+    /// As [`Accounts::set_up`].
+    pub async fn set_up(
+        &self,
+        token: &SecretString,
+        registration: Registration<'_>,
+        client: Client,
+        presented: &Presented,
+    ) -> Result<Issued> {
+        let Registration { email, password, display_name } = registration;
+        let account = self.accounts.set_up(token, email, password, display_name).await?;
+        audit::record(audit::Kind::UserCreated, Some(&account.id), Some(client.ip));
+        self.open(account, false, client, presented).await
+    }
+
+    /// Changes the password of whoever is signed in: every other session ends, and this one gets
+    /// new tokens.
+    ///
+    /// # Errors
+    /// As [`Accounts::change_password`].
+    pub async fn change_password(
+        &self,
+        live: &Live,
+        current: SecretString,
+        new: SecretString,
+    ) -> Result<Issued> {
+        let session = &live.session;
+        let account =
+            self.accounts.change_password(&session.account, current, new, &session.id).await?;
+        audit::record(audit::Kind::PasswordChange, Some(&account.id), Some(session.ip));
+        self.reissue(session, account).await
+    }
+
     /// Opens a session for an account whose owner has just proved who they are.
     ///
     /// # Errors
     /// [`Error::InvalidCredentials`] if the account was changed so that this no longer counts.
-    pub async fn open(
+    async fn open(
         &self,
         account: Account,
         remember: bool,
@@ -169,7 +141,15 @@ impl Sessions {
         presented: &Presented,
     ) -> Result<Issued> {
         let now = self.clock.now();
-        let session = self.new_session(&account, remember, client, now);
+        let session = Session::begin(
+            &account,
+            remember,
+            client,
+            &self.lifetimes,
+            self.access_lifetime(),
+            now,
+            &*self.random,
+        );
         let issued = self.establish(session, account, Opening::New, now).await?;
         self.log_out(presented).await?;
         audit::record(audit::Kind::LoginSuccess, Some(&issued.account.id), Some(issued.session.ip));
@@ -181,17 +161,9 @@ impl Sessions {
     ///
     /// # Errors
     /// [`Error::SessionEnded`] if it ended meanwhile.
-    pub async fn reissue(&self, session: &Session, account: Account) -> Result<Issued> {
+    async fn reissue(&self, session: &Session, account: Account) -> Result<Issued> {
         let now = self.clock.now();
-        let refresh_expires_at = (now + session.idle_lifetime).min(session.absolute_expires_at);
-        let session = Session {
-            issued_at: now,
-            last_seen_at: now,
-            access_expires_at: (now + self.access_lifetime()).min(refresh_expires_at),
-            refresh_expires_at,
-            epoch: account.session_epoch,
-            ..session.clone()
-        };
+        let session = session.renewed(&account, self.access_lifetime(), now);
         self.establish(session, account, Opening::Renewal, now).await
     }
 
@@ -296,43 +268,6 @@ impl Sessions {
             }
         }
         Ok(ended)
-    }
-
-    fn new_session(
-        &self,
-        account: &Account,
-        remember: bool,
-        client: Client,
-        now: Timestamp,
-    ) -> Session {
-        let lifetimes = &self.lifetimes;
-        let (mut idle, mut absolute) = if remember {
-            (lifetimes.remember_idle_lifetime, lifetimes.remember_absolute_lifetime)
-        } else {
-            (lifetimes.idle_lifetime, lifetimes.absolute_lifetime)
-        };
-        if account.is_admin() {
-            idle = idle.min(lifetimes.admin_idle_lifetime);
-            absolute = absolute.min(lifetimes.admin_absolute_lifetime);
-        }
-        let refresh_expires_at = now + idle.min(absolute);
-        let mut user_agent = client.user_agent;
-        user_agent.truncate(user_agent.floor_char_boundary(MAX_USER_AGENT));
-        Session {
-            id: SessionId::random(&*self.random),
-            account: account.id.clone(),
-            created_at: now,
-            last_seen_at: now,
-            issued_at: now,
-            access_expires_at: (now + self.access_lifetime()).min(refresh_expires_at),
-            refresh_expires_at,
-            absolute_expires_at: now + absolute,
-            idle_lifetime: idle,
-            epoch: account.session_epoch,
-            remember,
-            user_agent,
-            ip: client.ip,
-        }
     }
 
     /// Writes a session with a fresh pair of tokens, and signs them. If the account is changed

@@ -1,4 +1,4 @@
-//! What sessions ask of the place that keeps them. Each promise is a case of `tests/store.rs`.
+//! What sessions ask of the place that keeps them. Each promise is a case of `tests/store/session.rs`.
 
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ pub enum Opened {
     Done,
     /// A newer version of the account is known here: read it again and decide again.
     AccountChanged,
-    /// It was to be renewed, but has ended.
+    /// It was to be renewed, but has ended or run out.
     Gone,
 }
 
@@ -100,7 +100,8 @@ pub trait SessionStore: Standings {
         now: Timestamp,
     ) -> Result<Opened>;
 
-    /// The session, if it is alive and `access` is its current access token.
+    /// The session, if it is alive and `access` is its current access token. A session under a
+    /// lower epoch than the account that is shown is not alive (SR-38).
     ///
     /// Notes that the pair was used, and at most once per [`super::SEEN_EVERY`] that the session
     /// was seen. One round trip, no SQL.
@@ -121,7 +122,7 @@ pub trait SessionStore: Standings {
     /// epoch than the account's is ended and unknown (SR-38).
     async fn rotate(&self, rotate: Rotate<'_>) -> Result<Rotation>;
 
-    /// Ends a session; whether there was one.
+    /// Ends a session; whether there was one, be it that it had run out and was not swept up yet.
     async fn end(&self, account: &AccountId, session: &SessionId) -> Result<bool>;
 
     /// The live sessions of an account, in no particular order.

@@ -1,0 +1,107 @@
+//! The headers of every answer, whatever it is (SR-42 to SR-44), and the line about it in the log.
+
+use std::time::Instant;
+
+use rocket::fairing::{Fairing, Info, Kind};
+use rocket::http::{Header, Status};
+use rocket::{Data, Request, Response};
+
+use super::{client, cookie, nonce};
+use crate::problem::request_id;
+
+/// Puts the security headers and the cookies into every answer, and writes the access log.
+pub struct Headers {
+    /// What `Strict-Transport-Security` says; nothing without https (SR-42).
+    pub hsts: Option<&'static str>,
+    /// Whether each request is a line in the log.
+    pub log_requests: bool,
+}
+
+impl Headers {
+    /// Two years, for all subdomains.
+    pub const HSTS: &'static str = "max-age=63072000; includeSubDomains";
+    /// The same, for the list that browsers ship.
+    pub const HSTS_PRELOAD: &'static str = "max-age=63072000; includeSubDomains; preload";
+}
+
+/// What every answer says (SR-42).
+const ALWAYS: [(&str, &str); 7] = [
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "same-origin"),
+    ("X-Frame-Options", "DENY"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+    ("Cross-Origin-Opener-Policy", "same-origin"),
+    ("Origin-Agent-Cluster", "?1"),
+    (
+        "Permissions-Policy",
+        "accelerometer=(), camera=(), geolocation=(), gyroscope=(), magnetometer=(), \
+         microphone=(), payment=(), usb=()",
+    ),
+];
+
+/// The Content-Security-Policy of what is no page (SR-43).
+const CSP_NO_PAGE: &str = "default-src 'none'; frame-ancestors 'none'";
+
+/// The Content-Security-Policy of a page (SR-43).
+fn page_csp(nonce: &str) -> String {
+    format!(
+        "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'self'; img-src 'self'; \
+         font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; \
+         object-src 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; \
+         trusted-types 'none'; report-uri /csp-report"
+    )
+}
+
+/// When the request came.
+struct Began(Instant);
+
+#[rocket::async_trait]
+impl Fairing for Headers {
+    fn info(&self) -> Info {
+        Info { name: "Security headers", kind: Kind::Request | Kind::Response }
+    }
+
+    async fn on_request(&self, request: &mut Request<'_>, _: &mut Data<'_>) {
+        if self.log_requests {
+            request.local_cache(|| Began(Instant::now()));
+        }
+    }
+
+    async fn on_response<'r>(&self, request: &'r Request<'_>, response: &mut Response<'r>) {
+        cookie::write(request, response);
+        for (name, value) in ALWAYS {
+            response.set_header(Header::new(name, value));
+        }
+        if let Some(hsts) = self.hsts {
+            response.set_header(Header::new("Strict-Transport-Security", hsts));
+        }
+        let html = response.content_type().is_some_and(|kind| kind.is_html());
+        if html {
+            let policy = page_csp(nonce(request));
+            response.set_header(Header::new("Content-Security-Policy", policy));
+        } else {
+            response.set_header(Header::new("Content-Security-Policy", CSP_NO_PAGE));
+        }
+        if response.headers().get_one("Cache-Control").is_none() {
+            response.set_header(Header::new("Cache-Control", "no-store"));
+        }
+        response.set_header(Header::new("X-Request-Id", request_id(request)));
+        if self.log_requests {
+            log(request, response.status());
+        }
+    }
+}
+
+/// One line for a request. The query is left out: it can hold what is secret or personal.
+fn log(request: &Request<'_>, status: Status) {
+    let began = request.local_cache(|| Began(Instant::now()));
+    tracing::info!(
+        target: "access",
+        method = request.method().as_str(),
+        path = request.uri().path().as_str(),
+        status = status.code,
+        micros = u64::try_from(began.0.elapsed().as_micros()).unwrap_or(u64::MAX),
+        ip = %client::address(request),
+        request_id = request_id(request),
+    );
+}

@@ -1,0 +1,249 @@
+//! The live state of the embedded store, in memory, where requests are judged.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use super::draft::Changes;
+use crate::account::Account;
+use crate::clock::Timestamp;
+use crate::id::{AccountId, SessionId};
+use crate::session::store::Live;
+use crate::session::{SEEN_EVERY, Session};
+use crate::store::record::Record;
+use crate::token::access::AccessDigest;
+
+/// How many locks share the accounts.
+const SHARDS: usize = 16;
+
+/// What names a session row.
+pub(super) type Key = (AccountId, SessionId);
+
+/// What every request may write about a session without waiting for anybody.
+#[derive(Debug)]
+struct Marks {
+    used: AtomicBool,
+    seen_at: AtomicI64,
+    /// Whether they wait to be written to the database.
+    noted: AtomicBool,
+}
+
+/// A session in memory. Everything but its marks is replaced, never changed.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    record: Record,
+    /// Shared by all versions of the entry that have one pair of tokens, so that a mark made while
+    /// the next version is being written is not lost.
+    marks: Arc<Marks>,
+}
+
+impl Entry {
+    /// A session as it was read, or with a new pair.
+    pub fn new(record: Record) -> Self {
+        let marks = Marks {
+            used: AtomicBool::new(record.used),
+            seen_at: AtomicI64::new(record.session.last_seen_at.as_millis()),
+            noted: AtomicBool::new(false),
+        };
+        Self { record, marks: Arc::new(marks) }
+    }
+
+    /// The same session with the same pair, changed otherwise.
+    pub fn changed(&self, record: Record) -> Self {
+        Self { record, marks: Arc::clone(&self.marks) }
+    }
+
+    /// The record as it is at this moment, marks included.
+    pub fn record(&self) -> Record {
+        let mut record = self.record.clone();
+        record.used = self.marks.used.load(Ordering::Relaxed);
+        record.session.last_seen_at = self.seen_at();
+        record
+    }
+
+    /// Whether it can still be refreshed at `now` under `epoch`.
+    pub fn is_live(&self, epoch: i64, now: Timestamp) -> bool {
+        self.record.is_live(epoch, now)
+    }
+
+    /// When it ends if nobody refreshes it.
+    pub fn ends_at(&self) -> Timestamp {
+        self.record.session.refresh_expires_at
+    }
+
+    fn seen_at(&self) -> Timestamp {
+        Timestamp::from_millis(self.marks.seen_at.load(Ordering::Relaxed))
+    }
+
+    /// Notes that the pair was accepted at `now`; whether the row must be written again.
+    fn mark(&self, now: Timestamp) -> bool {
+        let first = !self.marks.used.swap(true, Ordering::Relaxed);
+        let seen = now.since(self.seen_at()) >= SEEN_EVERY;
+        if seen {
+            self.marks.seen_at.fetch_max(now.as_millis(), Ordering::Relaxed);
+        }
+        // Releases the marks to whoever takes the note away (`take_noted`).
+        (first || seen) && !self.marks.noted.swap(true, Ordering::AcqRel)
+    }
+}
+
+/// What is shown of an account.
+#[derive(Clone, Debug)]
+pub(super) struct Shown {
+    /// The account as last published.
+    pub account: Arc<Account>,
+    /// Until when it stays, even without sessions.
+    pub kept_until: Timestamp,
+}
+
+/// An account with its sessions.
+#[derive(Clone, Debug)]
+pub(super) struct Standing {
+    /// The account.
+    pub shown: Shown,
+    /// Its sessions.
+    pub sessions: HashMap<SessionId, Arc<Entry>>,
+}
+
+type Shard = HashMap<AccountId, Standing>;
+
+/// Every account that has sessions or was changed lately.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    shards: [RwLock<Shard>; SHARDS],
+    hasher: RandomState,
+    noted: Mutex<Vec<Key>>,
+}
+
+impl Memory {
+    /// Judges a request (see `SessionStore::verify`): one read lock, held shortly.
+    pub fn verify(&self, key: &Key, access: &AccessDigest, now: Timestamp) -> Option<Live> {
+        let shard = self.read(&key.0);
+        let standing = shard.get(&key.0)?;
+        let entry = standing.sessions.get(&key.1)?;
+        let (record, account) = (&entry.record, &standing.shown.account);
+        let accepted = record.access == *access
+            && now < record.session.access_expires_at
+            && record.is_live(account.session_epoch, now);
+        if !accepted {
+            return None;
+        }
+        if entry.mark(now) {
+            self.noted.lock().unwrap_or_else(PoisonError::into_inner).push(key.clone());
+        }
+        let session = Session { last_seen_at: entry.seen_at(), ..record.session.clone() };
+        Some(Live { session, account: Account::clone(account) })
+    }
+
+    /// The live sessions of an account.
+    pub fn list(&self, account: &AccountId, now: Timestamp) -> Vec<Session> {
+        let shard = self.read(account);
+        let Some(standing) = shard.get(account) else { return Vec::new() };
+        let epoch = standing.shown.account.session_epoch;
+        let live = standing.sessions.values().filter(|entry| entry.is_live(epoch, now));
+        live.map(|entry| entry.record().session).collect()
+    }
+
+    /// What is shown of an account.
+    pub fn shown(&self, account: &AccountId) -> Option<Shown> {
+        self.read(account).get(account).map(|standing| standing.shown.clone())
+    }
+
+    /// One session.
+    pub fn entry(&self, key: &Key) -> Option<Arc<Entry>> {
+        self.read(&key.0).get(&key.0)?.sessions.get(&key.1).cloned()
+    }
+
+    /// All sessions of an account, dead ones included.
+    pub fn entries(&self, account: &AccountId) -> HashMap<SessionId, Arc<Entry>> {
+        self.read(account).get(account).map(|s| s.sessions.clone()).unwrap_or_default()
+    }
+
+    /// Makes changes visible that have been committed.
+    pub fn apply(&self, changes: Changes) {
+        // Accounts first, so that a new session finds its own.
+        for (id, shown) in changes.accounts {
+            let mut shard = self.write(&id);
+            match (shown, shard.get_mut(&id)) {
+                (None, _) => {
+                    shard.remove(&id);
+                }
+                (Some(shown), Some(standing)) => standing.shown = shown,
+                (Some(shown), None) => {
+                    shard.insert(id, Standing { shown, sessions: HashMap::new() });
+                }
+            }
+        }
+        for ((account, session), entry) in changes.sessions {
+            let mut shard = self.write(&account);
+            let Some(standing) = shard.get_mut(&account) else { continue };
+            match entry {
+                Some(entry) => standing.sessions.insert(session, entry),
+                None => standing.sessions.remove(&session),
+            };
+        }
+    }
+
+    /// Puts what was read from the database in the place of what is known of an account, but for
+    /// the marks of pairs that are still the same.
+    pub fn replace(&self, account: &AccountId, standing: Option<Standing>) {
+        let mut shard = self.write(account);
+        let known = shard.remove(account);
+        let Some(mut standing) = standing else { return };
+        for (id, entry) in &mut standing.sessions {
+            let known = known.as_ref().and_then(|known| known.sessions.get(id));
+            if let Some(known) = known.filter(|known| known.record.access == entry.record.access) {
+                *entry = Arc::new(known.changed(entry.record.clone()));
+            }
+        }
+        shard.insert(account.clone(), standing);
+    }
+
+    /// The sessions whose marks wait to be written, which they do no more.
+    pub fn take_noted(&self) -> Vec<Key> {
+        let keys = std::mem::take(&mut *self.noted.lock().unwrap_or_else(PoisonError::into_inner));
+        for key in &keys {
+            if let Some(entry) = self.entry(key) {
+                entry.marks.noted.swap(false, Ordering::AcqRel);
+            }
+        }
+        keys
+    }
+
+    /// Lets marks wait again that could not be written.
+    pub fn note_again(&self, keys: Vec<Key>) {
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner).extend(keys);
+    }
+
+    /// The sessions that ended before `before`, and the accounts without sessions that need not
+    /// be kept at `now`.
+    pub fn ended(&self, before: Timestamp, now: Timestamp) -> (Vec<Key>, Vec<AccountId>) {
+        let (mut sessions, mut accounts) = (Vec::new(), Vec::new());
+        for shard in &self.shards {
+            let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
+            for (account, standing) in shard.iter() {
+                let ended = standing.sessions.iter().filter(|(_, entry)| entry.ends_at() <= before);
+                sessions.extend(ended.map(|(id, _)| (account.clone(), id.clone())));
+                if standing.sessions.is_empty() && standing.shown.kept_until <= now {
+                    accounts.push(account.clone());
+                }
+            }
+        }
+        (sessions, accounts)
+    }
+
+    #[allow(clippy::indexing_slicing, reason = "the remainder is below the length")]
+    fn shard(&self, account: &AccountId) -> &RwLock<Shard> {
+        let hash = self.hasher.hash_one(account);
+        &self.shards[usize::try_from(hash % SHARDS as u64).unwrap_or(0)]
+    }
+
+    fn read(&self, account: &AccountId) -> RwLockReadGuard<'_, Shard> {
+        self.shard(account).read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self, account: &AccountId) -> RwLockWriteGuard<'_, Shard> {
+        self.shard(account).write().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,275 @@
+//! Sessions in the process itself, kept in the SQLite file: for one server, without any other.
+//!
+//! Requests are judged in memory alone. Every other operation is on disk (WAL, synchronous=FULL)
+//! before it is visible or answered, so that after a crash nothing that was acknowledged is lost
+//! and nothing that ended is back (SR-73). Only what judging a request leaves behind, that a token
+//! was used and when the session was last seen, is written about a second later and in
+//! [`Embedded::close`]: a crash forgets at most that second.
+//!
+//! Commands that run beside the server open the store as [`Role::Guest`]: they change rows, and
+//! return once the server has read them.
+
+mod draft;
+mod guest;
+mod lock;
+mod memory;
+mod rows;
+mod writer;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sqlx::SqlitePool;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::account::Account;
+use crate::account::store::Standings;
+use crate::clock::{Clock, Timestamp};
+use crate::error::{Error, Result};
+use crate::id::{AccountId, SessionId};
+use crate::session::Session;
+use crate::session::store::{Live, Opened, Opening, Pair, Rotate, Rotation, SessionStore};
+use crate::token::access::AccessDigest;
+use draft::{Draft, Turn};
+use guest::Guest;
+use lock::ServerLock;
+use memory::Memory;
+use writer::{Answer, Job, Order, Writer};
+
+/// How long SQLite waits for another process that writes.
+const BUSY_LIMIT: Duration = Duration::from_secs(4);
+
+/// How long an operation may take before its answer is that the store is unavailable (SR-72).
+const OPERATION_LIMIT: Duration = Duration::from_millis(4500);
+
+/// How many operations may wait for the writer.
+const QUEUE: usize = 4096;
+
+/// As what a process opens the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The one server, which keeps everything in memory.
+    Server,
+    /// A command that does its work and goes, whether a server runs or not.
+    Guest,
+}
+
+/// The session store in the process.
+///
+/// Dropping it is like a crash: what was acknowledged is safe. [`Embedded::close`] ends it in order.
+pub struct Embedded(Inner);
+
+enum Inner {
+    Server { memory: Arc<Memory>, orders: mpsc::Sender<Order>, writer: JoinHandle<()> },
+    Guest(Guest),
+}
+
+impl Embedded {
+    /// Opens the store in the SQLite database at `database`, which is made if it is missing.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] if another server works on the database; [`Error::Unavailable`] if it
+    /// cannot be opened.
+    pub async fn open(database: &Path, role: Role, clock: Arc<dyn Clock>) -> Result<Self> {
+        let lock = match role {
+            Role::Server => Some(ServerLock::take(database).await?),
+            Role::Guest => None,
+        };
+        let pool = open_database(database).await.map_err(failure)?;
+        let Some(lock) = lock else {
+            return Ok(Self(Inner::Guest(Guest { pool, database: database.to_owned() })));
+        };
+        let memory = Arc::new(load_everything(&pool).await.map_err(failure)?);
+        let (orders, inbox) = mpsc::channel(QUEUE);
+        let writer = Writer { memory: Arc::clone(&memory), pool, clock, _lock: lock };
+        let writer = tokio::spawn(writer.run(inbox));
+        Ok(Self(Inner::Server { memory, orders, writer }))
+    }
+
+    /// Writes what is not written yet and lets go of the database. The store answers
+    /// [`Error::Unavailable`] to all that would have to be written afterwards.
+    pub async fn close(&self) {
+        match &self.0 {
+            Inner::Server { orders, .. } => {
+                let (closed, done) = oneshot::channel();
+                if orders.send(Order::Close(closed)).await.is_ok() {
+                    // An error says that the writer has gone already.
+                    let _ = done.await;
+                }
+            }
+            Inner::Guest(guest) => guest.pool.close().await,
+        }
+    }
+
+    /// Does `step` and gives its outcome, once it is on disk.
+    async fn write<T: Send + 'static>(
+        &self,
+        account: &AccountId,
+        step: impl FnOnce(&mut Draft<'_>) -> T + Send + 'static,
+    ) -> Result<T> {
+        match &self.0 {
+            Inner::Server { orders, .. } => submit(orders, step).await,
+            Inner::Guest(guest) => guest.write(account, step).await,
+        }
+    }
+}
+
+/// Has the server's writer do `step`.
+async fn submit<T: Send + 'static>(
+    orders: &mpsc::Sender<Order>,
+    step: impl FnOnce(&mut Draft<'_>) -> T + Send + 'static,
+) -> Result<T> {
+    let (tell, told) = oneshot::channel();
+    let job: Job = Box::new(move |draft| {
+        let outcome = step(draft);
+        let answer: Answer = Box::new(move || {
+            // Who asked may have gone; what was done stays done.
+            let _ = tell.send(outcome);
+        });
+        answer
+    });
+    let asked = async {
+        orders.send(Order::Do(job)).await.map_err(|_| ())?;
+        told.await.map_err(|_| ())
+    };
+    match tokio::time::timeout(OPERATION_LIMIT, asked).await {
+        Ok(Ok(outcome)) => Ok(outcome),
+        Ok(Err(())) => Err(Error::unavailable("the change to the sessions could not be saved")),
+        Err(elapsed) => Err(Error::unavailable(elapsed)),
+    }
+}
+
+impl Drop for Embedded {
+    fn drop(&mut self) {
+        if let Inner::Server { writer, .. } = &self.0 {
+            writer.abort();
+        }
+    }
+}
+
+#[async_trait]
+impl Standings for Embedded {
+    async fn publish(&self, account: &Account, now: Timestamp) -> Result<()> {
+        let account = account.clone();
+        self.write(&account.id.clone(), move |draft| {
+            draft.publish(&account, now);
+        })
+        .await
+    }
+
+    async fn revoke(
+        &self,
+        account: &Account,
+        keep: Option<&SessionId>,
+        now: Timestamp,
+    ) -> Result<u64> {
+        let (account, keep) = (account.clone(), keep.cloned());
+        self.write(&account.id.clone(), move |draft| draft.revoke(&account, keep.as_ref(), now))
+            .await
+    }
+
+    async fn ping(&self) -> Result<()> {
+        match &self.0 {
+            Inner::Server { orders, .. } => submit(orders, |_| ()).await,
+            Inner::Guest(guest) => guest.pool.acquire().await.map(drop).map_err(failure),
+        }
+    }
+}
+
+#[async_trait]
+impl SessionStore for Embedded {
+    async fn open(
+        &self,
+        session: &Session,
+        pair: &Pair,
+        account: &Account,
+        opening: Opening,
+        now: Timestamp,
+    ) -> Result<Opened> {
+        let (session, pair, account) = (session.clone(), pair.clone(), account.clone());
+        self.write(&account.id.clone(), move |draft| {
+            draft.open(&session, &pair, &account, opening, now)
+        })
+        .await
+    }
+
+    async fn verify(
+        &self,
+        account: &AccountId,
+        session: &SessionId,
+        access: &AccessDigest,
+        now: Timestamp,
+    ) -> Result<Option<Live>> {
+        let key = (account.clone(), session.clone());
+        match &self.0 {
+            Inner::Server { memory, .. } => Ok(memory.verify(&key, access, now)),
+            // A command judges no requests, so the marks that this leaves are not written.
+            Inner::Guest(guest) => Ok(guest.read(account).await?.verify(&key, access, now)),
+        }
+    }
+
+    async fn rotate(&self, rotate: Rotate<'_>) -> Result<Rotation> {
+        let turn = Turn {
+            account: rotate.account.clone(),
+            session: rotate.session.clone(),
+            old: rotate.old.clone(),
+            new: rotate.new.clone(),
+            access_lifetime: rotate.access_lifetime,
+            grace: rotate.grace,
+            now: rotate.now,
+        };
+        self.write(&rotate.account.id, move |draft| draft.rotate(&turn)).await
+    }
+
+    async fn end(&self, account: &AccountId, session: &SessionId) -> Result<bool> {
+        let key = (account.clone(), session.clone());
+        self.write(account, move |draft| draft.end(key)).await
+    }
+
+    async fn list(&self, account: &AccountId, now: Timestamp) -> Result<Vec<Session>> {
+        match &self.0 {
+            Inner::Server { memory, .. } => Ok(memory.list(account, now)),
+            Inner::Guest(guest) => Ok(guest.read(account).await?.list(account, now)),
+        }
+    }
+}
+
+async fn open_database(database: &Path) -> sqlx::Result<SqlitePool> {
+    let options = SqliteConnectOptions::new()
+        .filename(database)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        // A commit is on disk when it returns.
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(BUSY_LIMIT);
+    let pool = SqlitePoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(OPERATION_LIMIT)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+        .connect_with(options)
+        .await?;
+    rows::create_tables(&mut *pool.acquire().await?).await?;
+    Ok(pool)
+}
+
+async fn load_everything(pool: &SqlitePool) -> sqlx::Result<Memory> {
+    let memory = Memory::default();
+    let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
+    for (account, standing) in rows::load_all(&mut transaction).await? {
+        memory.replace(&account, Some(standing));
+    }
+    rows::clear_announced(&mut transaction).await?;
+    transaction.commit().await?;
+    Ok(memory)
+}
+
+/// Whatever SQLite refuses, it may do a little later: the file is locked, or the disk is full.
+fn failure(error: sqlx::Error) -> Error {
+    Error::unavailable(error)
+}

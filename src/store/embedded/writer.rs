@@ -1,0 +1,188 @@
+//! The server's one writer: commits what all requests ask for, many in one transaction.
+//!
+//! Flushing the disk costs far more than the rows do. So the writer takes every operation that
+//! waits, drafts them one after the other, commits the draft once, makes it visible and then
+//! answers each. Nothing is visible or answered before it is on disk.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::{Sqlite, SqlitePool, Transaction};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Interval, MissedTickBehavior, interval};
+
+use super::draft::Draft;
+use super::lock::ServerLock;
+use super::memory::Memory;
+use super::rows;
+use crate::clock::Clock;
+
+/// Most operations in one transaction.
+const BATCH: usize = 512;
+/// How often the marks that requests leave are written.
+const FLUSH_EVERY: Duration = Duration::from_secs(1);
+/// How often what has ended is deleted.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
+/// How often the changes of other processes are looked for.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// Tells who waits for an operation that it is committed. It is dropped untold if it is not.
+pub(super) type Answer = Box<dyn FnOnce() + Send>;
+/// An operation.
+pub(super) type Job = Box<dyn FnOnce(&mut Draft<'_>) -> Answer + Send>;
+
+/// What the writer is asked for.
+pub(super) enum Order {
+    /// Do this.
+    Do(Job),
+    /// Write what is left, let go of the database and say so.
+    Close(oneshot::Sender<()>),
+}
+
+/// The task that writes.
+pub(super) struct Writer {
+    /// What requests are judged by.
+    pub memory: Arc<Memory>,
+    /// The one connection.
+    pub pool: SqlitePool,
+    /// What time it is when the writer sweeps.
+    pub clock: Arc<dyn Clock>,
+    /// Held as long as the writer writes.
+    pub _lock: ServerLock,
+}
+
+impl Writer {
+    /// Serves until it is told to close or nobody is left to ask.
+    pub async fn run(self, mut orders: mpsc::Receiver<Order>) {
+        let (mut look, mut flush, mut sweep) =
+            (every(LOOK_EVERY), every(FLUSH_EVERY), every(SWEEP_EVERY));
+        let mut waiting = Vec::with_capacity(BATCH);
+        let mut troubled = false;
+        let mut close = None;
+        while close.is_none() {
+            let done = tokio::select! {
+                taken = orders.recv_many(&mut waiting, BATCH) => {
+                    if taken == 0 {
+                        return;
+                    }
+                    let mut jobs = Vec::with_capacity(taken);
+                    for order in waiting.drain(..) {
+                        match order {
+                            Order::Do(job) => jobs.push(job),
+                            Order::Close(closed) => close = Some(closed),
+                        }
+                    }
+                    self.serve(jobs).await
+                }
+                _ = look.tick() => self.look().await,
+                _ = flush.tick() => self.flush().await,
+                _ = sweep.tick() => self.sweep().await,
+            };
+            // Logged when it begins and when it is over, not ten times a second.
+            match &done {
+                Err(error) if !troubled => {
+                    tracing::error!(%error, "the session store cannot write its database");
+                }
+                Ok(()) if troubled => {
+                    tracing::info!("the session store writes its database again");
+                }
+                _ => {}
+            }
+            troubled = done.is_err();
+        }
+        if let Err(error) = self.flush().await {
+            tracing::error!(%error, "the session store could not write when sessions were last seen");
+        }
+        self.pool.close().await;
+        drop(self);
+        if let Some(closed) = close {
+            // Who asked may have stopped waiting.
+            let _ = closed.send(());
+        }
+    }
+
+    /// Does what was asked for, in order, and answers once it is on disk.
+    async fn serve(&self, jobs: Vec<Job>) -> sqlx::Result<()> {
+        let answers = self
+            .transact(|draft| jobs.into_iter().map(|job| job(draft)).collect::<Vec<Answer>>())
+            .await?;
+        for answer in answers {
+            answer();
+        }
+        Ok(())
+    }
+
+    /// Takes over what other processes have changed.
+    async fn look(&self) -> sqlx::Result<()> {
+        let mut db = self.pool.acquire().await?;
+        let anything = rows::any_announced(&mut db).await?;
+        drop(db);
+        if anything {
+            self.begin().await?.rollback().await?;
+        }
+        Ok(())
+    }
+
+    /// Writes the marks that requests have left.
+    async fn flush(&self) -> sqlx::Result<()> {
+        let noted = self.memory.take_noted();
+        if noted.is_empty() {
+            return Ok(());
+        }
+        let done = self.transact(|draft| draft.flush(&noted)).await;
+        if done.is_err() {
+            self.memory.note_again(noted);
+        }
+        done
+    }
+
+    /// Deletes what ended long ago.
+    async fn sweep(&self) -> sqlx::Result<()> {
+        let now = self.clock.now();
+        self.transact(|draft| draft.sweep(now)).await
+    }
+
+    /// Drafts changes, commits them, and only then makes them visible.
+    async fn transact<T>(&self, fill: impl FnOnce(&mut Draft<'_>) -> T) -> sqlx::Result<T> {
+        let mut transaction = self.begin().await?;
+        let (outcome, changes) = {
+            let mut draft = Draft::over(&self.memory);
+            let outcome = fill(&mut draft);
+            (outcome, draft.finish())
+        };
+        if changes.is_empty() {
+            transaction.rollback().await?;
+        } else {
+            rows::write(&mut transaction, &changes).await?;
+            transaction.commit().await?;
+            self.memory.apply(changes);
+        }
+        Ok(outcome)
+    }
+
+    /// Begins a transaction in which memory and rows say the same: whatever another process has
+    /// changed is taken over first, and none can change anything while the transaction lasts.
+    async fn begin(&self) -> sqlx::Result<Transaction<'static, Sqlite>> {
+        loop {
+            let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+            let changed = rows::announced(&mut transaction).await?;
+            if changed.is_empty() {
+                return Ok(transaction);
+            }
+            for account in &changed {
+                let standing = rows::load(&mut transaction, account).await?;
+                // Before the notice goes, for then the command that changed the rows returns. They
+                // are committed already.
+                self.memory.replace(account, standing);
+            }
+            rows::clear_announced(&mut transaction).await?;
+            transaction.commit().await?;
+        }
+    }
+}
+
+fn every(period: Duration) -> Interval {
+    let mut interval = interval(period);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
+}

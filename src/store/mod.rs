@@ -1,0 +1,6 @@
+//! Backends: where what the domain keeps is kept.
+
+pub mod embedded;
+mod record;
+pub mod redis;
+pub mod sql;

@@ -1,0 +1,211 @@
+//! Sessions in Redis: shared by all replicas, each operation one script in one round trip.
+//!
+//! An account's keys share a hash tag, so a script also runs on a cluster. All state that a request
+//! is judged by is in Redis and nowhere else (SR-34): what is missing there does not exist, so a
+//! Redis that lost its data ends sessions and revives none (SR-71).
+
+mod address;
+mod pool;
+
+use std::sync::LazyLock;
+
+use async_trait::async_trait;
+use redis::{Script, ScriptInvocation};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::record::Record;
+use crate::account::Account;
+use crate::account::store::Standings;
+use crate::clock::Timestamp;
+use crate::error::{Error, Result};
+use crate::id::{AccountId, SessionId};
+use crate::session::store::{Live, Opened, Opening, Pair, Rotate, Rotation, SessionStore};
+use crate::session::{SEEN_EVERY, Session};
+use crate::token::access::AccessDigest;
+
+pub use pool::{RedisConnection, RedisPool};
+
+/// Declares a script by the name of its file.
+macro_rules! script {
+    ($name:ident, $file:literal) => {
+        static $name: LazyLock<Script> =
+            LazyLock::new(|| Script::new(concat!(include_str!("common.lua"), include_str!($file))));
+    };
+}
+
+script!(OPEN, "open.lua");
+script!(VERIFY, "verify.lua");
+script!(ROTATE, "rotate.lua");
+script!(END, "end.lua");
+script!(LIST, "list.lua");
+script!(PUBLISH, "publish.lua");
+script!(REVOKE, "revoke.lua");
+
+/// A write, because a Redis that is full or read-only could not keep the change that is about to
+/// be made.
+static PING: LazyLock<Script> =
+    LazyLock::new(|| Script::new("redis.call('SET', KEYS[1], '', 'PX', 60000) return 1"));
+
+/// The session store in Redis. Clones share the connection.
+#[derive(Clone)]
+pub struct RedisStore {
+    pool: RedisPool,
+    prefix: String,
+}
+
+impl RedisStore {
+    /// A store whose keys begin with `prefix` and a colon.
+    pub fn new(pool: RedisPool, prefix: impl Into<String>) -> Self {
+        Self { pool, prefix: prefix.into() }
+    }
+
+    /// A call of `script` on the keys of an account. The braces are the hash tag of a cluster.
+    fn on<'a>(&self, script: &'a Script, account: &AccountId) -> ScriptInvocation<'a> {
+        let mut call = script.prepare_invoke();
+        for kind in ["account", "sessions", "ends"] {
+            call.key(format!("{}:{{{account}}}:{kind}", self.prefix));
+        }
+        call
+    }
+}
+
+#[async_trait]
+impl Standings for RedisStore {
+    async fn publish(&self, account: &Account, _now: Timestamp) -> Result<()> {
+        let mut call = self.on(&PUBLISH, &account.id);
+        with_account(&mut call, account)?;
+        self.pool.run(&call, true).await
+    }
+
+    async fn revoke(
+        &self,
+        account: &Account,
+        keep: Option<&SessionId>,
+        now: Timestamp,
+    ) -> Result<u64> {
+        let mut call = self.on(&REVOKE, &account.id);
+        call.arg(keep.map_or("", SessionId::as_str)).arg(now.as_millis());
+        with_account(&mut call, account)?;
+        self.pool.run(&call, false).await
+    }
+
+    async fn ping(&self) -> Result<()> {
+        let mut call = PING.prepare_invoke();
+        call.key(format!("{}:ping", self.prefix));
+        self.pool.run(&call, true).await
+    }
+}
+
+#[async_trait]
+impl SessionStore for RedisStore {
+    async fn open(
+        &self,
+        session: &Session,
+        pair: &Pair,
+        account: &Account,
+        opening: Opening,
+        now: Timestamp,
+    ) -> Result<Opened> {
+        let mut call = self.on(&OPEN, &session.account);
+        call.arg(session.id.as_str())
+            .arg(to_json(&Record::new(session, pair))?)
+            .arg(session.refresh_expires_at.as_millis())
+            .arg(now.as_millis())
+            .arg(u8::from(opening == Opening::Renewal));
+        with_account(&mut call, account)?;
+        match self.pool.run::<String>(&call, false).await?.as_str() {
+            "done" => Ok(Opened::Done),
+            "account_changed" => Ok(Opened::AccountChanged),
+            "gone" => Ok(Opened::Gone),
+            _ => Err(unknown_answer()),
+        }
+    }
+
+    async fn verify(
+        &self,
+        account: &AccountId,
+        session: &SessionId,
+        access: &AccessDigest,
+        now: Timestamp,
+    ) -> Result<Option<Live>> {
+        let mut call = self.on(&VERIFY, account);
+        call.arg(session.as_str()).arg(access.as_str()).arg(now.as_millis());
+        call.arg(millis(SEEN_EVERY));
+        let found: Option<(Vec<u8>, Vec<u8>)> = self.pool.run(&call, true).await?;
+        let Some((record, account)) = found else { return Ok(None) };
+        let Record { session, .. } = from_json(&record)?;
+        Ok(Some(Live { session, account: from_json(&account)? }))
+    }
+
+    async fn rotate(&self, rotate: Rotate<'_>) -> Result<Rotation> {
+        let mut call = self.on(&ROTATE, &rotate.account.id);
+        call.arg(rotate.session.as_str())
+            .arg(rotate.old.as_str())
+            .arg(rotate.new.access.as_str())
+            .arg(rotate.new.refresh.as_str())
+            .arg(millis(rotate.access_lifetime))
+            .arg(millis(rotate.grace))
+            .arg(rotate.now.as_millis());
+        with_account(&mut call, rotate.account)?;
+        let answer: Vec<Vec<u8>> = self.pool.run(&call, false).await?;
+        match answer.as_slice() {
+            [word, record] if word == b"rotated" => Ok(Rotation::Rotated(session_of(record)?)),
+            [word, record] if word == b"repeated" => Ok(Rotation::Repeated(session_of(record)?)),
+            [word] if word == b"reused" => Ok(Rotation::Reused),
+            [word] if word == b"unknown" => Ok(Rotation::Unknown),
+            _ => Err(unknown_answer()),
+        }
+    }
+
+    async fn end(&self, account: &AccountId, session: &SessionId) -> Result<bool> {
+        let mut call = self.on(&END, account);
+        call.arg(session.as_str());
+        self.pool.run(&call, false).await
+    }
+
+    async fn list(&self, account: &AccountId, now: Timestamp) -> Result<Vec<Session>> {
+        let call = self.on(&LIST, account);
+        let (epoch, records): (Option<i64>, Vec<Vec<u8>>) = self.pool.run(&call, true).await?;
+        // Without the account's copy no session passes either.
+        let Some(epoch) = epoch else { return Ok(Vec::new()) };
+        let mut sessions = Vec::with_capacity(records.len());
+        for record in &records {
+            let record: Record = from_json(record)?;
+            if record.is_live(epoch, now) {
+                sessions.push(record.session);
+            }
+        }
+        Ok(sessions)
+    }
+}
+
+/// Adds version, epoch and copy of the account: the last arguments of every script that shows it.
+fn with_account(call: &mut ScriptInvocation<'_>, account: &Account) -> Result<()> {
+    call.arg(account.version).arg(account.session_epoch).arg(to_json(account)?);
+    Ok(())
+}
+
+fn session_of(record: &[u8]) -> Result<Session> {
+    from_json::<Record>(record).map(|record| record.session)
+}
+
+fn to_json(value: &impl Serialize) -> Result<String> {
+    serde_json::to_string(value).map_err(Error::internal)
+}
+
+/// Reads what we once wrote. The error says where it cannot be read, not what stands there.
+fn from_json<T: DeserializeOwned>(json: &[u8]) -> Result<T> {
+    serde_json::from_slice(json).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        Error::internal(format!("a value in Redis is not readable at {line}:{column}"))
+    })
+}
+
+fn unknown_answer() -> Error {
+    Error::internal("a script in Redis gave an answer that it should not")
+}
+
+fn millis(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,321 @@
+//! One connection to Redis for the whole process, shared by everybody and renewed when it is lost.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::cluster_async::ClusterConnection;
+use redis::{
+    AsyncConnectionConfig, Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, RedisFuture,
+    RedisResult, ScriptInvocation, ServerErrorKind, Value,
+};
+use rocket::figment::Figment;
+use rocket_db_pools::Pool;
+use serde::Deserialize;
+
+use super::address::Source;
+use crate::error::Error;
+use crate::id::SecretString;
+
+/// How long connecting, or one answer, may take (SR-70).
+pub(super) const STEP_LIMIT: Duration = Duration::from_millis(250);
+
+/// How long an operation may take with all its steps, so that a request is refused within 1 s.
+const OPERATION_LIMIT: Duration = Duration::from_millis(900);
+
+/// How long connecting may take where several servers have to be asked.
+const DISCOVERY_LIMIT: Duration = Duration::from_millis(600);
+
+/// How long a refused connection is taken as the answer for everybody.
+const REFUSAL_HOLDS: Duration = Duration::from_millis(100);
+
+/// A connection to Redis that everybody shares: commands of many requests travel on it together.
+///
+/// It is made when it is first needed, and again after it was lost, so that a Redis that comes
+/// back is used again by itself. Clones share it.
+///
+/// It is also a pool in the sense of `rocket_db_pools`, configured by `url`:
+///
+/// ```
+/// use rocket_db_pools::Database;
+///
+/// #[derive(Database)]
+/// #[database("sessions")]
+/// struct Sessions(doorward::store::redis::RedisPool);
+/// ```
+#[derive(Clone)]
+pub struct RedisPool(Arc<Inner>);
+
+struct Inner {
+    source: Source,
+    slot: Mutex<Slot>,
+    /// Held while a connection is made, so that one is made for all who wait.
+    connecting: tokio::sync::Mutex<()>,
+}
+
+#[derive(Default)]
+struct Slot {
+    current: Option<Link>,
+    /// Counts connections, so that a late failure of an old one does not cost the new one.
+    generation: u64,
+    refusal: Option<(Instant, RedisError)>,
+}
+
+#[derive(Clone)]
+enum Link {
+    Server(MultiplexedConnection),
+    Cluster(ClusterConnection),
+}
+
+impl RedisPool {
+    /// A pool for the Redis at `url`: `redis://` or `rediss://` (TLS) for one server,
+    /// `redis+cluster://host,host` for a cluster, `redis+sentinel://host,host/service` for the
+    /// primary that sentinels name; each of the last two also with `rediss+`. TLS verifies
+    /// certificates and names against the system's roots (SR-77). Does not connect yet.
+    ///
+    /// # Errors
+    /// If the address is not readable; the error does not show it.
+    pub fn new(url: &SecretString) -> RedisResult<Self> {
+        let source = Source::parse(url.expose())?;
+        let (slot, connecting) = (Mutex::default(), tokio::sync::Mutex::default());
+        Ok(Self(Arc::new(Inner { source, slot, connecting })))
+    }
+
+    /// Runs a script. `repeatable` says that running it twice does no harm, so that it is tried
+    /// once more also where it is not known whether it ran; where the connection was lost, it
+    /// always is.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] within a second; [`Error::Internal`] if Redis holds something else
+    /// than we put there.
+    pub(crate) async fn run<T: FromRedisValue>(
+        &self,
+        script: &ScriptInvocation<'_>,
+        repeatable: bool,
+    ) -> Result<T, Error> {
+        let attempts = async {
+            let first = self.attempt(script).await;
+            match first {
+                Err(error)
+                    if error.is_connection_dropped() || (repeatable && error.is_timeout()) =>
+                {
+                    self.attempt(script).await
+                }
+                other => other,
+            }
+        };
+        match tokio::time::timeout(OPERATION_LIMIT, attempts).await {
+            Ok(result) => result.map_err(failure),
+            Err(elapsed) => Err(Error::unavailable(elapsed)),
+        }
+    }
+
+    async fn attempt<T: FromRedisValue>(&self, script: &ScriptInvocation<'_>) -> RedisResult<T> {
+        let mut connection = self.connection().await?;
+        script.invoke_async(&mut connection).await
+    }
+
+    /// The shared connection.
+    ///
+    /// # Errors
+    /// If there is none and none can be made.
+    pub async fn connection(&self) -> RedisResult<RedisConnection> {
+        if let Some(answer) = self.0.known() {
+            return answer.map(|known| self.handle(known));
+        }
+        let _one_at_a_time = self.0.connecting.lock().await;
+        if let Some(answer) = self.0.known() {
+            return answer.map(|known| self.handle(known));
+        }
+        let made = self.0.source.connect().await;
+        let mut slot = self.0.slot();
+        match made {
+            Ok(link) => {
+                slot.generation += 1;
+                slot.refusal = None;
+                slot.current = Some(link.clone());
+                Ok(self.handle((slot.generation, link)))
+            }
+            Err(error) => {
+                slot.refusal = Some((Instant::now(), error.clone()));
+                Err(error)
+            }
+        }
+    }
+
+    fn handle(&self, (generation, link): (u64, Link)) -> RedisConnection {
+        RedisConnection { pool: self.clone(), generation, link }
+    }
+}
+
+impl Inner {
+    fn slot(&self) -> MutexGuard<'_, Slot> {
+        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is known without asking: a connection, or that there is none to be had just now.
+    fn known(&self) -> Option<RedisResult<(u64, Link)>> {
+        let slot = self.slot();
+        match (&slot.current, &slot.refusal) {
+            (Some(link), _) => Some(Ok((slot.generation, link.clone()))),
+            (None, Some((at, error))) if at.elapsed() < REFUSAL_HOLDS => Some(Err(error.clone())),
+            _ => None,
+        }
+    }
+
+    fn discard(&self, generation: u64) {
+        let mut slot = self.slot();
+        if slot.generation == generation {
+            slot.current = None;
+        }
+    }
+}
+
+impl Source {
+    async fn connect(&self) -> RedisResult<Link> {
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(STEP_LIMIT))
+            .set_response_timeout(Some(STEP_LIMIT));
+        let (limit, connecting) = match self {
+            Self::Server(client) => (
+                STEP_LIMIT,
+                Box::pin(async move {
+                    let made = client.get_multiplexed_async_connection_with_config(&config).await?;
+                    Ok(Link::Server(made))
+                }) as RedisFuture<'_, Link>,
+            ),
+            Self::Cluster(client) => (
+                DISCOVERY_LIMIT,
+                Box::pin(async move { Ok(Link::Cluster(client.get_async_connection().await?)) })
+                    as RedisFuture<'_, Link>,
+            ),
+            Self::Sentinel(client) => (
+                DISCOVERY_LIMIT,
+                Box::pin(async move {
+                    let mut client = client.lock().await;
+                    Ok(Link::Server(client.get_async_connection_with_config(&config).await?))
+                }) as RedisFuture<'_, Link>,
+            ),
+        };
+        tokio::time::timeout(limit, connecting).await.unwrap_or_else(|_| {
+            Err(std::io::Error::new(std::io::ErrorKind::TimedOut, "connecting took too long")
+                .into())
+        })
+    }
+}
+
+/// A handle on the shared connection. If it finds the connection lost, the next one to ask the
+/// pool gets a new one.
+#[derive(Clone)]
+pub struct RedisConnection {
+    pool: RedisPool,
+    generation: u64,
+    link: Link,
+}
+
+impl RedisConnection {
+    fn note<T>(&self, result: RedisResult<T>) -> RedisResult<T> {
+        if result.as_ref().is_err_and(is_lost) {
+            self.pool.0.discard(self.generation);
+        }
+        result
+    }
+}
+
+impl ConnectionLike for RedisConnection {
+    fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
+        Box::pin(async move {
+            let result = match &mut self.link {
+                Link::Server(connection) => connection.req_packed_command(cmd).await,
+                Link::Cluster(connection) => connection.req_packed_command(cmd).await,
+            };
+            self.note(result)
+        })
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        pipeline: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        Box::pin(async move {
+            let result = match &mut self.link {
+                Link::Server(connection) => {
+                    connection.req_packed_commands(pipeline, offset, count).await
+                }
+                Link::Cluster(connection) => {
+                    connection.req_packed_commands(pipeline, offset, count).await
+                }
+            };
+            self.note(result)
+        })
+    }
+
+    fn get_db(&self) -> i64 {
+        match &self.link {
+            Link::Server(connection) => connection.get_db(),
+            Link::Cluster(connection) => connection.get_db(),
+        }
+    }
+}
+
+/// What the pool reads of Rocket's configuration.
+#[derive(Deserialize)]
+struct PoolConfig {
+    url: SecretString,
+}
+
+#[rocket::async_trait]
+impl Pool for RedisPool {
+    type Connection = RedisConnection;
+    type Error = rocket_db_pools::Error<RedisError>;
+
+    async fn init(figment: &Figment) -> Result<Self, Self::Error> {
+        let config: PoolConfig = figment.extract()?;
+        Self::new(&config.url).map_err(rocket_db_pools::Error::Init)
+    }
+
+    async fn get(&self) -> Result<RedisConnection, Self::Error> {
+        self.connection().await.map_err(rocket_db_pools::Error::Get)
+    }
+
+    async fn close(&self) {
+        self.0.slot().current = None;
+    }
+}
+
+/// Whether a connection that gave this error may serve nobody any more: it is broken or silent, or
+/// leads to a server that is not the primary (any more).
+fn is_lost(error: &RedisError) -> bool {
+    error.is_io_error()
+        || error.is_unrecoverable_error()
+        || matches!(
+            error.kind(),
+            ErrorKind::ClusterConnectionNotFound
+                | ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown)
+        )
+}
+
+/// What an error of Redis means to the domain: nearly always that it cannot serve us now. Only what
+/// it says of our own scripts and values is a mistake.
+fn failure(error: RedisError) -> Error {
+    /// Codes that Redis before version 7 hides in the text of a script's error.
+    const TEMPORARY: [&str; 7] =
+        ["OOM ", "MISCONF ", "READONLY ", "LOADING ", "NOREPLICAS ", "MASTERDOWN ", "BUSY "];
+    let ours = match error.kind() {
+        ErrorKind::Parse | ErrorKind::UnexpectedReturnType | ErrorKind::Client => true,
+        ErrorKind::Server(
+            ServerErrorKind::ResponseError
+            | ServerErrorKind::CrossSlot
+            | ServerErrorKind::ExecAbort
+            | ServerErrorKind::NoScript,
+        ) => {
+            let text = error.detail().unwrap_or_default();
+            !TEMPORARY.iter().any(|code| text.contains(code))
+        }
+        ErrorKind::Extension => error.code() == Some("WRONGTYPE"),
+        _ => false,
+    };
+    if ours { Error::internal(error) } else { Error::unavailable(error) }
+}

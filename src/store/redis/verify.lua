@@ -1,0 +1,26 @@
+-- Gives a live session and its account, if this is the session's current access token.
+-- ARGV: session id, access digest, now, how often at most to note that it was seen
+local sid, access, now, seen_every = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+
+local json = redis.call('HGET', KEYS[2], sid)
+local account = redis.call('HMGET', KEYS[1], 'e', 'j')
+if not json or not account[2] then
+  return false
+end
+local record = cjson.decode(json)
+local session = record.session
+if session.access_expires_at <= now
+    or session.refresh_expires_at <= now
+    or session.epoch < tonumber(account[1])
+    or record.access ~= access then
+  return false
+end
+if not record.used or now - session.last_seen_at >= seen_every then
+  record.used = true
+  if now - session.last_seen_at >= seen_every then
+    session.last_seen_at = now
+  end
+  json = cjson.encode(record)
+  redis.call('HSET', KEYS[2], sid, json)
+end
+return { json, account[2] }

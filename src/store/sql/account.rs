@@ -1,0 +1,255 @@
+//! Accounts in SQL: each method one transaction.
+
+use async_trait::async_trait;
+use sqlx::Row;
+use sqlx::any::AnyRow;
+
+use super::change::{
+    Statement, admin_exists, disable, enable, end_creation, end_guarded, insert, lock_admins,
+    replace_roles, spend_setup_token, update,
+};
+use super::pool::in_time;
+use super::row::{self, select_account};
+use super::{SqlStore, list};
+use crate::account::email::Email;
+use crate::account::password::PasswordHash;
+use crate::account::store::{
+    AccountFilter, AccountStore, Change, Creation, Credentials, NewAccount,
+};
+use crate::account::{Account, Status};
+use crate::clock::Timestamp;
+use crate::error::{Error, Result};
+use crate::id::AccountId;
+use crate::role::RoleName;
+
+#[async_trait]
+impl AccountStore for SqlStore {
+    async fn create(&self, new: &NewAccount) -> Result<Creation> {
+        in_time(async {
+            let mut write = self.pool.write().await?;
+            if new.roles.contains(&RoleName::admin()) {
+                lock_admins(&mut write).await?;
+            }
+            let creation = insert(&mut write, new).await?;
+            end_creation(write, creation).await
+        })
+        .await
+    }
+
+    async fn create_first_admin(&self, new: &NewAccount, setup_digest: &str) -> Result<Creation> {
+        in_time(async {
+            let mut write = self.pool.write().await?;
+            lock_admins(&mut write).await?;
+            let refused = admin_exists(&mut write).await?
+                || !spend_setup_token(&mut write, setup_digest, new.created_at).await?;
+            let creation =
+                if refused { Creation::SetupRefused } else { insert(&mut write, new).await? };
+            end_creation(write, creation).await
+        })
+        .await
+    }
+
+    async fn add_setup_token(
+        &self,
+        digest: &str,
+        expires_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<()> {
+        in_time(async {
+            let mut write = self.pool.write().await?;
+            sqlx::query("DELETE FROM setup_token WHERE expires_at <= $1")
+                .bind(now.as_millis())
+                .execute(&mut *write)
+                .await?;
+            sqlx::query("INSERT INTO setup_token (digest, expires_at) VALUES ($1, $2)")
+                .bind(digest)
+                .bind(expires_at.as_millis())
+                .execute(&mut *write)
+                .await?;
+            write.commit().await
+        })
+        .await
+    }
+
+    async fn setup_token_works(&self, digest: &str, now: Timestamp) -> Result<bool> {
+        in_time(async {
+            let mut connection = self.pool.reader().acquire().await?;
+            let known =
+                sqlx::query("SELECT 1 FROM setup_token WHERE digest = $1 AND expires_at > $2")
+                    .bind(digest)
+                    .bind(now.as_millis())
+                    .fetch_optional(&mut *connection)
+                    .await?;
+            Ok(known.is_some() && !admin_exists(&mut connection).await?)
+        })
+        .await
+    }
+
+    async fn admin_exists(&self) -> Result<bool> {
+        in_time(async {
+            let mut connection = self.pool.reader().acquire().await?;
+            admin_exists(&mut connection).await
+        })
+        .await
+    }
+
+    async fn get(&self, id: &AccountId) -> Result<Option<Account>> {
+        in_time(async {
+            let mut connection = self.pool.reader().acquire().await?;
+            row::find(&mut connection, id).await
+        })
+        .await
+    }
+
+    async fn credentials(&self, email: &Email) -> Result<Option<Credentials>> {
+        let by_email =
+            sqlx::query(select_account!(more: ", a.password_hash", "WHERE a.email_key = $1"))
+                .bind(email.key());
+        in_time(self.fetch_credentials(by_email)).await
+    }
+
+    async fn credentials_of(&self, id: &AccountId) -> Result<Option<Credentials>> {
+        let by_id = sqlx::query(select_account!(more: ", a.password_hash", "WHERE a.id = $1"))
+            .bind(id.as_str());
+        in_time(self.fetch_credentials(by_id)).await
+    }
+
+    async fn record_login(
+        &self,
+        id: &AccountId,
+        verified: &PasswordHash,
+        rehashed: Option<&PasswordHash>,
+        now: Timestamp,
+    ) -> Result<Option<Account>> {
+        let login = sqlx::query(
+            "UPDATE account SET last_login_at = $1, password_hash = $2, version = version + 1 \
+             WHERE id = $3 AND password_hash = $4 AND status = $5",
+        )
+        .bind(now.as_millis())
+        .bind(rehashed.unwrap_or(verified).expose())
+        .bind(id.as_str())
+        .bind(verified.expose())
+        .bind(Status::Active.as_str());
+        Ok(match self.change(id, login).await? {
+            Change::Done(account) => Some(account),
+            _ => None,
+        })
+    }
+
+    async fn set_display_name(&self, id: &AccountId, display_name: &str) -> Result<Change> {
+        let rename = sqlx::query(
+            "UPDATE account SET display_name = $1, search_key = $2, version = version + 1 \
+             WHERE id = $3",
+        )
+        .bind(display_name)
+        .bind(display_name.to_lowercase())
+        .bind(id.as_str());
+        self.change(id, rename).await
+    }
+
+    async fn set_password(&self, id: &AccountId, hash: &PasswordHash) -> Result<Change> {
+        let replace = sqlx::query(
+            "UPDATE account SET password_hash = $1, version = version + 1, \
+             session_epoch = session_epoch + 1 WHERE id = $2",
+        )
+        .bind(hash.expose())
+        .bind(id.as_str());
+        self.change(id, replace).await
+    }
+
+    async fn set_status(&self, id: &AccountId, status: Status) -> Result<Change> {
+        in_time(async {
+            let mut write = self.pool.write().await?;
+            lock_admins(&mut write).await?;
+            let guarded = admin_exists(&mut write).await?;
+            let change = match status {
+                Status::Active => update(&mut write, id, enable(id)).await?,
+                Status::Disabled => update(&mut write, id, disable(id)).await?,
+            };
+            end_guarded(write, guarded, change).await
+        })
+        .await
+    }
+
+    async fn set_roles(&self, id: &AccountId, roles: &[RoleName]) -> Result<Change> {
+        in_time(async {
+            let mut write = self.pool.write().await?;
+            lock_admins(&mut write).await?;
+            let guarded = admin_exists(&mut write).await?;
+            let change = replace_roles(&mut write, id, roles).await?;
+            end_guarded(write, guarded, change).await
+        })
+        .await
+    }
+
+    async fn raise_session_epoch(&self, id: &AccountId) -> Result<Change> {
+        let raise = sqlx::query(
+            "UPDATE account SET version = version + 1, session_epoch = session_epoch + 1 \
+             WHERE id = $1",
+        )
+        .bind(id.as_str());
+        self.change(id, raise).await
+    }
+
+    async fn delete(&self, id: &AccountId) -> Result<Change> {
+        in_time(async {
+            let mut write = self.pool.write().await?;
+            lock_admins(&mut write).await?;
+            let guarded = admin_exists(&mut write).await?;
+            // Changed first, so that nobody changes it between being read and being deleted.
+            let change = update(&mut write, id, disable(id)).await?;
+            sqlx::query("DELETE FROM account WHERE id = $1")
+                .bind(id.as_str())
+                .execute(&mut *write)
+                .await?;
+            end_guarded(write, guarded, change).await
+        })
+        .await
+    }
+
+    async fn list(&self, filter: &AccountFilter) -> Result<Vec<Account>> {
+        in_time(list::list(self, filter)).await
+    }
+
+    async fn count(&self) -> Result<u64> {
+        in_time(async {
+            let row = sqlx::query("SELECT COUNT(*) FROM account").fetch_one(self.pool.reader());
+            u64::try_from(row.await?.try_get::<i64, _>(0)?).map_err(Error::internal)
+        })
+        .await
+    }
+
+    async fn ping(&self) -> Result<()> {
+        in_time(async {
+            sqlx::query("SELECT 1").execute(self.pool.reader()).await?;
+            Ok(())
+        })
+        .await
+    }
+}
+
+impl SqlStore {
+    /// A change that is one statement about the account `id`.
+    async fn change(&self, id: &AccountId, statement: Statement<'_>) -> Result<Change> {
+        in_time(async {
+            let mut write = self.pool.write().await?;
+            let change = update(&mut write, id, statement).await?;
+            write.end(matches!(change, Change::Done(_))).await?;
+            Ok(change)
+        })
+        .await
+    }
+
+    async fn fetch_credentials(&self, query: Statement<'_>) -> Result<Option<Credentials>> {
+        let found = query.fetch_optional(self.pool.reader()).await?;
+        found.as_ref().map(credentials).transpose()
+    }
+}
+
+fn credentials(row: &AnyRow) -> Result<Credentials> {
+    let hash: Option<String> = row.try_get("password_hash")?;
+    Ok(Credentials {
+        account: row::account(row)?,
+        password_hash: hash.map(PasswordHash::from_stored),
+    })
+}

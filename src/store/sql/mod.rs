@@ -1,0 +1,30 @@
+//! Accounts and roles in SQL: SQLite and PostgreSQL, with one schema and one SQL text for both.
+
+mod account;
+mod change;
+mod failure;
+mod list;
+mod pool;
+mod role;
+mod row;
+
+pub use pool::SqlPool;
+
+/// Keeps accounts and roles in an SQL database.
+///
+/// Implements [`AccountStore`](crate::account::store::AccountStore) and
+/// [`RoleStore`](crate::role::RoleStore). Every method answers within five seconds: if the database
+/// does not, with [`Error::Unavailable`](crate::error::Error::Unavailable) (SR-72). A change that was
+/// answered so may have been made nevertheless, if the answer got lost on its way.
+#[derive(Clone, Debug)]
+pub struct SqlStore {
+    pool: SqlPool,
+}
+
+impl SqlStore {
+    /// A store in the database behind `pool`, whose tables are there
+    /// ([`SqlPool::migrate`]).
+    pub fn new(pool: SqlPool) -> Self {
+        Self { pool }
+    }
+}

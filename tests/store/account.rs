@@ -1,0 +1,348 @@
+//! What accounts may rely on, whichever database keeps them: the promises of `account/store.rs`.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use doorward::account::store::{AccountStore, Change, Creation, NewAccount};
+use doorward::account::{Account, Status};
+use doorward::id::{AccountId, Os, sha256};
+use doorward::role::{Permission, RoleName, RoleStore};
+use futures::future::join_all;
+
+use super::database::{
+    Database, NOW, assert_raised, done, email, hash, new_account, on_both_databases, unversioned,
+    with_status,
+};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn nobody() -> AccountId {
+    AccountId::random(&Os)
+}
+
+/// Makes a role that nobody has.
+async fn add_role(database: &Database, name: &str, permissions: &[&str]) {
+    database
+        .execute(&format!(
+            "INSERT INTO role (name, description, created_at) VALUES ('{name}', 'A test', 0)"
+        ))
+        .await;
+    for permission in permissions {
+        database
+            .execute(&format!("INSERT INTO role_permission VALUES ('{name}', '{permission}')"))
+            .await;
+    }
+}
+
+fn role(name: &str) -> RoleName {
+    RoleName::parse(name).expect("a role name")
+}
+
+on_both_databases! {
+    async fn an_account_comes_back_as_it_was_made(database: Database) {
+        let new = NewAccount {
+            display_name: "Ada L\u{f6}velace \u{1f9ee}".to_owned(),
+            roles: vec![RoleName::admin(), RoleName::user(), RoleName::user()],
+            ..new_account("Ada@Example.org")
+        };
+        let made = database.created(new.clone()).await;
+        assert_eq!(made.id, new.id);
+        assert_eq!(made.email.as_str(), "Ada@example.org");
+        assert_eq!(made.display_name, new.display_name);
+        assert_eq!(made.status, Status::Active);
+        assert_eq!(made.roles, BTreeSet::from([RoleName::admin(), RoleName::user()]));
+        let catalogue = Permission::CATALOGUE.iter().map(|(name, _)| Permission::stored(name));
+        assert_eq!(made.permissions, catalogue.collect());
+        assert_eq!((made.created_at, made.last_login_at), (NOW, None));
+        assert_eq!(database.get(&made.id).await, made);
+        assert_eq!(database.store.get(&nobody()).await.unwrap(), None);
+        assert_eq!(database.store.count().await.unwrap(), 1);
+        database.store.ping().await.unwrap();
+    }
+
+    async fn sr_5_credentials_are_found_by_the_address_in_any_case(database: Database) {
+        let ada = database.account("Ada@example.org").await;
+        let found = database.store.credentials(&email("aDA@EXAMPLE.org")).await.unwrap().unwrap();
+        assert_eq!(found.account, ada);
+        assert_eq!(found.password_hash.unwrap().expose(), hash("first").expose());
+        let found = database.store.credentials_of(&ada.id).await.unwrap().unwrap();
+        assert_eq!(found.account, ada);
+        assert!(database.store.credentials(&email("bob@example.org")).await.unwrap().is_none());
+        assert!(database.store.credentials_of(&nobody()).await.unwrap().is_none());
+
+        let without = NewAccount { password_hash: None, ..new_account("bob@example.org") };
+        let bob = database.created(without).await;
+        let found = database.store.credentials_of(&bob.id).await.unwrap().unwrap();
+        assert!(found.password_hash.is_none());
+    }
+
+    async fn sr_8_of_fifty_creations_of_one_address_one_succeeds(database: Database) {
+        let spelling = |n| if n % 2 == 0 { "Ada@example.org" } else { "ada@example.org" };
+        let attempts = (0..50).map(|n| {
+            let store = database.store.clone();
+            rocket::tokio::spawn(async move { store.create(&new_account(spelling(n))).await })
+        });
+        let mut created = 0;
+        for attempt in join_all(attempts).await {
+            match attempt.unwrap().expect("no failure") {
+                Creation::Created(_) => created += 1,
+                Creation::EmailTaken => (),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(created, 1);
+        assert_eq!(database.store.count().await.unwrap(), 1);
+    }
+
+    async fn an_unknown_role_makes_no_account(database: Database) {
+        let roles = vec![RoleName::user(), role("nothing")];
+        let new = NewAccount { roles, ..new_account("ada@example.org") };
+        assert!(matches!(database.store.create(&new).await, Ok(Creation::UnknownRole)));
+        assert_eq!(database.store.count().await.unwrap(), 0);
+    }
+
+    async fn sr_6_a_setup_token_makes_one_admin_whoever_races_for_it(database: Database) {
+        let digest = sha256("token");
+        database.store.add_setup_token(&digest, NOW + MINUTE, NOW).await.unwrap();
+        assert!(!database.store.admin_exists().await.unwrap());
+        let attempts = (0..20).map(|n| {
+            let (store, digest) = (database.store.clone(), digest.clone());
+            let roles = vec![RoleName::admin(), RoleName::user()];
+            let new = NewAccount { roles, ..new_account(&format!("admin{n}@example.org")) };
+            rocket::tokio::spawn(async move { store.create_first_admin(&new, &digest).await })
+        });
+        let mut created = Vec::new();
+        for attempt in join_all(attempts).await {
+            match attempt.unwrap().expect("no failure") {
+                Creation::Created(account) => created.push(account),
+                Creation::SetupRefused => (),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(created.len(), 1);
+        assert!(created[0].is_admin());
+        assert_eq!(database.store.count().await.unwrap(), 1);
+        assert!(database.store.admin_exists().await.unwrap());
+    }
+
+    async fn sr_6_no_token_makes_a_second_admin(database: Database) {
+        database.admin("first@example.org").await;
+        let digest = sha256("token");
+        database.store.add_setup_token(&digest, NOW + MINUTE, NOW).await.unwrap();
+        let new = new_account("second@example.org");
+        let refused = database.store.create_first_admin(&new, &digest).await;
+        assert!(matches!(refused, Ok(Creation::SetupRefused)));
+        assert_eq!(database.store.count().await.unwrap(), 1);
+    }
+
+    async fn sr_6_an_expired_or_unknown_setup_token_is_refused(database: Database) {
+        let digest = sha256("token");
+        database.store.add_setup_token(&digest, NOW + MINUTE, NOW).await.unwrap();
+        let late = NewAccount { created_at: NOW + MINUTE, ..new_account("ada@example.org") };
+        for (new, digest) in [(&late, &digest), (&new_account("ada@example.org"), &sha256("x"))] {
+            let refused = database.store.create_first_admin(new, digest).await;
+            assert!(matches!(refused, Ok(Creation::SetupRefused)));
+        }
+        assert_eq!(database.store.count().await.unwrap(), 0);
+
+        let other = sha256("another token");
+        database.store.add_setup_token(&other, NOW + 3 * MINUTE, NOW + 2 * MINUTE).await.unwrap();
+        assert_eq!(database.number("SELECT COUNT(*) FROM setup_token").await, 1);
+    }
+
+    async fn a_set_up_that_is_refused_does_not_spend_its_token(database: Database) {
+        database.account("ada@example.org").await;
+        let digest = sha256("token");
+        database.store.add_setup_token(&digest, NOW + MINUTE, NOW).await.unwrap();
+        let taken = new_account("ada@example.org");
+        let refused = database.store.create_first_admin(&taken, &digest).await;
+        assert!(matches!(refused, Ok(Creation::EmailTaken)));
+        let roles = vec![RoleName::admin()];
+        let new = NewAccount { roles, ..new_account("bob@example.org") };
+        let made = database.store.create_first_admin(&new, &digest).await;
+        assert!(matches!(made, Ok(Creation::Created(_))));
+    }
+
+    async fn a_login_is_noted_and_keeps_the_better_hash(database: Database) {
+        let store = &database.store;
+        let before = database.account("ada@example.org").await;
+        let first = store.record_login(&before.id, &hash("first"), None, NOW + MINUTE).await;
+        let after = first.unwrap().unwrap();
+        assert_eq!(after.last_login_at, Some(NOW + MINUTE));
+        assert_raised(&before, &after, 0);
+        assert_eq!(database.get(&before.id).await, after);
+
+        let (verified, better) = (hash("first"), hash("better"));
+        let later = NOW + 2 * MINUTE;
+        let second = store.record_login(&before.id, &verified, Some(&better), later);
+        assert_eq!(second.await.unwrap().unwrap().last_login_at, Some(later));
+        let stored = store.credentials_of(&before.id).await.unwrap().unwrap().password_hash;
+        assert_eq!(stored.unwrap().expose(), better.expose());
+    }
+
+    async fn a_login_with_a_password_of_the_past_is_refused(database: Database) {
+        let store = &database.store;
+        let ada = database.account("ada@example.org").await;
+        done(store.set_password(&ada.id, &hash("second")).await);
+        let late = store.record_login(&ada.id, &hash("first"), Some(&hash("better")), NOW).await;
+        assert_eq!(late.unwrap(), None);
+        let now = store.credentials_of(&ada.id).await.unwrap().unwrap();
+        assert_eq!(now.password_hash.unwrap().expose(), hash("second").expose());
+        assert_eq!(now.account.last_login_at, None);
+
+        done(store.set_status(&ada.id, Status::Disabled).await);
+        assert_eq!(store.record_login(&ada.id, &hash("second"), None, NOW).await.unwrap(), None);
+        assert_eq!(store.record_login(&nobody(), &hash("second"), None, NOW).await.unwrap(), None);
+    }
+
+    async fn sr_38_the_version_rises_with_every_change_and_the_epoch_where_sessions_end(
+        database: Database
+    ) {
+        let store = &database.store;
+        let ada = database.account("ada@example.org").await;
+
+        let renamed = done(store.set_display_name(&ada.id, "Ada").await);
+        assert_raised(&ada, &renamed, 0);
+        let expected = Account { display_name: "Ada".to_owned(), ..ada.clone() };
+        assert_eq!(unversioned(&renamed), unversioned(&expected));
+
+        let protected = done(store.set_password(&ada.id, &hash("second")).await);
+        assert_raised(&renamed, &protected, 1);
+        assert_eq!(unversioned(&protected), unversioned(&renamed));
+
+        let disabled = done(store.set_status(&ada.id, Status::Disabled).await);
+        assert_raised(&protected, &disabled, 1);
+        let expected = with_status(&protected, Status::Disabled);
+        assert_eq!(unversioned(&disabled), unversioned(&expected));
+        assert_raised(&disabled, &done(store.set_status(&ada.id, Status::Disabled).await), 1);
+
+        let disabled = database.get(&ada.id).await;
+        let enabled = done(store.set_status(&ada.id, Status::Active).await);
+        assert_raised(&disabled, &enabled, 0);
+        assert_eq!(unversioned(&enabled), unversioned(&protected));
+
+        let ended = done(store.raise_session_epoch(&ada.id).await);
+        assert_raised(&enabled, &ended, 1);
+        assert_eq!(unversioned(&ended), unversioned(&enabled));
+
+        let demoted = done(store.set_roles(&ada.id, &[]).await);
+        assert_raised(&ended, &demoted, 0);
+        assert!(demoted.roles.is_empty());
+        assert_eq!(database.get(&ada.id).await, demoted);
+    }
+
+    async fn nobody_can_be_changed_who_is_not_there(database: Database) {
+        let (store, id) = (&database.store, nobody());
+        let changes = [
+            store.set_display_name(&id, "Ada").await,
+            store.set_password(&id, &hash("second")).await,
+            store.set_status(&id, Status::Disabled).await,
+            store.set_status(&id, Status::Active).await,
+            store.set_roles(&id, &[RoleName::user()]).await,
+            store.raise_session_epoch(&id).await,
+            store.delete(&id).await,
+        ];
+        for change in changes {
+            assert!(matches!(change, Ok(Change::NotFound)), "{change:?}");
+        }
+    }
+
+    async fn roles_are_replaced_and_grant_together(database: Database) {
+        add_role(&database, "support", &["users:read", "sessions:read"]).await;
+        add_role(&database, "auditor", &["users:read", "roles:read"]).await;
+        let ada = database.account("ada@example.org").await;
+        assert!(ada.permissions.is_empty());
+        let roles = [role("support"), role("auditor"), role("support")];
+        let ada = done(database.store.set_roles(&ada.id, &roles).await);
+        assert_eq!(ada.roles, BTreeSet::from([role("auditor"), role("support")]));
+        let granted: Vec<_> = ada.permissions.iter().map(Permission::as_str).collect();
+        assert_eq!(granted, ["roles:read", "sessions:read", "users:read"]);
+
+        let unknown = database.store.set_roles(&ada.id, &[role("nothing")]).await;
+        assert!(matches!(unknown, Ok(Change::UnknownRole)));
+        assert_eq!(database.get(&ada.id).await, ada);
+    }
+
+    async fn the_built_in_roles_are_there_and_admin_grants_the_catalogue(database: Database) {
+        add_role(&database, "auditor", &["users:read"]).await;
+        let roles = database.store.roles().await.unwrap();
+        let names: Vec<_> = roles.iter().map(|role| role.name.as_str()).collect();
+        assert_eq!(names, ["admin", "auditor", "user"]);
+        let catalogue = Permission::CATALOGUE.iter().map(|(name, _)| Permission::stored(name));
+        assert_eq!(roles[0].permissions, catalogue.collect());
+        assert!(roles[2].permissions.is_empty());
+        assert!(roles.iter().all(|role| !role.description.is_empty()));
+    }
+
+    async fn deleting_takes_everything_and_leaves_a_dead_copy(database: Database) {
+        database.admin("admin@example.org").await;
+        let ada = database.account("ada@example.org").await;
+        let gone = done(database.store.delete(&ada.id).await);
+        assert_eq!(unversioned(&gone), unversioned(&with_status(&ada, Status::Disabled)));
+        assert_eq!(gone.version, ada.version + 1);
+        assert_eq!(gone.session_epoch, ada.session_epoch + 1);
+        assert_eq!(database.store.get(&ada.id).await.unwrap(), None);
+        assert_eq!(database.store.count().await.unwrap(), 1);
+        let orphans = "SELECT COUNT(*) FROM account_role \
+                       WHERE account_id NOT IN (SELECT id FROM account)";
+        assert_eq!(database.number(orphans).await, 0);
+        // The address is free again.
+        database.account("ada@example.org").await;
+    }
+
+    async fn sr_51_the_last_enabled_admin_stays(database: Database) {
+        let store = &database.store;
+        let last = database.admin("last@example.org").await;
+        let disabled = database.admin("disabled@example.org").await;
+        done(store.set_status(&disabled.id, Status::Disabled).await);
+        for refused in [
+            store.set_status(&last.id, Status::Disabled).await,
+            store.set_roles(&last.id, &[RoleName::user()]).await,
+            store.delete(&last.id).await,
+        ] {
+            assert!(matches!(refused, Ok(Change::LastAdmin)), "{refused:?}");
+        }
+        assert_eq!(database.get(&last.id).await, last);
+
+        // Everything that leaves one is possible.
+        done(store.set_roles(&last.id, &[RoleName::admin()]).await);
+        done(store.set_status(&last.id, Status::Active).await);
+        done(store.delete(&disabled.id).await);
+        let other = database.admin("other@example.org").await;
+        done(store.delete(&last.id).await);
+        assert!(matches!(store.delete(&other.id).await, Ok(Change::LastAdmin)));
+    }
+
+    async fn sr_51_without_an_admin_ordinary_accounts_can_be_changed(database: Database) {
+        let ada = database.account("ada@example.org").await;
+        done(database.store.set_status(&ada.id, Status::Disabled).await);
+        done(database.store.set_roles(&ada.id, &[]).await);
+        done(database.store.delete(&ada.id).await);
+    }
+
+    async fn sr_51_two_admins_who_remove_each_other_leave_one(database: Database) {
+        let mut a = database.admin("a@example.org").await;
+        let mut b = database.admin("b@example.org").await;
+        for round in 0..50 {
+            let remove = |id: AccountId| {
+                let store = database.store.clone();
+                rocket::tokio::spawn(async move {
+                    match round % 3 {
+                        0 => store.set_roles(&id, &[RoleName::user()]).await,
+                        1 => store.set_status(&id, Status::Disabled).await,
+                        _ => store.delete(&id).await,
+                    }
+                })
+            };
+            let (of_a, of_b) = (remove(a.id.clone()), remove(b.id.clone()));
+            let answers = [of_a.await.unwrap().unwrap(), of_b.await.unwrap().unwrap()];
+            let refused = answers.iter().filter(|answer| matches!(answer, Change::LastAdmin));
+            assert_eq!(refused.count(), 1, "{answers:?}");
+            assert_eq!(database.enabled_admins().await, 1);
+            // Whoever lost comes back as a new administrator.
+            let left = if matches!(answers[0], Change::LastAdmin) { a } else { b };
+            a = left;
+            b = database.admin(&format!("round{round}@example.org")).await;
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Pages of accounts: complete, in order, and searched for exactly what was asked.
+
+use std::collections::BTreeSet;
+
+use doorward::account::store::{AccountFilter, AccountStore, NewAccount};
+use doorward::account::{Account, Status};
+use doorward::clock::Timestamp;
+use doorward::role::RoleName;
+
+use super::database::{Database, NOW, done, email, new_account, on_both_databases};
+
+/// A filter for up to a hundred accounts.
+fn everybody() -> AccountFilter {
+    AccountFilter { limit: 100, ..AccountFilter::default() }
+}
+
+fn search(q: &str) -> AccountFilter {
+    AccountFilter { q: Some(q.to_owned()), ..everybody() }
+}
+
+/// The addresses of the accounts that `filter` lets through.
+async fn found(database: &Database, filter: &AccountFilter) -> Vec<String> {
+    let accounts = database.store.list(filter).await.expect("list");
+    accounts.iter().map(|account| account.email.to_string()).collect()
+}
+
+on_both_databases! {
+    async fn sr_54_pages_are_complete_even_where_accounts_are_of_one_age(database: Database) {
+        for n in 0..23_i64 {
+            let created_at = Timestamp::from_millis(NOW.as_millis() + n / 6);
+            let new = new_account(&format!("user{n}@example.org"));
+            database.created(NewAccount { created_at, ..new }).await;
+        }
+        let mut seen: Vec<Account> = Vec::new();
+        let mut filter = AccountFilter { limit: 5, ..AccountFilter::default() };
+        loop {
+            let page = database.store.list(&filter).await.unwrap();
+            assert!(page.len() <= 5);
+            let Some(last) = page.last() else { break };
+            filter.after = Some((last.created_at, last.id.clone()));
+            seen.extend(page);
+        }
+        assert_eq!(seen.len(), 23);
+        let distinct: BTreeSet<_> = seen.iter().map(|account| account.id.clone()).collect();
+        assert_eq!(distinct.len(), 23);
+        assert!(seen.is_sorted_by(|newer, older| newer.created_at >= older.created_at));
+        assert_eq!(database.store.list(&everybody()).await.unwrap(), seen);
+    }
+
+    async fn sr_63_search_takes_every_character_for_itself(database: Database) {
+        let names = [
+            ("percent@x.org", "100% Ada"),
+            ("under_score@x.org", "Bob_Bobson"),
+            ("backslash@x.org", r"C:\Cleo"),
+            ("quote@x.org", "O'Hara"),
+            ("umlaut@x.org", "\u{c4}rger"),
+        ];
+        for (address, name) in names {
+            let display_name = name.to_owned();
+            database.created(NewAccount { display_name, ..new_account(address) }).await;
+        }
+        for (q, expected) in [
+            ("%", "percent@x.org"),
+            ("0% a", "percent@x.org"),
+            ("_", "under_score@x.org"),
+            ("R_SCORE@", "under_score@x.org"),
+            (r"\", "backslash@x.org"),
+            (r":\c", "backslash@x.org"),
+            ("'", "quote@x.org"),
+            ("\u{e4}RGER", "umlaut@x.org"),
+            ("\u{c4}", "umlaut@x.org"),
+        ] {
+            assert_eq!(found(&database, &search(q)).await, [expected], "{q}");
+        }
+        for q in ["a%a", "b_c", r"\\", "' OR '1' = '1", "\0", "ada\0"] {
+            assert!(found(&database, &search(q)).await.is_empty(), "{q:?}");
+        }
+        for q in ["", "x.ORG", "@"] {
+            assert_eq!(found(&database, &search(q)).await.len(), 5, "{q}");
+        }
+        // A name that changed is found by the new one.
+        let ada = database.store.credentials(&email("percent@x.org")).await.unwrap().unwrap();
+        done(database.store.set_display_name(&ada.account.id, "Grace HOPPER").await);
+        assert_eq!(found(&database, &search("hopper")).await, ["percent@x.org"]);
+        assert!(found(&database, &search("100%")).await.is_empty());
+    }
+
+    async fn filters_narrow_the_list_together(database: Database) {
+        database.admin("ada@example.org").await;
+        let bob = database.admin("bob@example.org").await;
+        database.account("cleo@example.org").await;
+        let dora = database.account("dora@example.com").await;
+        for id in [&bob.id, &dora.id] {
+            done(database.store.set_status(id, Status::Disabled).await);
+        }
+        let admins = AccountFilter { role: Some(RoleName::admin()), ..everybody() };
+        let disabled = AccountFilter { status: Some(Status::Disabled), ..everybody() };
+        let active = AccountFilter { status: Some(Status::Active), ..everybody() };
+        let both = AccountFilter { status: Some(Status::Disabled), ..admins.clone() };
+        let all = AccountFilter { q: Some("bob".to_owned()), ..both.clone() };
+        let none = AccountFilter { q: Some("ada".to_owned()), ..both.clone() };
+        let page = AccountFilter { limit: 1, ..admins.clone() };
+        for (filter, expected) in [
+            (&admins, vec!["ada@example.org", "bob@example.org"]),
+            (&disabled, vec!["bob@example.org", "dora@example.com"]),
+            (&active, vec!["ada@example.org", "cleo@example.org"]),
+            (&both, vec!["bob@example.org"]),
+            (&all, vec!["bob@example.org"]),
+            (&none, vec![]),
+        ] {
+            let mut found = found(&database, filter).await;
+            found.sort();
+            assert_eq!(found, expected, "{filter:?}");
+        }
+        let first = database.store.list(&page).await.unwrap();
+        let after = Some((first[0].created_at, first[0].id.clone()));
+        let second = database.store.list(&AccountFilter { after, ..page }).await.unwrap();
+        assert_eq!((first.len(), second.len()), (1, 1));
+        assert_ne!(first[0].id, second[0].id);
+        assert!(second[0].is_admin());
+    }
+}

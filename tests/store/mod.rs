@@ -1,0 +1,12 @@
+//! What every backend promises, on every backend.
+
+mod account;
+mod bench;
+mod database;
+mod embedded;
+mod list;
+mod race;
+mod redis;
+mod session;
+mod sql;
+mod trouble;
