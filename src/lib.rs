@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod account;
+pub mod api;
 pub mod audit;
 pub mod clock;
 pub mod config;

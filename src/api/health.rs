@@ -1,0 +1,35 @@
+//! Signs of life, for load balancers and containers.
+
+use std::sync::Arc;
+
+use rocket::http::Status;
+use rocket::serde::json::{Json, Value, json};
+use rocket::{Route, State, get, routes};
+
+use crate::account::store::AccountStore;
+use crate::session::store::SessionStore;
+
+pub(super) fn routes() -> Vec<Route> {
+    routes![livez, readyz]
+}
+
+/// The process answers, whatever its stores do.
+#[get("/livez")]
+fn livez() -> Json<Value> {
+    Json(json!({ "status": "ok" }))
+}
+
+/// Whether the process can serve: each store by name.
+#[get("/readyz")]
+async fn readyz(
+    accounts: &State<Arc<dyn AccountStore>>,
+    sessions: &State<Arc<dyn SessionStore>>,
+) -> (Status, Json<Value>) {
+    let (database, store) = tokio::join!(accounts.ping(), sessions.ping());
+    let word = |good: bool| if good { "ok" } else { "unavailable" };
+    let ready = database.is_ok() && store.is_ok();
+    let status = if ready { Status::Ok } else { Status::ServiceUnavailable };
+    let stores =
+        json!({ "database": word(database.is_ok()), "session_store": word(store.is_ok()) });
+    (status, Json(json!({ "status": word(ready), "stores": stores })))
+}

@@ -1,0 +1,20 @@
+//! What every list takes in its query: `limit` and `cursor` (SR-54).
+
+use crate::error::{Error, Result};
+
+/// How many things are on a page, if the client does not say.
+const DEFAULT_LIMIT: u32 = 50;
+/// How many things a page may hold.
+const MAX_LIMIT: u32 = 200;
+
+/// Reads `limit`.
+///
+/// # Errors
+/// [`Error::Invalid`] unless it is a number from 1 to 200.
+pub fn limit(text: Option<&str>) -> Result<u32> {
+    let Some(text) = text else { return Ok(DEFAULT_LIMIT) };
+    match text.parse() {
+        Ok(limit @ 1..=MAX_LIMIT) => Ok(limit),
+        _ => Err(Error::field("limit", "out_of_range", "This must be a number from 1 to 200.")),
+    }
+}

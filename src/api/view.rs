@@ -1,0 +1,160 @@
+//! What the JSON interface shows of accounts, sessions and roles: these fields and no others (SR-53).
+
+use serde::Serialize;
+
+use crate::account::Account;
+use crate::id::SessionId;
+use crate::role::Role;
+use crate::session::device::Device;
+use crate::session::{Issued, Session};
+
+/// An account.
+#[derive(Debug, Serialize)]
+pub struct UserView {
+    id: String,
+    email: String,
+    display_name: String,
+    status: &'static str,
+    roles: Vec<String>,
+    permissions: Vec<String>,
+    created_at: String,
+    last_login_at: Option<String>,
+}
+
+impl From<&Account> for UserView {
+    fn from(account: &Account) -> Self {
+        Self {
+            id: account.id.to_string(),
+            email: account.email.to_string(),
+            display_name: account.display_name.clone(),
+            status: account.status.as_str(),
+            roles: account.roles.iter().map(ToString::to_string).collect(),
+            permissions: account.permissions.iter().map(ToString::to_string).collect(),
+            created_at: account.created_at.to_string(),
+            last_login_at: account.last_login_at.map(|at| at.to_string()),
+        }
+    }
+}
+
+/// A session.
+#[derive(Debug, Serialize)]
+pub struct SessionView {
+    id: String,
+    current: bool,
+    created_at: String,
+    last_seen_at: String,
+    access_expires_at: String,
+    refresh_expires_at: String,
+    user_agent: String,
+    device: String,
+    ip: String,
+    remember: bool,
+}
+
+impl SessionView {
+    /// A session, marked if it is the one that asks.
+    pub fn new(session: &Session, asking: Option<&SessionId>) -> Self {
+        Self {
+            id: session.id.to_string(),
+            current: asking == Some(&session.id),
+            created_at: session.created_at.to_string(),
+            last_seen_at: session.last_seen_at.to_string(),
+            access_expires_at: session.access_expires_at.to_string(),
+            refresh_expires_at: session.refresh_expires_at.to_string(),
+            user_agent: session.user_agent.clone(),
+            device: Device::from_user_agent(&session.user_agent).name,
+            ip: session.ip.to_string(),
+            remember: session.remember,
+        }
+    }
+}
+
+/// `{user}`.
+#[derive(Debug, Serialize)]
+pub struct UserBody {
+    user: UserView,
+}
+
+impl From<&Account> for UserBody {
+    fn from(account: &Account) -> Self {
+        Self { user: account.into() }
+    }
+}
+
+/// `{user, session}`: what signing in answers.
+#[derive(Debug, Serialize)]
+pub struct SignedInBody {
+    user: UserView,
+    session: SessionView,
+}
+
+impl From<&Issued> for SignedInBody {
+    fn from(issued: &Issued) -> Self {
+        let session = SessionView::new(&issued.session, Some(&issued.session.id));
+        Self { user: (&issued.account).into(), session }
+    }
+}
+
+/// `{session}`: what refreshing answers.
+#[derive(Debug, Serialize)]
+pub struct SessionBody {
+    session: SessionView,
+}
+
+impl From<&Issued> for SessionBody {
+    fn from(issued: &Issued) -> Self {
+        Self { session: SessionView::new(&issued.session, Some(&issued.session.id)) }
+    }
+}
+
+/// A list, or a page of one.
+#[derive(Debug, Serialize)]
+pub struct ListBody<T> {
+    /// What is on the page.
+    pub items: Vec<T>,
+    /// The `cursor` of the next page.
+    pub next_cursor: Option<String>,
+}
+
+impl<T> ListBody<T> {
+    /// A list that is whole.
+    pub fn whole(items: Vec<T>) -> Self {
+        Self { items, next_cursor: None }
+    }
+}
+
+/// How many sessions were ended.
+#[derive(Debug, Serialize)]
+pub struct RevokedBody {
+    /// That many.
+    pub revoked: u64,
+}
+
+/// A role.
+#[derive(Debug, Serialize)]
+pub struct RoleView {
+    name: String,
+    description: String,
+    permissions: Vec<String>,
+    built_in: bool,
+}
+
+impl From<&Role> for RoleView {
+    fn from(role: &Role) -> Self {
+        Self {
+            name: role.name.to_string(),
+            description: role.description.clone(),
+            permissions: role.permissions.iter().map(ToString::to_string).collect(),
+            built_in: role.name.is_built_in(),
+        }
+    }
+}
+
+/// A permission of the catalogue.
+#[derive(Debug, Serialize)]
+pub struct PermissionView {
+    /// Its name.
+    pub name: &'static str,
+    /// What it allows.
+    pub description: &'static str,
+}
