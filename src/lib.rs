@@ -9,6 +9,7 @@ pub mod config;
 pub mod error;
 pub mod guard;
 pub mod id;
+pub mod page;
 pub mod problem;
 pub mod role;
 pub mod session;

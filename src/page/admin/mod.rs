@@ -1,0 +1,48 @@
+//! The dashboard: everybody's accounts, for those who may see and change them.
+
+pub mod overview;
+pub mod role;
+pub mod user;
+pub mod users;
+
+use std::sync::Arc;
+
+use rocket::{Route, State};
+
+use super::part::RoleChoice;
+use crate::account::{Account, Actor};
+use crate::error::Result;
+use crate::id::AccountId;
+use crate::role::RoleStore;
+
+/// The roles, as Rocket state.
+type Roles = State<Arc<dyn RoleStore>>;
+
+pub(super) fn routes() -> Vec<Route> {
+    let mut routes = overview::routes();
+    routes.extend(users::routes());
+    routes.extend(user::routes());
+    routes.extend(role::routes());
+    routes
+}
+
+/// All roles as boxes to tick; locked where `viewer` could not grant one (SR-51).
+async fn role_choices(
+    roles: &Roles,
+    viewer: &Account,
+    ticked: impl Fn(&str) -> bool,
+) -> Result<Vec<RoleChoice>> {
+    let all = roles.roles().await?;
+    let choice = |role: &crate::role::Role| RoleChoice {
+        name: role.name.to_string(),
+        description: role.description.clone(),
+        checked: ticked(role.name.as_str()),
+        locked: !Actor::Account(viewer).may_grant_role(role),
+    };
+    Ok(all.iter().map(choice).collect())
+}
+
+/// An identifier from a path; nothing is there if it has not the shape of one.
+fn account_id(text: &str) -> Result<AccountId> {
+    AccountId::parse(text).ok_or(crate::error::Error::NotFound)
+}

@@ -1,0 +1,263 @@
+//! One person, as an administrator sees them.
+
+use std::sync::Arc;
+
+use rocket::{Route, State, get, post, routes};
+use serde::{Deserialize, Serialize};
+
+use super::users::UserRow;
+use super::{Roles, account_id, role_choices};
+use crate::account::{Account, Accounts, Actor, Status};
+use crate::error::{Error, Result as DomainResult};
+use crate::guard::form::Form;
+use crate::guard::{Allowed, SessionsRevoke, UsersRead, UsersWrite};
+use crate::id::{AccountId, SessionId};
+use crate::page::error::Refusal;
+use crate::page::part::{Faults, RoleChoice, SessionRow};
+use crate::page::show::{Either, FormAnswer, See, Shown};
+use crate::page::view::Page;
+use crate::role::{Permission, require};
+use crate::session::Sessions;
+use crate::session::store::Live;
+
+/// Shows an account, its roles and its sessions, and what can be done about them (`GET /admin/users/<id>`).
+#[derive(Debug, Serialize)]
+pub struct UserPage {
+    /// What was wrong with the last attempt.
+    #[serde(flatten)]
+    pub faults: Faults,
+    /// The account.
+    pub user: UserRow,
+    /// All roles, the account's ticked.
+    pub roles: Vec<RoleChoice>,
+    /// The names of the permissions that the roles grant.
+    pub permissions: Vec<String>,
+    /// The account's live sessions, the latest first.
+    pub sessions: Vec<SessionRow>,
+    /// Whether the viewer may change the account.
+    pub can_write: bool,
+    /// Whether the viewer may end single sessions.
+    pub can_revoke: bool,
+    /// Whether it is the viewer's own account, which they cannot demote, disable or delete here (SR-51).
+    pub is_self: bool,
+}
+
+impl Page for UserPage {
+    const TEMPLATE: &'static str = "admin/user.html.tera";
+
+    fn title(&self) -> String {
+        self.user.email.clone()
+    }
+}
+
+/// Asks once more before an account is deleted (`GET`, `POST /admin/users/<id>/delete`).
+#[derive(Debug, Serialize)]
+pub struct DeleteUserPage {
+    /// What was wrong with the last attempt.
+    #[serde(flatten)]
+    pub faults: Faults,
+    /// The account.
+    pub user: UserRow,
+}
+
+impl Page for DeleteUserPage {
+    const TEMPLATE: &'static str = "admin/delete_user.html.tera";
+
+    fn title(&self) -> String {
+        "Delete account".into()
+    }
+}
+
+pub(super) fn routes() -> Vec<Route> {
+    routes![show, set_roles, disable, enable, end_sessions, revoke, ask_delete, delete]
+}
+
+/// What the page about one person is made from.
+struct Desk<'r> {
+    accounts: &'r State<Arc<Accounts>>,
+    sessions: &'r State<Arc<Sessions>>,
+    roles: &'r Roles,
+}
+
+impl Desk<'_> {
+    async fn page(&self, viewer: &Live, id: &AccountId) -> DomainResult<UserPage> {
+        let account = self.accounts.get(id).await?;
+        let holds = |permission| require(&viewer.account.permissions, permission).is_ok();
+        let sessions = if holds(Permission::SESSIONS_READ) {
+            self.sessions.list(id).await?
+        } else {
+            Vec::new()
+        };
+        let has = |name: &str| account.roles.iter().any(|role| role.as_str() == name);
+        Ok(UserPage {
+            faults: Faults::default(),
+            user: UserRow::from(&account),
+            roles: role_choices(self.roles, &viewer.account, has).await?,
+            permissions: account.permissions.iter().map(ToString::to_string).collect(),
+            sessions: SessionRow::all(&sessions, &viewer.session.id),
+            can_write: holds(Permission::USERS_WRITE),
+            can_revoke: holds(Permission::SESSIONS_REVOKE),
+            is_self: account.id == viewer.account.id,
+        })
+    }
+
+    /// Away from the form if `done` is good, or back to the page with what was wrong.
+    async fn answer<T>(
+        &self,
+        viewer: &Live,
+        id: &AccountId,
+        done: DomainResult<T>,
+        word: &str,
+    ) -> Result<FormAnswer<UserPage>, Refusal> {
+        match done {
+            Ok(_) => Ok(Either::This(See::with_notice(&format!("/admin/users/{id}"), word))),
+            Err(error @ Error::NotFound) => Err(error.into()),
+            Err(error) => {
+                let page = self.page(viewer, id).await?;
+                let page = UserPage { faults: Faults::from(&error), ..page };
+                Ok(Either::That(Shown::refused(page, &error)))
+            }
+        }
+    }
+}
+
+/// One person.
+#[get("/admin/users/<id>", rank = 2)]
+async fn show(
+    viewer: Allowed<UsersRead>,
+    id: &str,
+    accounts: &State<Arc<Accounts>>,
+    sessions: &State<Arc<Sessions>>,
+    roles: &Roles,
+) -> Result<Shown<UserPage>, Refusal> {
+    let desk = Desk { accounts, sessions, roles };
+    Ok(Shown::good(desk.page(&viewer.0, &account_id(id)?).await?))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RolesForm {
+    #[serde(default)]
+    roles: Vec<String>,
+}
+
+/// Gives the person the ticked roles. A locked box is not sent, and stays as it was.
+#[post("/admin/users/<id>/roles", data = "<form>")]
+async fn set_roles(
+    viewer: Allowed<UsersWrite>,
+    id: &str,
+    form: Form<RolesForm>,
+    accounts: &State<Arc<Accounts>>,
+    sessions: &State<Arc<Sessions>>,
+    roles: &Roles,
+) -> Result<FormAnswer<UserPage>, Refusal> {
+    let desk = Desk { accounts, sessions, roles };
+    let id = account_id(id)?;
+    let mut names = form.0.roles;
+    let shown = desk.page(&viewer.0, &id).await?.roles;
+    names.extend(shown.into_iter().filter(|r| r.locked && r.checked).map(|role| role.name));
+    let actor = Actor::Account(&viewer.0.account);
+    let done = accounts.set_roles(actor, &***roles, &id, &names).await;
+    desk.answer(&viewer.0, &id, done, "roles").await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Confirmed {}
+
+/// Disables the account; its sessions end.
+#[post("/admin/users/<id>/disable", data = "<_form>")]
+async fn disable(
+    viewer: Allowed<UsersWrite>,
+    id: &str,
+    _form: Form<Confirmed>,
+    accounts: &State<Arc<Accounts>>,
+    sessions: &State<Arc<Sessions>>,
+    roles: &Roles,
+) -> Result<FormAnswer<UserPage>, Refusal> {
+    let (desk, id) = (Desk { accounts, sessions, roles }, account_id(id)?);
+    let actor = Actor::Account(&viewer.0.account);
+    let done = accounts.set_status(actor, &id, Status::Disabled).await;
+    desk.answer(&viewer.0, &id, done, "disabled").await
+}
+
+/// Enables the account again.
+#[post("/admin/users/<id>/enable", data = "<_form>")]
+async fn enable(
+    viewer: Allowed<UsersWrite>,
+    id: &str,
+    _form: Form<Confirmed>,
+    accounts: &State<Arc<Accounts>>,
+    sessions: &State<Arc<Sessions>>,
+    roles: &Roles,
+) -> Result<FormAnswer<UserPage>, Refusal> {
+    let (desk, id) = (Desk { accounts, sessions, roles }, account_id(id)?);
+    let actor = Actor::Account(&viewer.0.account);
+    let done = accounts.set_status(actor, &id, Status::Active).await;
+    desk.answer(&viewer.0, &id, done, "enabled").await
+}
+
+/// Signs the person out everywhere.
+#[post("/admin/users/<id>/end-sessions", data = "<_form>")]
+async fn end_sessions(
+    viewer: Allowed<SessionsRevoke>,
+    id: &str,
+    _form: Form<Confirmed>,
+    accounts: &State<Arc<Accounts>>,
+    sessions: &State<Arc<Sessions>>,
+    roles: &Roles,
+) -> Result<FormAnswer<UserPage>, Refusal> {
+    let (desk, id) = (Desk { accounts, sessions, roles }, account_id(id)?);
+    let done = accounts.end_sessions(&id).await;
+    desk.answer(&viewer.0, &id, done, "ended").await
+}
+
+/// Signs the person out on one device.
+#[post("/admin/users/<id>/sessions/<session>/revoke", data = "<_form>")]
+async fn revoke(
+    _viewer: Allowed<SessionsRevoke>,
+    id: &str,
+    session: &str,
+    _form: Form<Confirmed>,
+    sessions: &State<Arc<Sessions>>,
+) -> Result<See, Refusal> {
+    let id = account_id(id)?;
+    let session = SessionId::parse(session).ok_or(Error::NotFound)?;
+    sessions.end(&id, &session).await?;
+    Ok(See::with_notice(&format!("/admin/users/{id}"), "session"))
+}
+
+/// Asks once more.
+#[get("/admin/users/<id>/delete")]
+async fn ask_delete(
+    _viewer: Allowed<UsersWrite>,
+    id: &str,
+    accounts: &State<Arc<Accounts>>,
+) -> Result<Shown<DeleteUserPage>, Refusal> {
+    let account = accounts.get(&account_id(id)?).await?;
+    Ok(Shown::good(DeleteUserPage::of(&account, Faults::default())))
+}
+
+/// Deletes the account.
+#[post("/admin/users/<id>/delete", data = "<_form>")]
+async fn delete(
+    viewer: Allowed<UsersWrite>,
+    id: &str,
+    _form: Form<Confirmed>,
+    accounts: &State<Arc<Accounts>>,
+) -> Result<FormAnswer<DeleteUserPage>, Refusal> {
+    let account = accounts.get(&account_id(id)?).await?;
+    match accounts.delete(Actor::Account(&viewer.0.account), &account.id).await {
+        Ok(()) => Ok(Either::This(See::with_notice("/admin/users", "removed"))),
+        Err(error) => {
+            let page = DeleteUserPage::of(&account, Faults::from(&error));
+            Ok(Either::That(Shown::refused(page, &error)))
+        }
+    }
+}
+
+impl DeleteUserPage {
+    fn of(account: &Account, faults: Faults) -> Self {
+        Self { faults, user: UserRow::from(account) }
+    }
+}

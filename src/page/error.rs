@@ -1,0 +1,123 @@
+//! The page for whatever goes wrong.
+
+use rocket::http::Status;
+use rocket::request::Request;
+use rocket::response::{self, Responder};
+use rocket::{Catcher, catch, catchers};
+use serde::Serialize;
+
+use super::show::{See, Shown};
+use super::view::Page;
+use crate::error::Error;
+use crate::guard::known_session;
+use crate::problem::{self, Problem};
+
+/// Says what happened, what to do about it, and how to name it to an administrator.
+#[derive(Debug, Default, Serialize)]
+pub struct ErrorPage {
+    /// The HTTP status.
+    pub status: u16,
+    /// What happened, in a few words.
+    pub title: String,
+    /// A sentence of explanation.
+    pub detail: String,
+    /// Finds the failure in the log.
+    pub request_id: String,
+    /// After how many seconds it is worth trying again.
+    pub retry_after: Option<u64>,
+    /// Where the way back leads.
+    pub back_href: String,
+    /// What the way back is called: `Back to your profile`, `Sign in`.
+    pub back_label: String,
+}
+
+impl Page for ErrorPage {
+    const TEMPLATE: &'static str = "error.html.tera";
+
+    fn title(&self) -> String {
+        self.title.clone()
+    }
+}
+
+/// A page that cannot be shown: the way to the sign-in page for those who are not signed in, and the
+/// error page for everybody else. Programs that ask for JSON get problem details.
+pub struct Refusal(Problem);
+
+impl From<Problem> for Refusal {
+    fn from(problem: Problem) -> Self {
+        Self(problem)
+    }
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self(Problem::from(&error))
+    }
+}
+
+impl<'r> Responder<'r, 'static> for Refusal {
+    fn respond_to(self, request: &'r Request<'_>) -> response::Result<'static> {
+        let problem = self.0;
+        if wants_json(request) {
+            return problem.respond_to(request);
+        }
+        if problem.status == Status::Unauthorized {
+            return sign_in_first(request).respond_to(request);
+        }
+        let (back_href, back_label) = match known_session(request) {
+            Some(_) => ("/profile", "Back to your profile"),
+            None => ("/login", "Go to sign-in"),
+        };
+        let page = ErrorPage {
+            status: problem.status.code,
+            title: heading(problem.status).to_owned(),
+            detail: super::part::sentence(&problem.detail),
+            request_id: problem::request_id(request).to_owned(),
+            retry_after: problem.retry_after,
+            back_href: back_href.to_owned(),
+            back_label: back_label.to_owned(),
+        };
+        Shown::failed(page, problem).respond_to(request)
+    }
+}
+
+/// To the sign-in page, and back here afterwards if here can be come back to.
+fn sign_in_first(request: &Request<'_>) -> See {
+    if !matches!(request.method(), rocket::http::Method::Get | rocket::http::Method::Head) {
+        return See("/login".to_owned());
+    }
+    let here = request.uri().to_string();
+    let next: String = url::form_urlencoded::byte_serialize(here.as_bytes()).collect();
+    See(format!("/login?next={next}"))
+}
+
+/// Whether the client would rather read JSON than HTML (RFC 9110 §12.5.1).
+fn wants_json(request: &Request<'_>) -> bool {
+    request.accept().is_some_and(|accept| {
+        let preferred = accept.preferred();
+        preferred.is_json() || preferred.sub() == "problem+json"
+    })
+}
+
+fn heading(status: Status) -> &'static str {
+    match status.code {
+        400 | 422 => "That did not work",
+        403 => "You cannot do this",
+        404 => "There is nothing here",
+        405 => "That is not possible here",
+        409 => "That cannot be done",
+        413 | 414 | 431 => "That is too large",
+        415 => "That is not accepted here",
+        503 => "One moment, please",
+        _ => "Something went wrong",
+    }
+}
+
+pub(super) fn catchers() -> Vec<Catcher> {
+    catchers![failed]
+}
+
+#[catch(default)]
+async fn failed(status: Status, request: &Request<'_>) -> Refusal {
+    Refusal(problem::found(status, request))
+}

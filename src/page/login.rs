@@ -1,0 +1,127 @@
+//! The sign-in page.
+
+use std::sync::Arc;
+
+use rocket::{Route, State, get, post, routes};
+use serde::{Deserialize, Serialize};
+
+use super::error::Refusal;
+use super::next::{destination, local_path};
+use super::part::Faults;
+use super::show::{Either, FormAnswer, See, Shown};
+use super::view::Page;
+use crate::account::Accounts;
+use crate::error::Error;
+use crate::guard::client::Client;
+use crate::guard::cookie::Cookies;
+use crate::guard::form::{Form, VisitorForm};
+use crate::guard::{Presented, Visitor};
+use crate::id::SecretString;
+use crate::problem::Problem;
+use crate::session::Sessions;
+
+/// Asks for an e-mail address and a password (`GET`, `POST /login`).
+#[derive(Debug, Default, Serialize)]
+pub struct LoginPage {
+    /// What was wrong with the last attempt.
+    #[serde(flatten)]
+    pub faults: Faults,
+    /// The e-mail address, as it was typed.
+    pub email: String,
+    /// Whether "keep me signed in" is ticked.
+    pub remember: bool,
+    /// Where to go afterwards, already checked (SR-26).
+    pub next: Option<String>,
+    /// Whether the page leads to registration.
+    pub registration_open: bool,
+}
+
+impl Page for LoginPage {
+    const TEMPLATE: &'static str = "login.html.tera";
+    const FOR_VISITORS: bool = true;
+
+    fn title(&self) -> String {
+        "Sign in".into()
+    }
+}
+
+pub(super) fn routes() -> Vec<Route> {
+    routes![show, log_in, log_out]
+}
+
+/// The form; those who are signed in are sent on.
+#[get("/login?<next>")]
+fn show(
+    visitor: Visitor,
+    next: Option<&str>,
+    accounts: &State<Arc<Accounts>>,
+) -> FormAnswer<LoginPage> {
+    if visitor.0.is_some() {
+        return Either::This(See(destination(next)));
+    }
+    let next = next.and_then(local_path);
+    let registration_open = accounts.registration_open();
+    Either::That(Shown::good(LoginPage { next, registration_open, ..LoginPage::default() }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LoginForm {
+    email: String,
+    password: SecretString,
+    #[serde(default)]
+    remember: Option<String>,
+    #[serde(default)]
+    next: Option<String>,
+}
+
+/// Signs a person in.
+#[post("/login", data = "<form>")]
+async fn log_in(
+    form: VisitorForm<LoginForm>,
+    client: Client,
+    presented: Presented,
+    sessions: &State<Arc<Sessions>>,
+    accounts: &State<Arc<Accounts>>,
+    cookies: Cookies<'_>,
+) -> FormAnswer<LoginPage> {
+    let LoginForm { email, password, remember, next } = form.0;
+    let remember = remember.is_some();
+    match sessions.log_in(&email, password, remember, client.0, &presented.0).await {
+        Ok(issued) => {
+            cookies.hand_over(&issued);
+            Either::This(See(destination(next.as_deref())))
+        }
+        Err(error) => {
+            let page = LoginPage {
+                faults: Faults::from(&error),
+                email,
+                remember,
+                next: next.as_deref().and_then(local_path),
+                registration_open: accounts.registration_open(),
+            };
+            Either::That(Shown::refused(page, &error))
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LogoutForm {}
+
+/// Ends this session. Whoever has none left is signed out already.
+#[post("/logout", data = "<form>")]
+async fn log_out(
+    form: Result<Form<LogoutForm>, Problem>,
+    visitor: Visitor,
+    presented: Presented,
+    sessions: &State<Arc<Sessions>>,
+    cookies: Cookies<'_>,
+) -> Result<See, Refusal> {
+    if let (Err(problem), Some(_)) = (form, visitor.0) {
+        return Err(problem.into());
+    }
+    sessions.log_out(&presented.0).await.map_err(|error: Error| Refusal::from(error))?;
+    cookies.take_back();
+    Ok(See::with_notice("/login", "signed-out"))
+}

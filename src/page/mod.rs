@@ -1,0 +1,66 @@
+//! The pages that people see: what each may print, what its routes do, and the engine that prints it.
+
+pub mod admin;
+pub mod asset;
+pub mod delete;
+pub mod error;
+pub mod login;
+mod next;
+mod notice;
+pub mod part;
+pub mod profile;
+pub mod register;
+pub mod session;
+pub mod setup;
+pub mod show;
+pub mod view;
+
+#[cfg(test)]
+mod sample;
+
+use rocket::{Catcher, Route, get, routes};
+
+use crate::error::Error;
+use crate::guard::{LoggedIn, gate};
+use crate::problem::Problem;
+use error::Refusal;
+use show::See;
+
+/// All pages, and the files they are made of.
+pub fn routes() -> Vec<Route> {
+    let mut routes = routes![home];
+    for more in [
+        login::routes(),
+        register::routes(),
+        setup::routes(),
+        profile::routes(),
+        session::routes(),
+        delete::routes(),
+        admin::routes(),
+        asset::routes(),
+    ] {
+        routes.extend(more);
+    }
+    gate::guarded(routes)
+}
+
+/// Answers every failure outside the JSON interface.
+pub fn catchers() -> Vec<Catcher> {
+    error::catchers()
+}
+
+/// To one's profile, or to the sign-in page.
+#[get("/")]
+fn home(viewer: Result<LoggedIn, Problem>) -> Result<See, Refusal> {
+    match viewer {
+        Ok(_) => Ok(See("/profile".to_owned())),
+        // A store that does not answer has not said that nobody is signed in (SR-70).
+        Err(problem) if problem.status.code >= 500 => Err(problem.into()),
+        Err(_) => Ok(See("/login".to_owned())),
+    }
+}
+
+/// The refusal of something that is not there, or not for this person to see.
+fn nothing() -> Refusal {
+    Error::NotFound.into()
+}

@@ -1,0 +1,83 @@
+//! Where to go after signing in: only ever a place of this site (SR-26).
+
+use url::Url;
+
+/// The path that `asked` names, if it is one of this site; `None` for anything else.
+///
+/// Browsers read a path that begins with `//` or `/\` as another host, drop tabs and line breaks, and
+/// turn `\` into `/`; so none of those gets through, and what does is what a URL parser makes of it.
+pub fn local_path(asked: &str) -> Option<String> {
+    let mut chars = asked.chars();
+    if chars.next() != Some('/') || matches!(chars.next(), Some('/' | '\\')) {
+        return None;
+    }
+    if asked.len() > 2048 || asked.contains('\\') || asked.chars().any(char::is_control) {
+        return None;
+    }
+    let here = Url::parse("http://here.invalid").ok()?;
+    let there = here.join(asked).ok()?;
+    if there.origin() != here.origin() || there.path().starts_with("//") {
+        return None;
+    }
+    let query = there.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let fragment = there.fragment().map(|part| format!("#{part}")).unwrap_or_default();
+    Some(format!("{}{query}{fragment}", there.path()))
+}
+
+/// Where a form's `next` leads: to a path of this site, or else to `/profile`.
+pub fn destination(next: Option<&str>) -> String {
+    let asked = next.filter(|next| !next.is_empty());
+    match asked {
+        None => "/profile".to_owned(),
+        Some(asked) => local_path(asked).unwrap_or_else(|| "/".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sr_26_only_paths_of_this_site_pass() {
+        for (asked, expected) in [
+            ("/notes?page=2#top", Some("/notes?page=2#top")),
+            ("/a/../b", Some("/b")),
+            ("/caf\u{e9}", Some("/caf%C3%A9")),
+            ("/", Some("/")),
+        ] {
+            assert_eq!(local_path(asked).as_deref(), expected, "{asked}");
+        }
+        for evil in [
+            "",
+            "//evil.example",
+            "/\\evil.example",
+            "https://evil.example",
+            "javascript:alert(1)",
+            "/\t/evil.example",
+            "\u{2f}\u{2f}evil.example",
+            "/a\\b",
+            "/%0d%0a\r\nX: y",
+            "evil",
+            " /x",
+            "/.//evil.example",
+            "/..//evil.example",
+            "@evil.example",
+            "///evil.example",
+        ] {
+            assert_eq!(local_path(evil), None, "{evil:?}");
+        }
+        assert_eq!(destination(None), "/profile");
+        assert_eq!(destination(Some("//evil.example")), "/");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_passes_stays_on_this_site(asked in "[/\\\\a-z:.@%\\t\\n?#]{0,24}") {
+            if let Some(path) = local_path(&asked) {
+                let site = Url::parse("https://site.example").unwrap();
+                proptest::prop_assert_eq!(site.join(&path).unwrap().origin(), site.origin());
+                proptest::prop_assert_eq!(local_path(&path), Some(path));
+            }
+        }
+    }
+}

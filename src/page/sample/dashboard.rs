@@ -1,0 +1,132 @@
+//! Samples of the dashboard's pages.
+
+use super::*;
+use crate::page::admin::overview::{Figure, OverviewPage, StoreHealth};
+use crate::page::admin::role::{PermissionRow, RoleColumn, RolesPage};
+use crate::page::admin::user::{DeleteUserPage, UserPage};
+use crate::page::admin::users::{NewUserPage, UserRow, UsersPage};
+use crate::page::part::{RoleChoice, initials};
+
+fn user(say: Say, display_name: &str, email: &str, status: &str, roles: &[&str]) -> UserRow {
+    UserRow {
+        id: say("dXNlcg"),
+        email: say(email),
+        display_name: if display_name.is_empty() { String::new() } else { say(display_name) },
+        initials: initials(display_name, email),
+        status: status.into(),
+        roles: roles.iter().map(|role| say(role)).collect(),
+        created_at: moment(90_000),
+        last_login_at: (status == "active").then(|| moment(61)),
+    }
+}
+
+fn role_choices(say: Say) -> Vec<RoleChoice> {
+    [("admin", "May do everything.", false, true), ("support", "Looks after people.", true, false)]
+        .map(|(name, description, checked, locked)| RoleChoice {
+            name: say(name),
+            description: say(description),
+            checked,
+            locked,
+        })
+        .into()
+}
+
+pub(super) fn print_overview(press: &mut Press) {
+    let say = press.say;
+    let figure = |label: &str, value: &str, note: &str| Figure {
+        label: say(label),
+        value: say(value),
+        note: say(note),
+    };
+    let store = |name: &str, detail: &str, healthy| StoreHealth {
+        name: say(name),
+        detail: say(detail),
+        healthy,
+    };
+    let overview = OverviewPage {
+        figures: vec![
+            figure("People", "12,840", "+37 today"),
+            figure("Live sessions", "3,112", "2,204 people"),
+            figure("Refused sign-ins", "96", "in the last 24 hours"),
+            figure("Reused tokens", "0", "in the last 24 hours"),
+        ],
+        stores: vec![
+            store("Accounts", "PostgreSQL, 2 ms", true),
+            store("Sessions", "Redis, 1 ms", false),
+        ],
+    };
+    press.print("admin", "/admin", true, &overview);
+}
+
+pub(super) fn print_people(press: &mut Press) {
+    let say = press.say;
+    let users = UsersPage {
+        q: say("example"),
+        role: say("admin"),
+        status: "active".into(),
+        role_names: vec![say("admin"), say("support")],
+        users: vec![
+            user(say, "Ada Lovelace", "ada@example.org", "active", &["admin"]),
+            user(say, "Grace Hopper", "grace.hopper@example.org", "active", &["support", "admin"]),
+            user(say, "", "someone.with.a.long.name@mail.example.org", "disabled", &[]),
+        ],
+        filtered: true,
+        first_href: Some(say("/admin/users?q=example")),
+        next_href: Some(say("/admin/users?cursor=abc&q=example")),
+        can_write: true,
+    };
+    press.print("admin-users", "/admin/users", true, &users);
+    let nobody = UsersPage { users: Vec::new(), ..users };
+    press.print("admin-users-none", "/admin/users", true, &nobody);
+    let new = NewUserPage {
+        faults: faults(say, &[("roles", "There is no such role.")], None),
+        email: say("new@example.org"),
+        display_name: say("New"),
+        roles: role_choices(say),
+        min_length: 12,
+    };
+    press.print("admin-new-user", "/admin/users/new", true, &new);
+    let page = UserPage {
+        faults: Faults::default(),
+        user: user(say, "Grace Hopper", "grace.hopper@example.org", "active", &["support"]),
+        roles: role_choices(say),
+        permissions: vec![say("users:read"), say("sessions:read")],
+        sessions: sessions(say),
+        can_write: true,
+        can_revoke: true,
+        is_self: false,
+    };
+    press.print("admin-user", "/admin/users/x", true, &page);
+    let disabled = UserPage {
+        user: user(say, "", "grace@example.org", "disabled", &[]),
+        sessions: Vec::new(),
+        ..page
+    };
+    press.print("admin-user-disabled", "/admin/users/x", true, &disabled);
+    let own = UserPage { is_self: true, permissions: Vec::new(), ..disabled };
+    press.print("admin-user-self", "/admin/users/x", true, &own);
+    let delete = DeleteUserPage {
+        faults: faults(say, &[], Some("At least one enabled administrator must remain.")),
+        user: own.user,
+    };
+    press.print("admin-delete-user", "/admin/users/x/delete", true, &delete);
+}
+
+pub(super) fn print_records(press: &mut Press) {
+    let say = press.say;
+    let column = |name| RoleColumn { name: say(name), description: say("For all.") };
+    let row = |name, text, granted: [bool; 3]| PermissionRow {
+        name: say(name),
+        description: say(text),
+        granted_by: granted.into(),
+    };
+    let roles = RolesPage {
+        roles: vec![column("admin"), column("support"), column("member")],
+        permissions: vec![
+            row("admin:view", "See the overview", [true, true, false]),
+            row("users:read", "See people and their sessions", [true, true, false]),
+            row("users:write", "Add, change, disable and delete people", [true, false, false]),
+        ],
+    };
+    press.print("admin-roles", "/admin/roles", true, &roles);
+}
