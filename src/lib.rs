@@ -1,9 +1,19 @@
 //! Doorward gives a web app its users: registration, sign-in, sessions, roles and an admin dashboard.
+//!
+//! | Floor | Modules |
+//! | --- | --- |
+//! | words | [`error`], [`clock`], [`id`]: what every room uses |
+//! | domain | [`role`], [`token`], [`audit`], [`account`], [`session`]: what is true, without HTTP, Redis or SQL |
+//! | edge | [`problem`], [`guard`], [`api`], [`page`]: what browsers and programs see |
+//! | backends | [`store`]: where accounts and sessions are kept |
+//! | roof | [`config`], [`app`], [`cli`]: what puts it together |
 #![forbid(unsafe_code)]
 
 pub mod account;
 pub mod api;
+pub mod app;
 pub mod audit;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod error;

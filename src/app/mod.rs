@@ -1,0 +1,293 @@
+//! Puts stores, services and routes together: the Rocket application, and the same services without
+//! one for the command line.
+
+mod key_file;
+mod policy;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rocket::fairing::AdHoc;
+use rocket::{Build, Orbit, Rocket};
+use rocket_cors::{AllowedHeaders, AllowedOrigins, CorsOptions};
+use rocket_db_pools::Database;
+
+use crate::account::Accounts;
+use crate::account::password::{Hasher, Params};
+use crate::account::store::{AccountStore, Standings};
+use crate::clock::{self, Clock};
+use crate::config::Config;
+use crate::guard::client::TrustedProxies;
+use crate::guard::csrf::{FormTokens, PublicOrigin};
+use crate::guard::header::Headers;
+use crate::id::{self, Random};
+use crate::page::view::Views;
+use crate::role::RoleStore;
+use crate::session::Sessions;
+use crate::session::store::SessionStore;
+use crate::store::embedded::{Embedded, Role};
+use crate::store::redis::{RedisPool, RedisStore};
+use crate::store::sql::{SqlPool, SqlStore};
+use crate::token::key::KeyRing;
+use crate::token::refresh::Succession;
+use crate::token::{Issuer, Tokens};
+use crate::{api, page};
+
+/// Why the server does not start. Its text is the one line that the operator reads.
+pub type StartError = Box<dyn std::error::Error + Send + Sync>;
+
+/// What comes from outside the program, so that tests can bring their own.
+#[derive(Clone)]
+pub struct World {
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Gives random bytes.
+    pub random: Arc<dyn Random>,
+    /// What a password hash costs, where tests may not wait for the real one.
+    pub hash_cost: Option<Params>,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self { clock: Arc::new(clock::System), random: Arc::new(id::Os), hash_cost: None }
+    }
+}
+
+/// The SQL database, as Rocket keeps it.
+#[derive(Database)]
+#[database("doorward_sql")]
+struct Sql(SqlPool);
+
+/// The Redis connection, as Rocket keeps it.
+#[derive(Database)]
+#[database("doorward_redis")]
+struct Redis(RedisPool);
+
+/// Everything that routes and commands work with.
+pub struct Services {
+    /// The accounts' store itself, to ask whether it answers.
+    pub account_store: Arc<dyn AccountStore>,
+    /// The sessions' store itself, to ask whether it answers.
+    pub session_store: Arc<dyn SessionStore>,
+    /// The roles.
+    pub roles: Arc<dyn RoleStore>,
+    /// Accounts.
+    pub accounts: Arc<Accounts>,
+    /// Sessions.
+    pub sessions: Arc<Sessions>,
+    /// Tokens.
+    pub tokens: Arc<Tokens>,
+    form_tokens: FormTokens,
+}
+
+impl Services {
+    /// The services on the stores that the configuration names, for a command that acts beside a
+    /// running server. Migrations are run first.
+    ///
+    /// # Errors
+    /// Whatever keeps a store, a key or the hasher from working.
+    pub async fn open(config: &Config, world: &World) -> Result<Self, StartError> {
+        let sql = SqlPool::open(&config.database.url, config.database.pool_size).await?;
+        sql.migrate().await?;
+        let store: Arc<dyn SessionStore> = if config.store.is_embedded() {
+            Arc::new(
+                Embedded::open(&embedded_path(config), Role::Guest, Arc::clone(&world.clock))
+                    .await?,
+            )
+        } else {
+            let pool = RedisPool::new(&config.store.url)?;
+            Arc::new(RedisStore::new(pool, &config.store.prefix))
+        };
+        Self::assemble(config, world, sql, store)
+    }
+
+    /// Brings the database to this release's schema.
+    ///
+    /// # Errors
+    /// A database that cannot be reached, or that a newer release has changed.
+    pub async fn migrate(config: &Config) -> Result<(), StartError> {
+        let sql = SqlPool::open(&config.database.url, config.database.pool_size).await?;
+        Ok(sql.migrate().await?)
+    }
+
+    fn assemble(
+        config: &Config,
+        world: &World,
+        sql: SqlPool,
+        session_store: Arc<dyn SessionStore>,
+    ) -> Result<Self, StartError> {
+        let (signing, secret) = key_file::keys(config, world)?;
+        let sql = Arc::new(SqlStore::new(sql));
+        let hasher =
+            Arc::new(Hasher::start(policy::hashing(config, world)?, Arc::clone(&world.random))?);
+        let standings = Arc::clone(&session_store) as Arc<dyn Standings>;
+        let accounts = Arc::new(Accounts::new(
+            Arc::clone(&sql) as Arc<dyn AccountStore>,
+            standings,
+            hasher,
+            policy::account_policy(config)?,
+            Arc::clone(&world.clock),
+            Arc::clone(&world.random),
+        ));
+        let issuer = Issuer {
+            issuer: config.tokens.issuer.clone(),
+            audience: config.tokens.audience.clone(),
+        };
+        let tokens = Arc::new(Tokens::new(KeyRing::new(signing), issuer));
+        let sessions = Arc::new(Sessions::new(
+            Arc::clone(&accounts),
+            Arc::clone(&session_store),
+            Arc::clone(&tokens),
+            Succession::new(&secret),
+            policy::lifetimes(config),
+            Arc::clone(&world.clock),
+            Arc::clone(&world.random),
+        ));
+        Ok(Self {
+            account_store: Arc::clone(&sql) as Arc<dyn AccountStore>,
+            roles: sql,
+            session_store,
+            accounts,
+            sessions,
+            tokens,
+            form_tokens: FormTokens::new(&secret),
+        })
+    }
+}
+
+/// The Rocket application for a configuration.
+///
+/// Stores are opened, and migrations run, when it ignites.
+///
+/// # Errors
+/// A template or an origin that cannot be used.
+pub fn build(config: Config, world: World) -> Result<Rocket<Build>, StartError> {
+    let reload = cfg!(debug_assertions);
+    let views = Arc::new(Views::new(config.templates.dir.clone(), reload).map_err(cause)?);
+    let sql_url = config.database.url.expose();
+    let mut figment = config
+        .rocket()
+        .merge(("databases.doorward_sql.url", sql_url))
+        .merge(("databases.doorward_sql.pool_size", config.database.pool_size));
+    if !config.store.is_embedded() {
+        figment = figment.merge(("databases.doorward_redis.url", config.store.url.expose()));
+    }
+    let headers = Headers {
+        hsts: config.is_https().then_some(if config.hsts_preload {
+            Headers::HSTS_PRELOAD
+        } else {
+            Headers::HSTS
+        }),
+        log_requests: config.log.access,
+    };
+    let mut rocket = rocket::custom(figment)
+        .attach(headers)
+        .attach(Sql::init())
+        .manage(views)
+        .manage(Arc::clone(&world.clock))
+        .manage(TrustedProxies(config.proxies.trusted.clone()))
+        .manage(PublicOrigin(config.public_url.origin().ascii_serialization()))
+        .mount(api::BASE, api::routes())
+        .mount("/", api::public_routes())
+        .mount("/", page::routes())
+        .register("/api", api::catchers())
+        .register("/", page::catchers());
+    if !config.store.is_embedded() {
+        rocket = rocket.attach(Redis::init());
+    }
+    if !config.cors.allowed_origins.is_empty() {
+        rocket = rocket.attach(cors(&config.cors.allowed_origins)?);
+    }
+    let public_url = config.tokens.issuer.clone();
+    let rocket = rocket.attach(AdHoc::on_liftoff("Set-up link", move |rocket| {
+        Box::pin(async move { print_setup_link(rocket, &public_url).await })
+    }));
+    Ok(rocket.attach(AdHoc::try_on_ignite("Doorward", move |rocket| async move {
+        match ignite(&rocket, &config, &world).await {
+            Ok(services) => Ok(manage(rocket, services)),
+            Err(error) => {
+                tracing::error!(cause = %error, "the server cannot start");
+                Err(rocket)
+            }
+        }
+    })))
+}
+
+async fn ignite(
+    rocket: &Rocket<Build>,
+    config: &Config,
+    world: &World,
+) -> Result<Services, StartError> {
+    let Some(sql) = Sql::fetch(rocket) else { return Err("the database is not attached".into()) };
+    let sql: SqlPool = (**sql).clone();
+    sql.migrate().await?;
+    let store: Arc<dyn SessionStore> = match Redis::fetch(rocket) {
+        Some(pool) => Arc::new(RedisStore::new((**pool).clone(), &config.store.prefix)),
+        None => Arc::new(
+            Embedded::open(&embedded_path(config), Role::Server, Arc::clone(&world.clock)).await?,
+        ),
+    };
+    Services::assemble(config, world, sql, store)
+}
+
+fn manage(rocket: Rocket<Build>, services: Services) -> Rocket<Build> {
+    rocket
+        .manage(services.account_store)
+        .manage(services.session_store)
+        .manage(services.roles)
+        .manage(services.accounts)
+        .manage(services.sessions)
+        .manage(services.tokens)
+        .manage(services.form_tokens)
+}
+
+/// On a database without an administrator, says where to make the first one (SR-6).
+async fn print_setup_link(rocket: &Rocket<Orbit>, public_url: &str) {
+    let Some(accounts) = rocket.state::<Arc<Accounts>>() else { return };
+    match accounts.issue_setup_token().await {
+        Ok(Some(token)) => println!("{}", setup_link(public_url, token.expose())),
+        Ok(None) => {}
+        Err(error) => tracing::error!(cause = %error, "the set-up link could not be made"),
+    }
+}
+
+/// The line that tells of the set-up link.
+pub fn setup_link(public_url: &str, token: &str) -> String {
+    format!("Make the first administrator (within 15 minutes): {public_url}/setup?token={token}")
+}
+
+/// Exact origins, never all of them, and credentials only for those (SR-45).
+fn cors(origins: &[String]) -> Result<rocket_cors::Cors, StartError> {
+    let options = CorsOptions {
+        allowed_origins: AllowedOrigins::some_exact(origins),
+        allowed_methods: ["Get", "Post", "Put", "Patch", "Delete"]
+            .into_iter()
+            .filter_map(|method| method.parse().ok())
+            .collect(),
+        allowed_headers: AllowedHeaders::some(&["Authorization", "Content-Type", "X-CSRF-Token"]),
+        allow_credentials: true,
+        ..CorsOptions::default()
+    };
+    Ok(options.to_cors()?)
+}
+
+/// The file of the embedded session store: beside the accounts, or, if those are in PostgreSQL, in
+/// the data directory.
+fn embedded_path(config: &Config) -> PathBuf {
+    let url = config.database.url.expose();
+    match url.strip_prefix("sqlite:") {
+        Some(rest) => {
+            let path = rest.trim_start_matches("//");
+            path.split('?').next().unwrap_or(path).into()
+        }
+        None => config.data_dir.join("doorward.db"),
+    }
+}
+
+/// The cause behind a domain error: what an operator needs to read.
+fn cause(error: crate::error::Error) -> StartError {
+    match error {
+        crate::error::Error::Unavailable(cause) | crate::error::Error::Internal(cause) => cause,
+        other => other.into(),
+    }
+}

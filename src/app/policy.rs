@@ -1,0 +1,54 @@
+//! What the configuration means for each part of the domain.
+
+use super::{StartError, World};
+use crate::account::AccountPolicy;
+use crate::account::password::{BreachedFile, Params, Pepper, Policy, Settings};
+use crate::config::Config;
+use crate::session::Lifetimes;
+
+/// What a password hash costs, and how many run at a time (SR-4).
+pub(super) fn hashing(config: &Config, world: &World) -> Result<Settings, StartError> {
+    let passwords = &config.passwords;
+    let configured =
+        || Params::new(passwords.memory_kib, passwords.iterations, passwords.parallelism);
+    let params = world.hash_cost.map_or_else(configured, Ok)?;
+    let pepper = match passwords.pepper_bytes() {
+        Some(bytes) => Some(Pepper::new(&passwords.pepper_id, bytes.to_vec())?),
+        None => None,
+    };
+    Ok(Settings {
+        params,
+        threads: passwords.hash_threads(),
+        queue: passwords.queue,
+        pepper,
+        retired_peppers: Vec::new(),
+    })
+}
+
+/// Which accounts can be made, and with which passwords.
+pub(super) fn account_policy(config: &Config) -> Result<AccountPolicy, StartError> {
+    let mut passwords = Policy::new(config.passwords.min_length)?;
+    if let Some(path) = &config.passwords.breached_file {
+        passwords = passwords.with_breached(BreachedFile::open(path)?);
+    }
+    Ok(AccountPolicy {
+        passwords,
+        public_host: config.public_url.host_str().unwrap_or_default().to_owned(),
+        registration_open: config.registration.open,
+    })
+}
+
+/// How long tokens and sessions live (SR-33).
+pub(super) fn lifetimes(config: &Config) -> Lifetimes {
+    let tokens = &config.tokens;
+    Lifetimes {
+        access_lifetime: tokens.access_ttl,
+        idle_lifetime: tokens.refresh_idle,
+        absolute_lifetime: tokens.refresh_absolute,
+        remember_idle_lifetime: tokens.remember_idle,
+        remember_absolute_lifetime: tokens.remember_absolute,
+        admin_idle_lifetime: tokens.admin_idle,
+        admin_absolute_lifetime: tokens.admin_absolute,
+        reuse_grace: tokens.reuse_grace,
+    }
+}

@@ -1,0 +1,187 @@
+//! The command line: runs the server, and does to accounts what an operator has to do.
+
+mod health;
+mod log;
+mod user;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Parser, Subcommand};
+use serde_json::{Value, json};
+
+use crate::app::{self, Services, StartError, World};
+use crate::config::{Config, Refused};
+
+/// Accounts, sessions and roles for web applications.
+#[derive(Parser)]
+#[command(name = "doorward", version, about, max_term_width = 100)]
+struct Arguments {
+    /// Print JSON, for programs
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the server (what happens without a command, too)
+    Serve,
+    /// Create, list and change accounts
+    #[command(subcommand)]
+    User(user::Command),
+    /// Print a fresh link to make the first administrator
+    SetupLink,
+    /// Bring the database to this release's schema
+    Migrate,
+    /// Check the configuration and print every value in force
+    CheckConfig,
+    /// Ask the server of this configuration whether it is ready, for containers
+    Healthcheck,
+}
+
+/// What a command has to say: lines for people, or a value for programs.
+struct Report {
+    lines: Vec<String>,
+    value: Value,
+}
+
+impl Report {
+    fn new(line: impl Into<String>, value: Value) -> Self {
+        Self { lines: vec![line.into()], value }
+    }
+
+    fn print(&self, json: bool) {
+        if json {
+            println!("{}", self.value);
+        } else {
+            self.lines.iter().for_each(|line| println!("{line}"));
+        }
+    }
+}
+
+/// Runs the command line of this process. The exit code is 0 if it is done, 1 if it failed and 2 if
+/// it was used wrongly.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let config = match Config::load() {
+        Ok(config) => config,
+        Err(refused) => return refuse(&refused, arguments.json),
+    };
+    let serves = matches!(arguments.command, None | Some(Command::Serve));
+    let _log = log::start(&config.log, serves);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(config.server.workers)
+        .max_blocking_threads(config.server.max_blocking)
+        .enable_all()
+        .build();
+    let done = match runtime {
+        Ok(runtime) => runtime.block_on(run(arguments.command, config)),
+        Err(error) => Err(error.into()),
+    };
+    match done {
+        Ok(report) => {
+            report.iter().for_each(|report| report.print(arguments.json));
+            ExitCode::SUCCESS
+        }
+        Err(error) => fail(&explain(&*error), arguments.json),
+    }
+}
+
+async fn run(command: Option<Command>, config: Config) -> Result<Option<Report>, StartError> {
+    let world = World::default();
+    match command {
+        None | Some(Command::Serve) => serve(config, world).await.map(|()| None),
+        Some(Command::User(command)) => {
+            let services = Services::open(&config, &world).await?;
+            user::run(command, &services).await.map(Some)
+        }
+        Some(Command::SetupLink) => {
+            let services = Services::open(&config, &world).await?;
+            let token = services.accounts.issue_setup_token().await?;
+            let token = token.ok_or("an administrator exists already")?;
+            let link = app::setup_link(&config.tokens.issuer, token.expose());
+            let url = link.rsplit(' ').next().unwrap_or_default().to_owned();
+            Ok(Some(Report::new(link, json!({ "setup_link": url }))))
+        }
+        Some(Command::Migrate) => {
+            Services::migrate(&config).await?;
+            Ok(Some(Report::new("The database is up to date.", json!({ "migrated": true }))))
+        }
+        Some(Command::CheckConfig) => {
+            let settings = serde_json::to_value(config.report())?;
+            let mut report = Report::new(config.report().to_string(), settings);
+            report.lines.extend(config.warnings().iter().map(|text| format!("warning: {text}")));
+            Ok(Some(report))
+        }
+        Some(Command::Healthcheck) => health::check(&config.server).await.map(Some),
+    }
+}
+
+/// Serves until a signal says to stop; what is being answered then is finished first.
+async fn serve(config: Config, world: World) -> Result<(), StartError> {
+    for warning in config.warnings() {
+        tracing::warn!("{warning}");
+    }
+    let (address, public_url) =
+        (format!("{}:{}", config.server.address, config.server.port), config.tokens.issuer.clone());
+    let rocket = app::build(config, world)?.ignite().await.map_err(|error| tell(&error))?;
+    tracing::info!(address, public_url, "serving");
+    rocket.launch().await.map_err(|error| tell(&error))?;
+    Ok(())
+}
+
+/// What Rocket says of a failed start, as one line; asking for it keeps Rocket from panicking.
+fn tell(error: &rocket::Error) -> StartError {
+    use rocket::error::ErrorKind;
+    match error.kind() {
+        ErrorKind::Bind(cause) => format!("cannot listen: {cause}").into(),
+        ErrorKind::FailedFairings(_) => "the server cannot start; the line above says why".into(),
+        other => other.to_string().into(),
+    }
+}
+
+fn refuse(refused: &Refused, json: bool) -> ExitCode {
+    if json {
+        println!("{}", json!({ "error": "configuration", "problems": refused.problems() }));
+    }
+    eprintln!("{refused}");
+    ExitCode::FAILURE
+}
+
+fn fail(message: &str, json: bool) -> ExitCode {
+    if json {
+        println!("{}", json!({ "error": message }));
+    }
+    eprintln!("doorward: {message}");
+    ExitCode::FAILURE
+}
+
+/// An error with its causes: the operator may see them all. Of fields, each by its name.
+fn explain(error: &(dyn std::error::Error + Send + Sync + 'static)) -> String {
+    if let Some(crate::error::Error::Invalid(fields)) = error.downcast_ref() {
+        let field = |f: &crate::error::FieldError| format!("{}: {}", f.field, f.message);
+        return fields.iter().map(field).collect::<Vec<_>>().join("; ");
+    }
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text = format!("{text}: {inner}");
+        cause = inner.source();
+    }
+    text
+}
+
+/// The account store, for commands that name an account by its address or identifier.
+async fn find(services: &Services, name: &str) -> Result<crate::account::Account, StartError> {
+    let accounts: &Arc<_> = &services.accounts;
+    let found = match crate::id::AccountId::parse(name) {
+        Some(id) => accounts.get(&id).await,
+        None => accounts.find(name).await,
+    };
+    match found {
+        Err(crate::error::Error::NotFound) => Err(format!("there is no account {name}").into()),
+        other => Ok(other?),
+    }
+}

@@ -1,0 +1,3 @@
+//! The JSON interface, as programs use and abuse it.
+
+mod session;
