@@ -2,7 +2,7 @@
 //!
 //! | Floor | Modules |
 //! | --- | --- |
-//! | words | [`error`], [`clock`], [`id`]: what every room uses |
+//! | words | [`error`], [`clock`], [`id`], [`metric`]: what every room uses |
 //! | domain | [`role`], [`token`], [`audit`], [`account`], [`session`]: what is true, without HTTP, Redis or SQL |
 //! | edge | [`problem`], [`guard`], [`api`], [`page`]: what browsers and programs see |
 //! | backends | [`store`]: where accounts and sessions are kept |
@@ -19,6 +19,7 @@ pub mod config;
 pub mod error;
 pub mod guard;
 pub mod id;
+pub mod metric;
 pub mod page;
 pub mod problem;
 pub mod role;

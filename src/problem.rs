@@ -49,7 +49,7 @@ impl Problem {
             422 => ("validation_failed", "Some fields need your attention."),
             431 => ("payload_too_large", "The request's headers are too large."),
             503 => ("store_unavailable", "The service is unavailable for the moment."),
-            400..=499 => ("validation_failed", "The request cannot be answered."),
+            code if code < 500 => ("validation_failed", "The request cannot be answered."),
             _ => return Self::internal(),
         };
         Self::new(status, code, detail)

@@ -2,6 +2,7 @@
 //! one for the command line.
 
 mod key_file;
+pub mod metrics;
 mod policy;
 
 use std::path::PathBuf;

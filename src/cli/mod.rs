@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::app::{self, Services, StartError, World};
 use crate::config::{Config, Refused};
+use crate::session::store::SessionStore;
 
 /// Accounts, sessions and roles for web applications.
 #[derive(Parser)]
@@ -124,11 +125,18 @@ async fn serve(config: Config, world: World) -> Result<(), StartError> {
     for warning in config.warnings() {
         tracing::warn!("{warning}");
     }
+    let metrics = config.metrics.address;
     let (address, public_url) =
         (format!("{}:{}", config.server.address, config.server.port), config.tokens.issuer.clone());
     let rocket = app::build(config, world)?.ignite().await.map_err(|error| tell(&error))?;
     tracing::info!(address, public_url, "serving");
-    rocket.launch().await.map_err(|error| tell(&error))?;
+    if let Some(address) = metrics {
+        tokio::spawn(app::metrics::application(address)?.launch());
+    }
+    let stopped = rocket.launch().await.map_err(|error| tell(&error))?;
+    if let Some(store) = stopped.state::<Arc<dyn SessionStore>>() {
+        store.close().await;
+    }
     Ok(())
 }
 

@@ -104,6 +104,8 @@ pub(super) static KEYS: &[Key] = &[
     key("log.format", Kind::Choice(&["json", "text"]), "=`text` in profile debug, else `json`", "How log lines look."),
     key("log.level", Kind::Choice(&["error", "warn", "info", "debug", "trace"]), "info", "The least severe lines that are written."),
     key("log.access", Kind::Flag, "true", "Whether each request writes a line."),
+    key("metrics.address", Kind::Text, "off",
+        "Where Prometheus finds `/metrics`: an address and port that the public cannot reach, such as `127.0.0.1:9464`; or `off`."),
     key("insecure_cookies", Kind::Flag, "false",
         "Permits an http `public_url` on another host than this machine. Anybody on the way can then take over sessions."),
     key("hsts_preload", Kind::Flag, "false", "Adds `preload` to `Strict-Transport-Security`. Hard to undo."),

@@ -25,7 +25,7 @@ use url::Url;
 pub use key::reference;
 pub use report::{Report, Setting};
 pub use section::{
-    Cors, Database, Keys, Log, LogFormat, Passwords, Proxies, Registration, Server, Store,
+    Cors, Database, Keys, Log, LogFormat, Metrics, Passwords, Proxies, Registration, Server, Store,
     Templates, Tokens,
 };
 
@@ -62,6 +62,8 @@ pub struct Config {
     pub templates: Templates,
     /// The log.
     pub log: Log,
+    /// Counts for whoever watches.
+    pub metrics: Metrics,
     /// Whether cookies may travel over plain http to another machine (SR-40).
     pub insecure_cookies: bool,
     /// Whether `Strict-Transport-Security` says `preload` (SR-42).

@@ -10,7 +10,7 @@ use url::Url;
 use super::key::{Key, Kind};
 use super::report::{Report, Setting};
 use super::section::{
-    Cors, Database, Keys, Log, LogFormat, Passwords, Proxies, Registration, Server, Store,
+    Cors, Database, Keys, Log, LogFormat, Metrics, Passwords, Proxies, Registration, Server, Store,
     Templates, Tokens,
 };
 use super::source::{FILE, Given, Sources, gather};
@@ -92,6 +92,7 @@ impl Reader {
             cors: Cors { allowed_origins: self.each("cors.allowed_origins", value::exact_origin) },
             templates: Templates { dir: self.path("templates.dir") },
             log: self.log(),
+            metrics: Metrics { address: self.parse("metrics.address", value::address).flatten() },
             insecure_cookies: self.flag("insecure_cookies"),
             hsts_preload: self.flag("hsts_preload"),
             report: Report::new(named, &self.given, &rockets),

@@ -1,6 +1,6 @@
 //! The sections of the configuration, as plain data.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -169,6 +169,13 @@ pub struct Log {
     pub level: tracing::Level,
     /// Whether each request writes a line.
     pub access: bool,
+}
+
+/// Counts for whoever watches the server.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    /// Where Prometheus finds them; nowhere if there is none.
+    pub address: Option<SocketAddr>,
 }
 
 /// How log lines look.

@@ -1,6 +1,6 @@
 //! Values as people write them: durations, origins, networks, URLs whose password must not show.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -40,6 +40,15 @@ pub(super) fn list(value: &Value) -> Option<Vec<String>> {
                 .collect(),
         ),
     }
+}
+
+/// An address with a port to listen on, or `off`.
+pub(super) fn address(text: &str) -> Result<Option<SocketAddr>, String> {
+    if text == "off" {
+        return Ok(None);
+    }
+    let parsed = text.parse().map(Some);
+    parsed.map_err(|_| format!("\"{text}\" is no address with a port, such as 127.0.0.1:9464"))
 }
 
 /// A length of time: a whole number and `ms`, `s`, `m`, `h` or `d`.

@@ -12,11 +12,15 @@ use crate::audit;
 use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, Result};
 use crate::id::{AccountId, Random, SecretString, SessionId, random_bytes};
+use crate::metric;
 use crate::token::access::AccessJti;
 use crate::token::refresh::{RefreshJti, Succession};
 use crate::token::{Grant, Tokens};
 pub use record::{Client, Issued, Lifetimes, Presented, SEEN_EVERY, Session};
 use store::{Live, Opened, Opening, Pair, Rotate, Rotation, SessionStore};
+
+/// How often an account may change while its owner signs in.
+const MAX_CHANGES_DURING_SIGN_IN: usize = 8;
 
 /// What a person says to get an account.
 pub struct Registration<'a> {
@@ -69,6 +73,10 @@ impl Sessions {
         let account = match self.accounts.authenticate(email, password).await {
             Ok(account) => account,
             Err(error) => {
+                metric::login(match &error {
+                    Error::InvalidCredentials => metric::Login::Refused,
+                    _ => metric::Login::Failed,
+                });
                 if matches!(error, Error::InvalidCredentials) {
                     audit::record(audit::Kind::LoginFail, None, Some(client.ip));
                 }
@@ -189,6 +197,18 @@ impl Sessions {
     /// [`Error::RefreshInvalid`], [`Error::SessionEnded`]; [`Error::TokenReused`], after which the
     /// session is over for everybody.
     pub async fn refresh(&self, presented: &SecretString) -> Result<Issued> {
+        let refreshed = self.rotate(presented).await;
+        metric::refresh(match &refreshed {
+            Ok((_, outcome)) => *outcome,
+            Err(Error::TokenReused) => metric::Refresh::Reused,
+            Err(Error::SessionEnded) => metric::Refresh::Ended,
+            Err(Error::RefreshInvalid) => metric::Refresh::Invalid,
+            Err(_) => metric::Refresh::Failed,
+        });
+        refreshed.map(|(issued, _)| issued)
+    }
+
+    async fn rotate(&self, presented: &SecretString) -> Result<(Issued, metric::Refresh)> {
         let now = self.clock.now();
         let claims = self.tokens.read_refresh(presented, now)?;
         let account = self.accounts.current(&claims.account).await?;
@@ -196,30 +216,36 @@ impl Sessions {
             self.store.end(&claims.account, &claims.session).await?;
             return Err(Error::SessionEnded);
         };
+        // Issued before all sessions were ended, or before the password was changed: it is refused,
+        // and nothing else, for whoever lost a race with that has stolen nothing (SR-38).
+        if claims.epoch != account.session_epoch {
+            return Err(Error::SessionEnded);
+        }
         let (refresh, access) = self.succession.after(&claims.session, &claims.jti);
         let pair = Pair { access: access.digest(), refresh: refresh.digest() };
-        let rotation = self
-            .store
-            .rotate(Rotate {
-                account: &account,
-                session: &claims.session,
-                old: &claims.jti.digest(),
-                new: &pair,
-                access_lifetime: self.access_lifetime(),
-                grace: self.lifetimes.reuse_grace,
-                now,
-            })
-            .await?;
-        match rotation {
-            Rotation::Rotated(session) | Rotation::Repeated(session) => {
-                self.sign(session, account, &access, &refresh)
+        let grace = self.lifetimes.reuse_grace;
+        let rotate = Rotate {
+            account: &account,
+            session: &claims.session,
+            old: &claims.jti.digest(),
+            new: &pair,
+            access_lifetime: self.access_lifetime(),
+            grace,
+            now,
+        };
+        let (session, outcome) = match self.store.rotate(rotate).await? {
+            Rotation::Rotated(session) => (session, metric::Refresh::Rotated),
+            Rotation::Repeated(session) if now.since(session.issued_at) <= grace => {
+                (session, metric::Refresh::RepeatedInGrace)
             }
+            Rotation::Repeated(session) => (session, metric::Refresh::RepeatedUnused),
             Rotation::Reused => {
                 audit::record(audit::Kind::TokenReuse, Some(&account.id), None);
-                Err(Error::TokenReused)
+                return Err(Error::TokenReused);
             }
-            Rotation::Unknown => Err(Error::SessionEnded),
-        }
+            Rotation::Unknown => return Err(Error::SessionEnded),
+        };
+        Ok((self.sign(session, account, &access, &refresh)?, outcome))
     }
 
     /// Ends the session that a request's tokens name, if they are ours at all. A token that has
@@ -282,7 +308,7 @@ impl Sessions {
         let (refresh, access) =
             (RefreshJti::random(&*self.random), AccessJti::random(&*self.random));
         let pair = Pair { access: access.digest(), refresh: refresh.digest() };
-        loop {
+        for _ in 0..MAX_CHANGES_DURING_SIGN_IN {
             match self.store.open(&session, &pair, &account, opening, now).await? {
                 Opened::Done => return self.sign(session, account, &access, &refresh),
                 Opened::Gone => return Err(Error::SessionEnded),
@@ -296,6 +322,8 @@ impl Sessions {
                 }
             }
         }
+        // Nobody changes an account that often: SQL was restored to before what the store knows.
+        Err(Error::unavailable("the session store knows a newer account than the database"))
     }
 
     fn sign(
@@ -305,8 +333,12 @@ impl Sessions {
         access: &AccessJti,
         refresh: &RefreshJti,
     ) -> Result<Issued> {
-        let grant =
-            Grant { account: &account.id, session: &session.id, issued_at: session.issued_at };
+        let grant = Grant {
+            account: &account.id,
+            session: &session.id,
+            issued_at: session.issued_at,
+            epoch: session.epoch,
+        };
         let access =
             self.tokens.sign_access(&grant, access, session.access_expires_at, &account.roles)?;
         let refresh = self.tokens.sign_refresh(&grant, refresh, session.refresh_expires_at)?;

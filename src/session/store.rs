@@ -127,4 +127,7 @@ pub trait SessionStore: Standings {
 
     /// The live sessions of an account, in no particular order.
     async fn list(&self, account: &AccountId, now: Timestamp) -> Result<Vec<Session>>;
+
+    /// Writes what is not written yet and lets go of the store: for a server that stops.
+    async fn close(&self) {}
 }

@@ -43,6 +43,8 @@ pub(super) struct Claims {
     pub exp: i64,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub roles: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub epoch: Option<i64>,
 }
 
 impl Claims {

@@ -40,6 +40,8 @@ pub struct Grant<'a> {
     pub session: &'a SessionId,
     /// When they were issued (`iat`, `nbf`).
     pub issued_at: Timestamp,
+    /// The account's session epoch, for the refresh token (SR-38).
+    pub epoch: i64,
 }
 
 /// Signs and reads tokens.
@@ -72,7 +74,7 @@ impl Tokens {
         roles: &BTreeSet<RoleName>,
     ) -> Result<AccessToken> {
         let roles = roles.iter().map(ToString::to_string).collect();
-        let claims = self.claims(grant, jti.as_str(), expires_at, Some(roles));
+        let claims = Claims { roles: Some(roles), ..self.claims(grant, jti.as_str(), expires_at) };
         let compact = jwt::sign(&self.keys, jwt::ACCESS, &claims)?;
         Ok(AccessToken { compact, expires_at })
     }
@@ -87,7 +89,8 @@ impl Tokens {
         jti: &RefreshJti,
         expires_at: Timestamp,
     ) -> Result<RefreshToken> {
-        let claims = self.claims(grant, jti.expose(), expires_at, None);
+        let claims =
+            Claims { epoch: Some(grant.epoch), ..self.claims(grant, jti.expose(), expires_at) };
         let compact = jwt::sign(&self.keys, jwt::REFRESH, &claims)?;
         Ok(RefreshToken { compact, expires_at })
     }
@@ -155,13 +158,7 @@ impl Tokens {
         Ok(claims)
     }
 
-    fn claims(
-        &self,
-        grant: &Grant<'_>,
-        jti: &str,
-        expires_at: Timestamp,
-        roles: Option<Vec<String>>,
-    ) -> Claims {
+    fn claims(&self, grant: &Grant<'_>, jti: &str, expires_at: Timestamp) -> Claims {
         Claims {
             iss: self.issuer.issuer.clone(),
             aud: self.issuer.audience.clone(),
@@ -171,7 +168,8 @@ impl Tokens {
             iat: grant.issued_at.as_secs(),
             nbf: grant.issued_at.as_secs(),
             exp: expires_at.as_secs(),
-            roles,
+            roles: None,
+            epoch: None,
         }
     }
 }

@@ -72,6 +72,8 @@ pub struct RefreshClaims {
     pub jti: RefreshJti,
     /// When it stops being good (`exp`).
     pub expires_at: Timestamp,
+    /// The account's session epoch when it was issued (`epoch`; SR-38).
+    pub epoch: i64,
 }
 
 impl TryFrom<Claims> for RefreshClaims {
@@ -83,6 +85,7 @@ impl TryFrom<Claims> for RefreshClaims {
             session: SessionId::parse(&claims.sid).ok_or(Rejected)?,
             jti: RefreshJti(SecretString::new(claims.jti)),
             expires_at: Timestamp::from_secs(claims.exp),
+            epoch: claims.epoch.ok_or(Rejected)?,
         })
     }
 }

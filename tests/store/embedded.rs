@@ -6,6 +6,7 @@ use std::sync::Arc;
 use doorward::account::store::Standings;
 use doorward::clock::Manual;
 use doorward::error::Error;
+use doorward::session::store::SessionStore;
 use doorward::store::embedded::{Embedded, Role};
 use rocket::tokio;
 use sqlx::{Connection, SqliteConnection};
@@ -157,9 +158,9 @@ async fn a_guest_works_alone_and_the_next_server_finds_it_so() {
     bench.change(false);
     bench.store.publish(&bench.account, bench.now()).await.unwrap();
     bench.store.ping().await.unwrap();
-    assert_eq!(bench.list().await, [session.clone()]);
+    assert_eq!(bench.list().await, std::slice::from_ref(&session));
     let bench = moved(&bench, disk.open(Role::Server).await);
-    assert_eq!(bench.list().await, [session.clone()]);
+    assert_eq!(bench.list().await, std::slice::from_ref(&session));
     assert_eq!(bench.verify(&session, &tokens).await.unwrap().account, bench.account);
 }
 
@@ -222,6 +223,7 @@ async fn a_locked_database_makes_changes_unavailable_and_judges_on() {
     let disk = Disk::new();
     let (_server, bench) = disk.bench(Role::Server).await;
     let (session, tokens) = bench.open().await;
+    let (other, others) = bench.open().await;
     let mut database = disk.database().await;
     sqlx::query("BEGIN EXCLUSIVE").execute(&mut database).await.expect("lock");
     let asked = std::time::Instant::now();
@@ -230,7 +232,7 @@ async fn a_locked_database_makes_changes_unavailable_and_judges_on() {
     assert!(asked.elapsed() < seconds(5), "{:?}", asked.elapsed());
     assert!(bench.verify(&session, &tokens).await.is_some());
     sqlx::query("ROLLBACK").execute(&mut database).await.expect("unlock");
-    bench.refresh(&session, &tokens).await;
+    bench.refresh(&other, &others).await;
 }
 
 #[rocket::async_test]
@@ -272,4 +274,25 @@ async fn what_ended_long_ago_is_swept_from_the_file() {
         assert!(tokio::time::Instant::now() < deadline, "never swept");
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
+}
+
+#[rocket::async_test]
+async fn a_guest_says_so_when_the_server_does_not_act_on_its_change() {
+    let disk = Disk::new();
+    let (guest, bench) = disk.bench(Role::Guest).await;
+    // A server that hangs: it holds the lock and does nothing.
+    let lock = std::fs::File::create(disk.directory.path().join("doorward.db.lock"));
+    let lock = lock.expect("create the lock");
+    lock.lock().expect("take the lock");
+    let (session, tokens) = (bench.session(), super::bench::Tokens::random());
+    let opening = doorward::session::store::Opening::New;
+    let opened =
+        bench.store.open(&session, &tokens.pair(), &bench.account, opening, bench.now()).await;
+    match opened {
+        Err(Error::Unavailable(cause)) => assert!(cause.to_string().contains("has not acted")),
+        other => panic!("{other:?}"),
+    }
+    drop(lock);
+    assert_eq!(bench.list().await, [session]);
+    guest.close().await;
 }

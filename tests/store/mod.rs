@@ -2,11 +2,13 @@
 
 mod account;
 mod bench;
+mod cluster;
 mod database;
 mod embedded;
 mod list;
 mod race;
 mod redis;
+mod sentinel;
 mod session;
 mod sql;
 mod trouble;

@@ -8,7 +8,9 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use rocket::tokio;
 
-use super::bench::{ACCESS, Bench, GRACE, IDLE, Tokens, word};
+use doorward::session::store::{Opened, Opening, Rotation};
+
+use super::bench::{ACCESS, Bench, GRACE, IDLE, Tokens, on_both_stores, word};
 
 /// What can happen. Numbers choose among the tokens ever issued, or the sessions ever opened.
 #[derive(Clone, Debug)]
@@ -202,4 +204,76 @@ fn any_story_ends_alike_on_the_embedded_store() {
 #[test]
 fn any_story_ends_alike_on_redis() {
     any_story(async { Bench::redis() });
+}
+
+on_both_stores! {
+    async fn sr_37_whatever_races_with_a_revocation_is_dead_after_it(bench: Bench) {
+        let people = (0..16).map(|_| {
+            let bench = bench.clone();
+            tokio::spawn(async move { refresh_and_sign_in_until_revoked(&bench).await })
+        });
+        let people: Vec<_> = people.collect();
+        let mut admin = bench.clone();
+        for _ in 0..5 {
+            tokio::task::yield_now().await;
+            bench.list().await;
+        }
+        admin.change(true);
+        admin.store.revoke(&admin.account, None, admin.now()).await.unwrap();
+        assert!(bench.list().await.is_empty());
+        for person in people {
+            for (session, tokens) in person.await.unwrap() {
+                assert!(bench.verify(&session, &tokens).await.is_none());
+                assert_eq!(word(&bench.rotate(&session, &tokens).await), "unknown");
+            }
+        }
+    }
+
+    async fn of_any_number_who_end_a_session_one_did(bench: Bench) {
+        let (session, _) = bench.open().await;
+        let ends = (0..20).map(|_| bench.store.end(&session.account, &session.id));
+        let ended = futures::future::join_all(ends).await;
+        assert_eq!(ended.into_iter().filter(|ended| *ended.as_ref().unwrap()).count(), 1);
+    }
+
+    async fn an_end_beats_every_refresh_that_it_races_with(bench: Bench) {
+        for _ in 0..20 {
+            let (session, tokens) = bench.open().await;
+            let next = bench.after(&session, &tokens);
+            let (first, ended, second) = tokio::join!(
+                bench.rotate(&session, &tokens),
+                bench.store.end(&session.account, &session.id),
+                bench.rotate(&session, &tokens),
+            );
+            assert!(ended.unwrap());
+            assert!(["rotated", "unknown"].contains(&word(&first)));
+            assert_ne!(word(&second), "reused");
+            assert!(bench.verify(&session, &next).await.is_none());
+        }
+    }
+}
+
+/// Refreshes one session and opens others with an account as it was, until that is refused; gives
+/// all that was issued.
+async fn refresh_and_sign_in_until_revoked(bench: &Bench) -> Vec<(Session, Tokens)> {
+    let mut issued = Vec::new();
+    let (session, mut tokens) = (bench.session(), Tokens::random());
+    if bench.open_as(&session, &tokens, Opening::New).await == Opened::AccountChanged {
+        return issued;
+    }
+    issued.push((session.clone(), tokens.clone()));
+    loop {
+        match bench.rotate(&session, &tokens).await {
+            Rotation::Rotated(_) => tokens = bench.after(&session, &tokens),
+            Rotation::Unknown => return issued,
+            other => panic!("{other:?}"),
+        }
+        issued.push((session.clone(), tokens.clone()));
+        let (other, others) = (bench.session(), Tokens::random());
+        match bench.open_as(&other, &others, Opening::New).await {
+            Opened::Done => issued.push((other, others)),
+            Opened::AccountChanged => {}
+            Opened::Gone => panic!("a new session cannot be gone"),
+        }
+    }
 }

@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use doorward::error::{Error, Result};
 use doorward::session::store::Opening;
+use doorward::store::redis::RedisPool;
 use rocket::tokio;
+use rocket_db_pools::{Connection, Database};
 
 use super::bench::{Bench, Tokens, redis_at, seconds, start, word};
 use crate::support::redis::{Options, RedisServer};
@@ -156,6 +158,29 @@ async fn sr_71_a_redis_that_lost_everything_has_no_sessions_and_no_errors() {
 }
 
 #[rocket::async_test]
+async fn sr_71_a_redis_restored_from_an_old_copy_lets_no_session_of_then_refresh() {
+    let server = RedisServer::start(Options::default());
+    let mut bench = bench(&server);
+    let (session, tokens) = bench.open().await;
+    let (other, others) = bench.open().await;
+    let keys =
+        ["account", "sessions", "ends"].map(|key| format!("test:{{{}}}:{key}", session.account));
+    for key in &keys {
+        server.command(&format!("COPY {key} old:{key}")).unwrap();
+    }
+    bench.change(true);
+    assert_eq!(bench.store.revoke(&bench.account, None, bench.now()).await.unwrap(), 2);
+    for key in &keys {
+        server.command(&format!("COPY old:{key} {key} REPLACE")).unwrap();
+    }
+    // SQL knows better than the old copy, and with the first refresh so does Redis.
+    assert_eq!(word(&bench.rotate(&session, &tokens).await), "unknown");
+    assert!(bench.verify(&session, &tokens).await.is_none());
+    assert!(bench.verify(&other, &others).await.is_none());
+    assert!(bench.list().await.is_empty());
+}
+
+#[rocket::async_test]
 async fn values_that_are_not_ours_are_an_error_and_no_panic() {
     let server = RedisServer::start(Options::default());
     let bench = bench(&server);
@@ -241,4 +266,35 @@ async fn a_password_is_given_and_a_wrong_one_is_not_shown() {
     let refused = bench.store.ping().await;
     assert!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");
     assert!(!format!("{refused:?}").contains("hunter3"), "{refused:?}");
+}
+
+#[rocket::async_test]
+async fn sr_77_tls_is_not_given_up_for_a_server_that_does_not_speak_it() {
+    let server = RedisServer::start(Options::default());
+    let address = server.url().replace("redis://", "rediss://");
+    let bench = Bench::on(std::sync::Arc::new(redis_at(&address)), start());
+    unavailable("ping", bench.store.ping()).await;
+}
+
+/// The pool as an application's routes see it.
+#[derive(Database)]
+#[database("sessions")]
+struct Sessions(RedisPool);
+
+#[rocket::get("/")]
+async fn ask(mut connection: Connection<Sessions>) -> Option<String> {
+    ::redis::cmd("PING").query_async(&mut *connection).await.ok()
+}
+
+#[rocket::async_test]
+async fn the_pool_is_one_of_rocket_db_pools() {
+    let server = RedisServer::start(Options::default());
+    let figment = rocket::Config::figment().merge(("databases.sessions.url", server.url()));
+    let rocket = rocket::custom(figment).attach(Sessions::init()).mount("/", rocket::routes![ask]);
+    let client = rocket::local::asynchronous::Client::untracked(rocket).await.expect("a client");
+    let answer = client.get("/").dispatch().await.into_string().await;
+    assert_eq!(answer.as_deref(), Some("PONG"));
+    server.stop();
+    assert_eq!(client.get("/").dispatch().await.status().code, 404);
+    assert_eq!(client.get("/").dispatch().await.status().code, 503);
 }

@@ -43,7 +43,8 @@ use writer::{Answer, Job, Order, Writer};
 /// How long SQLite waits for another process that writes.
 const BUSY_LIMIT: Duration = Duration::from_secs(4);
 
-/// How long an operation may take before its answer is that the store is unavailable (SR-72).
+/// How long an operation may take before its answer is that the store is unavailable (SR-72). Like
+/// one whose answer was lost on a network, it may still come to pass.
 const OPERATION_LIMIT: Duration = Duration::from_millis(4500);
 
 /// How many operations may wait for the writer.
@@ -88,21 +89,6 @@ impl Embedded {
         let writer = Writer { memory: Arc::clone(&memory), pool, clock, _lock: lock };
         let writer = tokio::spawn(writer.run(inbox));
         Ok(Self(Inner::Server { memory, orders, writer }))
-    }
-
-    /// Writes what is not written yet and lets go of the database. The store answers
-    /// [`Error::Unavailable`] to all that would have to be written afterwards.
-    pub async fn close(&self) {
-        match &self.0 {
-            Inner::Server { orders, .. } => {
-                let (closed, done) = oneshot::channel();
-                if orders.send(Order::Close(closed)).await.is_ok() {
-                    // An error says that the writer has gone already.
-                    let _ = done.await;
-                }
-            }
-            Inner::Guest(guest) => guest.pool.close().await,
-        }
     }
 
     /// Does `step` and gives its outcome, once it is on disk.
@@ -234,6 +220,20 @@ impl SessionStore for Embedded {
         match &self.0 {
             Inner::Server { memory, .. } => Ok(memory.list(account, now)),
             Inner::Guest(guest) => Ok(guest.read(account).await?.list(account, now)),
+        }
+    }
+
+    /// Whatever would have to be written afterwards is answered [`Error::Unavailable`].
+    async fn close(&self) {
+        match &self.0 {
+            Inner::Server { orders, .. } => {
+                let (closed, done) = oneshot::channel();
+                if orders.send(Order::Close(closed)).await.is_ok() {
+                    // An error says that the writer has gone already.
+                    let _ = done.await;
+                }
+            }
+            Inner::Guest(guest) => guest.pool.close().await,
         }
     }
 }

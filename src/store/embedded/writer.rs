@@ -90,12 +90,17 @@ impl Writer {
             }
             troubled = done.is_err();
         }
+        self.finish(close).await;
+    }
+
+    /// Writes what is left and lets go of the database.
+    async fn finish(self, closed: Option<oneshot::Sender<()>>) {
         if let Err(error) = self.flush().await {
             tracing::error!(%error, "the session store could not write when sessions were last seen");
         }
         self.pool.close().await;
         drop(self);
-        if let Some(closed) = close {
+        if let Some(closed) = closed {
             // Who asked may have stopped waiting.
             let _ = closed.send(());
         }
@@ -127,7 +132,8 @@ impl Writer {
     async fn flush(&self) -> sqlx::Result<()> {
         let noted = self.memory.take_noted();
         if noted.is_empty() {
-            return Ok(());
+            // That nothing had to be written says nothing about whether it could have been.
+            return self.look().await;
         }
         let done = self.transact(|draft| draft.flush(&noted)).await;
         if done.is_err() {

@@ -14,9 +14,9 @@ use super::pool::STEP_LIMIT;
 /// Where connections come from.
 pub(super) enum Source {
     /// `redis://`, `rediss://`, `unix://`: one server.
-    Server(Client),
+    Server(Box<Client>),
     /// `redis+cluster://`, `rediss+cluster://`: whichever nodes the first that answers names.
-    Cluster(ClusterClient),
+    Cluster(Box<ClusterClient>),
     /// `redis+sentinel://`, `rediss+sentinel://`: the server that the sentinels call primary.
     Sentinel(Box<Mutex<SentinelClient>>),
 }
@@ -38,6 +38,10 @@ impl Source {
         let (scheme, rest) = address.split_once("://").ok_or_else(|| {
             invalid("an address of Redis begins with redis://, rediss://, redis+cluster:// or redis+sentinel://")
         })?;
+        // Some clients read `#insecure` as leave to skip the check of certificates.
+        if rest.contains('#') {
+            return Err(invalid("an address of Redis has no part behind a #"));
+        }
         match scheme.split_once('+') {
             Some((scheme @ ("redis" | "rediss"), "cluster")) => {
                 cluster(&Hosts::split(scheme, rest)?)
@@ -48,7 +52,7 @@ impl Source {
             Some(_) => Err(invalid("Redis is reached by redis+cluster:// or redis+sentinel://")),
             None => {
                 let info = address.into_connection_info()?.set_tcp_settings(tcp_settings());
-                Ok(Self::Server(Client::open(info)?))
+                Ok(Self::Server(Box::new(Client::open(info)?)))
             }
         }
     }
@@ -87,7 +91,7 @@ fn cluster(address: &Hosts<'_>) -> RedisResult<Source> {
         .max_retry_wait(100)
         .tcp_settings(tcp_settings())
         .build()?;
-    Ok(Source::Cluster(client))
+    Ok(Source::Cluster(Box::new(client)))
 }
 
 /// `redis+sentinel://user:password@host,host:port/service?db=1&sentinel_password=…`: the login is

@@ -29,6 +29,9 @@ const DISCOVERY_LIMIT: Duration = Duration::from_millis(600);
 /// How long a refused connection is taken as the answer for everybody.
 const REFUSAL_HOLDS: Duration = Duration::from_millis(100);
 
+/// How many commands may wait to be put on the wire before their senders wait.
+const PIPELINE: usize = 1024;
+
 /// A connection to Redis that everybody shares: commands of many requests travel on it together.
 ///
 /// It is made when it is first needed, and again after it was lost, so that a Redis that comes
@@ -175,7 +178,8 @@ impl Source {
     async fn connect(&self) -> RedisResult<Link> {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(STEP_LIMIT))
-            .set_response_timeout(Some(STEP_LIMIT));
+            .set_response_timeout(Some(STEP_LIMIT))
+            .set_pipeline_buffer_size(PIPELINE);
         let (limit, connecting) = match self {
             Self::Server(client) => (
                 STEP_LIMIT,
@@ -215,7 +219,12 @@ pub struct RedisConnection {
 
 impl RedisConnection {
     fn note<T>(&self, result: RedisResult<T>) -> RedisResult<T> {
-        if result.as_ref().is_err_and(is_lost) {
+        let lost = match &self.link {
+            Link::Server(_) => result.as_ref().is_err_and(is_lost),
+            // It looks after its nodes itself: one that is silent is no reason to leave the others.
+            Link::Cluster(_) => result.as_ref().is_err_and(|e| is_lost(e) && !e.is_timeout()),
+        };
+        if lost {
             self.pool.0.discard(self.generation);
         }
         result
