@@ -134,7 +134,7 @@ impl From<&Error> for Problem {
         Self {
             errors,
             retry_after: error.retry_after().map(|wait| wait.as_secs().max(1)),
-            ..Self::new(status, code, error.to_string())
+            ..Self::new(status, code, sentence(&error.to_string()))
         }
     }
 }
@@ -170,6 +170,17 @@ impl<'r> Responder<'r, 'static> for Problem {
         }
         response.ok()
     }
+}
+
+/// Begins with a capital and ends with a full stop, as a message to a person does.
+pub fn sentence(message: &str) -> String {
+    let mut chars = message.chars();
+    let mut text: String =
+        chars.next().into_iter().flat_map(char::to_uppercase).chain(chars).collect();
+    if !text.ends_with(['.', '!', '?', '…', ':']) {
+        text.push('.');
+    }
+    text
 }
 
 /// The problem that a guard left behind: Rocket drops the error value of a guard.

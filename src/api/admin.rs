@@ -9,17 +9,21 @@ use serde::Deserialize;
 
 use super::list;
 use super::view::{
-    ListBody, PermissionView, RevokedBody, RoleView, SessionView, UserBody, UserView,
+    DeniedTokenView, ListBody, PermissionView, RevokedBody, RoleView, SessionView, UserBody,
+    UserView,
 };
 use crate::account::store::AccountFilter;
 use crate::account::{Accounts, Actor, Invitation, Status};
 use crate::error::{Error, Result as DomainResult};
 use crate::guard::body::Body;
-use crate::guard::{Allowed, RolesRead, SessionsRead, SessionsRevoke, UsersRead, UsersWrite};
+use crate::guard::{
+    Allowed, RolesRead, SessionsRead, SessionsRevoke, TokensRevoke, UsersRead, UsersWrite,
+};
 use crate::id::{AccountId, SecretString};
 use crate::problem::Problem;
 use crate::role::{Permission, RoleName, RoleStore};
 use crate::session::Sessions;
+use crate::session::deny::Denial;
 
 pub(super) fn routes() -> Vec<Route> {
     routes![
@@ -32,7 +36,9 @@ pub(super) fn routes() -> Vec<Route> {
         user_sessions,
         end_user_sessions,
         roles,
-        permissions
+        permissions,
+        deny_token,
+        denied_tokens
     ]
 }
 
@@ -131,7 +137,9 @@ async fn change(
     if let Some(name) = &body.0.display_name {
         account = accounts.rename(&id, name).await?;
     }
-    if let Some(status) = status.filter(|status| *status != account.status) {
+    // To disable is done again, for if it broke off halfway it must be finished.
+    let changes = |status: &Status| *status != account.status || *status == Status::Disabled;
+    if let Some(status) = status.filter(changes) {
         account = accounts.set_status(Actor::Account(&viewer.0.account), &id, status).await?;
     }
     Ok(Json(UserBody::from(&account)))
@@ -208,6 +216,47 @@ async fn roles(
 fn permissions(_viewer: Allowed<RolesRead>) -> Json<ListBody<PermissionView>> {
     let view = |&(name, description)| PermissionView { name, description };
     Json(ListBody::whole(Permission::CATALOGUE.iter().map(view).collect()))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DenyBody {
+    #[serde(default)]
+    jti: Option<String>,
+    #[serde(default)]
+    token: Option<SecretString>,
+    #[serde(default)]
+    reason: Option<String>,
+}
+
+/// Puts an access token on the denylist until it would have run out.
+#[post("/admin/tokens/revoke", data = "<body>")]
+async fn deny_token(
+    _viewer: Allowed<TokensRevoke>,
+    body: Body<DenyBody>,
+    sessions: &State<Arc<Sessions>>,
+) -> Result<NoContent, Problem> {
+    let DenyBody { jti, token, reason } = body.0;
+    let denial = match (jti, token) {
+        (Some(jti), None) => Denial::Jti(jti),
+        (None, Some(token)) => Denial::Token(token),
+        _ => {
+            let message = "Give either the jti or the token.";
+            return Err(Error::field("jti", "required", message).into());
+        }
+    };
+    sessions.deny_token(denial, reason.as_deref().unwrap_or_default()).await?;
+    Ok(NoContent)
+}
+
+/// The denylist, the latest first.
+#[get("/admin/tokens/revoked")]
+async fn denied_tokens(
+    _viewer: Allowed<TokensRevoke>,
+    sessions: &State<Arc<Sessions>>,
+) -> Result<Json<ListBody<DeniedTokenView>>, Problem> {
+    let tokens = sessions.denied_tokens().await?;
+    Ok(Json(ListBody::whole(tokens.iter().map(DeniedTokenView::from).collect())))
 }
 
 /// An identifier that has not the shape of one names nothing.

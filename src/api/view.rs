@@ -7,6 +7,7 @@ use crate::id::SessionId;
 use crate::role::Role;
 use crate::session::device::Device;
 use crate::session::{Issued, Session};
+use crate::token::denylist::DeniedToken;
 
 /// An account.
 #[derive(Debug, Serialize)]
@@ -157,4 +158,24 @@ pub struct PermissionView {
     pub name: &'static str,
     /// What it allows.
     pub description: &'static str,
+}
+
+/// An access token on the denylist. It is named by the digest of its `jti` (SR-34).
+#[derive(Debug, Serialize)]
+pub struct DeniedTokenView {
+    digest: String,
+    reason: String,
+    denied_at: String,
+    expires_at: String,
+}
+
+impl From<&DeniedToken> for DeniedTokenView {
+    fn from(token: &DeniedToken) -> Self {
+        Self {
+            digest: token.digest.as_str().to_owned(),
+            reason: token.reason.clone(),
+            denied_at: token.denied_at.to_string(),
+            expires_at: token.expires_at.to_string(),
+        }
+    }
 }

@@ -197,7 +197,7 @@ pub fn build(config: Config, world: World) -> Result<Rocket<Build>, StartError> 
         rocket = rocket.attach(Redis::init());
     }
     if !config.cors.allowed_origins.is_empty() {
-        rocket = rocket.attach(cors(&config.cors.allowed_origins)?);
+        rocket = rocket.attach(cors(&config)?);
     }
     let public_url = config.tokens.issuer.clone();
     let rocket = rocket.attach(AdHoc::on_liftoff("Set-up link", move |rocket| {
@@ -222,7 +222,9 @@ async fn ignite(
     let Some(sql) = Sql::fetch(rocket) else { return Err("the database is not attached".into()) };
     let sql: SqlPool = (**sql).clone();
     sql.migrate().await?;
-    let store: Arc<dyn SessionStore> = match Redis::fetch(rocket) {
+    // Rocket complains about a database that is asked for and was not attached.
+    let attached = if config.store.is_embedded() { None } else { Redis::fetch(rocket) };
+    let store: Arc<dyn SessionStore> = match attached {
         Some(pool) => Arc::new(RedisStore::new((**pool).clone(), &config.store.prefix)),
         None => Arc::new(
             Embedded::open(&embedded_path(config), Role::Server, Arc::clone(&world.clock)).await?,
@@ -258,9 +260,12 @@ pub fn setup_link(public_url: &str, token: &str) -> String {
 }
 
 /// Exact origins, never all of them, and credentials only for those (SR-45).
-fn cors(origins: &[String]) -> Result<rocket_cors::Cors, StartError> {
+fn cors(config: &Config) -> Result<rocket_cors::Cors, StartError> {
+    // Browsers name the origin of our own pages too, and those are no strangers.
+    let mut origins = config.cors.allowed_origins.clone();
+    origins.push(config.public_url.origin().ascii_serialization());
     let options = CorsOptions {
-        allowed_origins: AllowedOrigins::some_exact(origins),
+        allowed_origins: AllowedOrigins::some_exact(&origins),
         allowed_methods: ["Get", "Post", "Put", "Patch", "Delete"]
             .into_iter()
             .filter_map(|method| method.parse().ok())

@@ -2,6 +2,7 @@
 
 mod health;
 mod log;
+mod token;
 mod user;
 
 use std::process::ExitCode;
@@ -32,6 +33,9 @@ enum Command {
     /// Create, list and change accounts
     #[command(subcommand)]
     User(user::Command),
+    /// Refuse single access tokens before their time
+    #[command(subcommand)]
+    Token(token::Command),
     /// Print a fresh link to make the first administrator
     SetupLink,
     /// Bring the database to this release's schema
@@ -97,6 +101,10 @@ async fn run(command: Option<Command>, config: Config) -> Result<Option<Report>,
         Some(Command::User(command)) => {
             let services = Services::open(&config, &world).await?;
             user::run(command, &services).await.map(Some)
+        }
+        Some(Command::Token(command)) => {
+            let services = Services::open(&config, &world).await?;
+            token::run(command, &services).await.map(Some)
         }
         Some(Command::SetupLink) => {
             let services = Services::open(&config, &world).await?;

@@ -56,6 +56,7 @@ needs! {
     RolesRead = Permission::ROLES_READ,
     SessionsRead = Permission::SESSIONS_READ,
     SessionsRevoke = Permission::SESSIONS_REVOKE,
+    TokensRevoke = Permission::TOKENS_REVOKE,
 }
 
 /// Whether a request is for the JSON interface.

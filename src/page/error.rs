@@ -71,7 +71,7 @@ impl<'r> Responder<'r, 'static> for Refusal {
         let page = ErrorPage {
             status: problem.status.code,
             title: heading(problem.status).to_owned(),
-            detail: super::part::sentence(&problem.detail),
+            detail: problem.detail.clone(),
             request_id: problem::request_id(request).to_owned(),
             retry_after: problem.retry_after,
             back_href: back_href.to_owned(),

@@ -21,6 +21,7 @@ pub fn of(request: &Request<'_>) -> Option<Notice> {
         "ended" => "All sessions of this person have ended.",
         "session" => "That session has ended.",
         "created" => "The account is created.",
+        "denied" => "The token is refused from the next request on.",
         "removed" => "The account is deleted.",
         _ => return None,
     };

@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::id::SessionId;
+use crate::problem::sentence;
 use crate::session::Session;
 use crate::session::device::{Device, DeviceKind};
 
@@ -96,6 +97,20 @@ impl Faults {
     }
 }
 
+impl Faults {
+    /// The same faults, where the page calls a field by another name than the domain.
+    #[must_use]
+    pub fn renamed(mut self, from: &str, to: &str) -> Self {
+        if let Some(message) = self.errors.remove(from) {
+            self.errors.insert(to.to_owned(), message);
+        }
+        for fault in self.summary.iter_mut().filter(|fault| fault.field == from) {
+            fault.field = to.to_owned();
+        }
+        self
+    }
+}
+
 impl From<&Error> for Faults {
     fn from(error: &Error) -> Self {
         match error {
@@ -105,17 +120,6 @@ impl From<&Error> for Faults {
             other => Self::problem(&other.to_string()),
         }
     }
-}
-
-/// Begins with a capital and ends with a full stop, as a message to a person does.
-pub fn sentence(message: &str) -> String {
-    let mut chars = message.chars();
-    let mut text: String =
-        chars.next().into_iter().flat_map(char::to_uppercase).chain(chars).collect();
-    if !text.ends_with(['.', '!', '?', '…', ':']) {
-        text.push('.');
-    }
-    text
 }
 
 /// A role or a permission with its meaning in words.

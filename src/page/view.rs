@@ -81,10 +81,11 @@ pub struct AdminLink {
 }
 
 /// The rooms of the dashboard, in the order of the navigation.
-pub const ADMIN_LINKS: [AdminLink; 3] = [
+pub const ADMIN_LINKS: [AdminLink; 4] = [
     AdminLink { href: "/admin", label: "Overview", permission: "admin:view" },
     AdminLink { href: "/admin/users", label: "People", permission: "users:read" },
     AdminLink { href: "/admin/roles", label: "Roles", permission: "roles:read" },
+    AdminLink { href: "/admin/tokens", label: "Denied tokens", permission: "tokens:revoke" },
 ];
 
 impl Viewer {

@@ -1,5 +1,6 @@
 //! Sessions: one sign-in, one session, one family of tokens, from `log_in` to `log_out`.
 
+pub mod deny;
 pub mod device;
 mod record;
 pub mod store;

@@ -11,6 +11,7 @@ use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::id::{AccountId, SessionId};
 use crate::token::access::AccessDigest;
+use crate::token::denylist::Denylist;
 use crate::token::refresh::RefreshDigest;
 
 /// The current pair of tokens of a session, as a store knows them.
@@ -89,7 +90,7 @@ pub enum Rotation {
 /// Every method is atomic, whichever replicas call it. Time comes in as an argument and is compared
 /// with what is kept; a store's own expiry only sweeps up.
 #[async_trait]
-pub trait SessionStore: Standings {
+pub trait SessionStore: Standings + Denylist {
     /// Opens `session` with its first pair of tokens and publishes `account`.
     async fn open(
         &self,
@@ -100,7 +101,8 @@ pub trait SessionStore: Standings {
         now: Timestamp,
     ) -> Result<Opened>;
 
-    /// The session, if it is alive and `access` is its current access token. A session under a
+    /// The session, if it is alive and `access` is its current access token, which is not on the
+    /// [`Denylist`]. A session under a
     /// lower epoch than the account that is shown is not alive (SR-38).
     ///
     /// Notes that the pair was used, and at most once per [`super::SEEN_EVERY`] that the session

@@ -47,11 +47,16 @@ impl AccessJti {
 }
 
 /// SHA-256 of an access token's `jti`, in base64url (SR-34).
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]
 pub struct AccessDigest(String);
 
 impl AccessDigest {
+    /// The digest of the `jti` that somebody names.
+    pub fn of(jti: &str) -> Self {
+        Self(sha256(jti))
+    }
+
     /// The digest as text.
     pub fn as_str(&self) -> &str {
         &self.0

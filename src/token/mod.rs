@@ -1,6 +1,7 @@
 //! Tokens: signed statements that name a session. Whether they still count, the session store says.
 
 pub mod access;
+pub mod denylist;
 mod jwt;
 pub mod key;
 pub mod refresh;

@@ -4,6 +4,7 @@ mod account;
 mod bench;
 mod cluster;
 mod database;
+mod denylist;
 mod embedded;
 mod list;
 mod race;

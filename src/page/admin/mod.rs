@@ -2,6 +2,7 @@
 
 pub mod overview;
 pub mod role;
+pub mod token;
 pub mod user;
 pub mod users;
 
@@ -23,6 +24,7 @@ pub(super) fn routes() -> Vec<Route> {
     routes.extend(users::routes());
     routes.extend(user::routes());
     routes.extend(role::routes());
+    routes.extend(token::routes());
     routes
 }
 

@@ -11,6 +11,7 @@ use crate::id::{AccountId, SessionId};
 use crate::session::Session;
 use crate::session::store::{Opened, Opening, Pair, Rotation};
 use crate::store::record::Record;
+use crate::token::denylist::DeniedToken;
 use crate::token::refresh::RefreshDigest;
 
 /// How much longer than it can be used a thing is kept at least: a session, so that clocks that
@@ -25,12 +26,19 @@ pub(super) struct Changes {
     pub accounts: HashMap<AccountId, Option<Shown>>,
     /// Sessions.
     pub sessions: HashMap<Key, Option<Arc<Entry>>>,
+    /// Tokens that join the denylist.
+    pub denied: Vec<DeniedToken>,
+    /// Tokens that ran out by then leave the denylist.
+    pub denied_until: Option<Timestamp>,
 }
 
 impl Changes {
     /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
-        self.accounts.is_empty() && self.sessions.is_empty()
+        self.accounts.is_empty()
+            && self.sessions.is_empty()
+            && self.denied.is_empty()
+            && self.denied_until.is_none()
     }
 }
 
@@ -191,8 +199,16 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// As [`crate::token::denylist::Denylist::deny`].
+    pub fn deny(&mut self, token: DeniedToken) {
+        self.changes.denied.push(token);
+    }
+
     /// Deletes what ended long ago.
     pub fn sweep(&mut self, now: Timestamp) {
+        if self.base.any_denied() {
+            self.changes.denied_until = Some(now);
+        }
         let (sessions, accounts) = self.base.ended(now - MARGIN, now);
         for key in sessions {
             self.drop(key);

@@ -11,6 +11,7 @@ use super::memory::Memory;
 use super::{failure, lock, rows};
 use crate::error::{Error, Result};
 use crate::id::AccountId;
+use crate::token::denylist::DeniedToken;
 
 /// How long a running server may take to act on a change.
 const TAKEOVER_LIMIT: Duration = Duration::from_secs(5);
@@ -43,6 +44,26 @@ impl Guest {
             self.wait_for_server(notice).await?;
         }
         Ok(outcome)
+    }
+
+    /// Puts a token on the denylist; when this returns, a running server refuses it.
+    pub async fn deny(&self, token: &DeniedToken) -> Result<()> {
+        let notice = self.commit_denial(token).await.map_err(failure)?;
+        self.wait_for_server(notice).await
+    }
+
+    /// The whole denylist.
+    pub async fn denied(&self) -> Result<Vec<DeniedToken>> {
+        let mut db = self.pool.acquire().await.map_err(failure)?;
+        rows::load_denied(&mut db).await.map_err(failure)
+    }
+
+    async fn commit_denial(&self, token: &DeniedToken) -> sqlx::Result<i64> {
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        rows::deny(&mut transaction, token).await?;
+        let notice = rows::announce_denylist(&mut transaction).await?;
+        transaction.commit().await?;
+        Ok(notice)
     }
 
     async fn commit<T>(

@@ -13,6 +13,7 @@ use crate::session::store::Live;
 use crate::session::{SEEN_EVERY, Session};
 use crate::store::record::Record;
 use crate::token::access::AccessDigest;
+use crate::token::denylist::DeniedToken;
 
 /// How many locks share the accounts.
 const SHARDS: usize = 16;
@@ -114,6 +115,8 @@ pub(super) struct Memory {
     shards: [RwLock<Shard>; SHARDS],
     hasher: RandomState,
     noted: Mutex<Vec<Key>>,
+    /// The denylist.
+    denied: RwLock<HashMap<AccessDigest, DeniedToken>>,
 }
 
 impl Memory {
@@ -126,7 +129,7 @@ impl Memory {
         let accepted = record.access == *access
             && now < record.session.access_expires_at
             && record.is_live(account.session_epoch, now);
-        if !accepted {
+        if !accepted || self.denied_tokens().contains_key(access) {
             return None;
         }
         if entry.mark(now) {
@@ -160,8 +163,42 @@ impl Memory {
         self.read(account).get(account).map(|s| s.sessions.clone()).unwrap_or_default()
     }
 
+    /// Whether the denylist holds anything, be it that it has run out.
+    pub fn any_denied(&self) -> bool {
+        !self.denied_tokens().is_empty()
+    }
+
+    /// The tokens on the denylist that have not run out.
+    pub fn denied(&self, now: Timestamp) -> Vec<DeniedToken> {
+        let denied = self.denied_tokens();
+        denied.values().filter(|token| now < token.expires_at).cloned().collect()
+    }
+
+    /// Puts what was read from the database in the place of the denylist.
+    pub fn replace_denied(&self, tokens: Vec<DeniedToken>) {
+        let tokens = tokens.into_iter().map(|token| (token.digest.clone(), token)).collect();
+        *self.denied.write().unwrap_or_else(PoisonError::into_inner) = tokens;
+    }
+
+    fn denied_tokens(&self) -> RwLockReadGuard<'_, HashMap<AccessDigest, DeniedToken>> {
+        self.denied.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn apply_denied(&self, tokens: Vec<DeniedToken>, until: Option<Timestamp>) {
+        let mut denied = self.denied.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(until) = until {
+            denied.retain(|_, token| until < token.expires_at);
+        }
+        for token in tokens {
+            denied.entry(token.digest.clone()).or_insert(token);
+        }
+    }
+
     /// Makes changes visible that have been committed.
     pub fn apply(&self, changes: Changes) {
+        if !changes.denied.is_empty() || changes.denied_until.is_some() {
+            self.apply_denied(changes.denied, changes.denied_until);
+        }
         // Accounts first, so that a new session finds its own.
         for (id, shown) in changes.accounts {
             let mut shard = self.write(&id);

@@ -34,6 +34,7 @@ use crate::id::{AccountId, SessionId};
 use crate::session::Session;
 use crate::session::store::{Live, Opened, Opening, Pair, Rotate, Rotation, SessionStore};
 use crate::token::access::AccessDigest;
+use crate::token::denylist::{DeniedToken, Denylist};
 use draft::{Draft, Turn};
 use guest::Guest;
 use lock::ServerLock;
@@ -238,6 +239,30 @@ impl SessionStore for Embedded {
     }
 }
 
+#[async_trait]
+impl Denylist for Embedded {
+    async fn deny(&self, token: &DeniedToken, _now: Timestamp) -> Result<()> {
+        match &self.0 {
+            Inner::Server { orders, .. } => {
+                let token = token.clone();
+                submit(orders, move |draft| draft.deny(token)).await
+            }
+            Inner::Guest(guest) => guest.deny(token).await,
+        }
+    }
+
+    async fn denied(&self, now: Timestamp) -> Result<Vec<DeniedToken>> {
+        match &self.0 {
+            Inner::Server { memory, .. } => Ok(memory.denied(now)),
+            Inner::Guest(guest) => {
+                let mut tokens = guest.denied().await?;
+                tokens.retain(|token| now < token.expires_at);
+                Ok(tokens)
+            }
+        }
+    }
+}
+
 async fn open_database(database: &Path) -> sqlx::Result<SqlitePool> {
     let options = SqliteConnectOptions::new()
         .filename(database)
@@ -264,6 +289,7 @@ async fn load_everything(pool: &SqlitePool) -> sqlx::Result<Memory> {
     for (account, standing) in rows::load_all(&mut transaction).await? {
         memory.replace(&account, Some(standing));
     }
+    memory.replace_denied(rows::load_denied(&mut transaction).await?);
     rows::clear_announced(&mut transaction).await?;
     transaction.commit().await?;
     Ok(memory)

@@ -16,12 +16,13 @@ use crate::account::Account;
 use crate::clock::Timestamp;
 use crate::id::{AccountId, SessionId};
 use crate::store::record::Record;
+use crate::token::denylist::DeniedToken;
 
 type Result<T, E = sqlx::Error> = std::result::Result<T, E>;
 
 /// Makes the tables where they are missing.
 pub(super) async fn create_tables(db: &mut SqliteConnection) -> Result<()> {
-    const TABLES: [&str; 3] = [
+    const TABLES: [&str; 4] = [
         "CREATE TABLE IF NOT EXISTS embedded_account (
             account_id TEXT NOT NULL PRIMARY KEY,
             account TEXT NOT NULL,
@@ -32,6 +33,11 @@ pub(super) async fn create_tables(db: &mut SqliteConnection) -> Result<()> {
             session_id TEXT NOT NULL,
             record TEXT NOT NULL,
             PRIMARY KEY (account_id, session_id)
+        ) STRICT, WITHOUT ROWID",
+        "CREATE TABLE IF NOT EXISTS embedded_denied (
+            digest TEXT NOT NULL PRIMARY KEY,
+            token TEXT NOT NULL,
+            expires_at INTEGER NOT NULL
         ) STRICT, WITHOUT ROWID",
         "CREATE TABLE IF NOT EXISTS embedded_change (
             seq INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -107,7 +113,44 @@ pub(super) async fn write(db: &mut SqliteConnection, changes: &Changes) -> Resul
         };
         query.execute(&mut *db).await?;
     }
+    if let Some(until) = changes.denied_until {
+        sqlx::query("DELETE FROM embedded_denied WHERE expires_at <= ?")
+            .bind(until.as_millis())
+            .execute(&mut *db)
+            .await?;
+    }
+    for token in &changes.denied {
+        deny(&mut *db, token).await?;
+    }
     Ok(())
+}
+
+/// Puts a token on the denylist, unless it is there.
+pub(super) async fn deny(db: &mut SqliteConnection, token: &DeniedToken) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO embedded_denied (digest, token, expires_at) VALUES (?, ?, ?)
+         ON CONFLICT DO NOTHING",
+    )
+    .bind(token.digest.as_str())
+    .bind(to_json(token)?)
+    .bind(token.expires_at.as_millis())
+    .execute(db)
+    .await
+    .map(drop)
+}
+
+/// The whole denylist.
+pub(super) async fn load_denied(db: &mut SqliteConnection) -> Result<Vec<DeniedToken>> {
+    let tokens: Vec<(String, String)> =
+        sqlx::query_as("SELECT digest, token FROM embedded_denied").fetch_all(db).await?;
+    Ok(tokens.iter().filter_map(|(digest, token)| from_json(digest, token)).collect())
+}
+
+/// Says that the denylist has changed; the number of the notice is given.
+pub(super) async fn announce_denylist(db: &mut SqliteConnection) -> Result<i64> {
+    sqlx::query_scalar("INSERT INTO embedded_change (account_id) VALUES ('') RETURNING seq")
+        .fetch_one(db)
+        .await
 }
 
 /// Tells the server that the rows of an account have changed; gives the number of the notice.
@@ -173,12 +216,12 @@ fn to_json(value: &impl Serialize) -> Result<String> {
     serde_json::to_string(value).map_err(|error| sqlx::Error::Encode(error.into()))
 }
 
-fn from_json<T: DeserializeOwned>(account: &str, json: &str) -> Option<T> {
+fn from_json<T: DeserializeOwned>(key: &str, json: &str) -> Option<T> {
     let value = serde_json::from_str(json);
     value
         .inspect_err(|error| {
             let (line, column) = (error.line(), error.column());
-            tracing::warn!(account, line, column, "a row of the session store is not readable");
+            tracing::warn!(key, line, column, "a row of the session store is not readable");
         })
         .ok()
 }

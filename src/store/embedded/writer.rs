@@ -171,10 +171,11 @@ impl Writer {
     async fn begin(&self) -> sqlx::Result<Transaction<'static, Sqlite>> {
         loop {
             let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-            let changed = rows::announced(&mut transaction).await?;
-            if changed.is_empty() {
+            if !rows::any_announced(&mut transaction).await? {
                 return Ok(transaction);
             }
+            let changed = rows::announced(&mut transaction).await?;
+            self.memory.replace_denied(rows::load_denied(&mut transaction).await?);
             for account in &changed {
                 let standing = rows::load(&mut transaction, account).await?;
                 // Before the notice goes, for then the command that changed the rows returns. They

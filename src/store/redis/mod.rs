@@ -5,6 +5,7 @@
 //! Redis that lost its data ends sessions and revives none (SR-71).
 
 mod address;
+mod denylist;
 mod pool;
 
 use std::sync::LazyLock;
@@ -132,7 +133,14 @@ impl SessionStore for RedisStore {
         let mut call = self.on(&VERIFY, account);
         call.arg(session.as_str()).arg(access.as_str()).arg(now.as_millis());
         call.arg(millis(SEEN_EVERY));
-        let found: Option<(Vec<u8>, Vec<u8>)> = self.pool.run(&call, true).await?;
+        let found: Option<(Vec<u8>, Vec<u8>)> = if self.pool.is_cluster() {
+            let (found, denied) =
+                tokio::try_join!(self.pool.run(&call, true), self.is_denied(access))?;
+            if denied { None } else { found }
+        } else {
+            call.key(self.denylist_key());
+            self.pool.run(&call, true).await?
+        };
         let Some((record, account)) = found else { return Ok(None) };
         let Record { session, .. } = from_json(&record)?;
         Ok(Some(Live { session, account: from_json(&account)? }))

@@ -84,6 +84,11 @@ impl RedisPool {
         Ok(Self(Arc::new(Inner { source, slot, connecting })))
     }
 
+    /// Whether keys live on several servers, so that a script can touch only those of one slot.
+    pub(crate) fn is_cluster(&self) -> bool {
+        matches!(self.0.source, Source::Cluster(_))
+    }
+
     /// Runs a script. `repeatable` says that running it twice does no harm, so that it is tried
     /// once more also where it is not known whether it ran; where the connection was lost, it
     /// always is.

@@ -2,6 +2,10 @@
 -- ARGV: session id, access digest, now, how often at most to note that it was seen
 local sid, access, now, seen_every = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 
+-- KEYS[4]: the denylist; on a cluster it is asked apart.
+if KEYS[4] and redis.call('HEXISTS', KEYS[4], access) == 1 then
+  return false
+end
 local json = redis.call('HGET', KEYS[2], sid)
 local account = redis.call('HMGET', KEYS[1], 'e', 'j')
 if not json or not account[2] then
