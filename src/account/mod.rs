@@ -245,6 +245,17 @@ impl Accounts {
         self.store.get(id).await
     }
 
+    /// The account as it is in SQL at this moment; `None` if it was deleted, or if this session of
+    /// it was ended on purpose.
+    pub async fn current_in(&self, id: &AccountId, session: &SessionId) -> Result<Option<Account>> {
+        self.store.get_in_session(id, session).await
+    }
+
+    /// Remembers until `until` that a session was ended on purpose (SR-38).
+    pub async fn note_ended(&self, session: &SessionId, until: Timestamp) -> Result<()> {
+        self.store.end_session(session, until, self.clock.now()).await
+    }
+
     /// Changes the name that an account shows.
     ///
     /// # Errors

@@ -111,6 +111,18 @@ pub trait AccountStore: Send + Sync + 'static {
     /// The account with this identifier.
     async fn get(&self, id: &AccountId) -> Result<Option<Account>>;
 
+    /// The account with this identifier, unless this session of it was ended on purpose (SR-38).
+    async fn get_in_session(&self, id: &AccountId, session: &SessionId) -> Result<Option<Account>>;
+
+    /// Remembers until `until` that a session was ended on purpose, whatever a session store that
+    /// was restored from an old copy says; forgets those whose time is over.
+    async fn end_session(
+        &self,
+        session: &SessionId,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<()>;
+
     /// The account with this address, and its password hash.
     async fn credentials(&self, email: &Email) -> Result<Option<Credentials>>;
 

@@ -212,7 +212,7 @@ impl Sessions {
     async fn rotate(&self, presented: &SecretString) -> Result<(Issued, metric::Refresh)> {
         let now = self.clock.now();
         let claims = self.tokens.read_refresh(presented, now)?;
-        let account = self.accounts.current(&claims.account).await?;
+        let account = self.accounts.current_in(&claims.account, &claims.session).await?;
         let Some(account) = account.filter(|account| account.status == Status::Active) else {
             self.store.end(&claims.account, &claims.session).await?;
             return Err(Error::SessionEnded);
@@ -241,6 +241,7 @@ impl Sessions {
             }
             Rotation::Repeated(session) => (session, metric::Refresh::RepeatedUnused),
             Rotation::Reused => {
+                self.remember_ended(&claims.session).await?;
                 audit::record(audit::Kind::TokenReuse, Some(&account.id), None);
                 return Err(Error::TokenReused);
             }
@@ -259,7 +260,7 @@ impl Sessions {
         let refresh = presented.refresh.as_ref().and_then(|token| self.tokens.name_of(token));
         let second = refresh.filter(|other| Some(other) != access.as_ref());
         for (account, session) in access.into_iter().chain(second) {
-            if self.store.end(&account, &session).await? {
+            if self.finish(&account, &session).await? {
                 audit::record(audit::Kind::SessionEnd, Some(&account), None);
             }
         }
@@ -278,7 +279,7 @@ impl Sessions {
     /// # Errors
     /// [`Error::NotFound`] if the account has no such session.
     pub async fn end(&self, account: &AccountId, session: &SessionId) -> Result<()> {
-        if self.store.end(account, session).await? {
+        if self.finish(account, session).await? {
             audit::record(audit::Kind::SessionEnd, Some(account), None);
             Ok(())
         } else {
@@ -290,11 +291,28 @@ impl Sessions {
     pub async fn end_others(&self, account: &AccountId, keep: &SessionId) -> Result<u64> {
         let mut ended = 0;
         for session in self.store.list(account, self.clock.now()).await? {
-            if session.id != *keep && self.store.end(account, &session.id).await? {
+            if session.id != *keep && self.finish(account, &session.id).await? {
                 ended += 1;
             }
         }
         Ok(ended)
+    }
+
+    /// Ends a session for good; whether there was one. It is over in the session store first, for
+    /// that is what requests ask, and then in SQL, which a restored session store cannot overrule.
+    async fn finish(&self, account: &AccountId, session: &SessionId) -> Result<bool> {
+        let existed = self.store.end(account, session).await?;
+        if existed {
+            self.remember_ended(session).await?;
+        }
+        Ok(existed)
+    }
+
+    /// Remembers that a session has ended for as long as any of its refresh tokens could live.
+    async fn remember_ended(&self, session: &SessionId) -> Result<()> {
+        let longest =
+            self.lifetimes.remember_absolute_lifetime.max(self.lifetimes.absolute_lifetime);
+        self.accounts.note_ended(session, self.clock.now() + longest).await
     }
 
     /// Writes a session with a fresh pair of tokens, and signs them. If the account is changed

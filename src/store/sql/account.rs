@@ -19,7 +19,7 @@ use crate::account::store::{
 use crate::account::{Account, Status};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
-use crate::id::AccountId;
+use crate::id::{AccountId, SessionId};
 use crate::role::RoleName;
 
 #[async_trait]
@@ -97,6 +97,47 @@ impl AccountStore for SqlStore {
         in_time(async {
             let mut connection = self.pool.reader().acquire().await?;
             row::find(&mut connection, id).await
+        })
+        .await
+    }
+
+    async fn get_in_session(&self, id: &AccountId, session: &SessionId) -> Result<Option<Account>> {
+        in_time(async {
+            let mut connection = self.pool.reader().acquire().await?;
+            let row = sqlx::query(select_account!(
+                "WHERE a.id = $1 AND NOT EXISTS \
+                 (SELECT 1 FROM ended_session e WHERE e.session_id = $2)"
+            ))
+            .bind(id.as_str())
+            .bind(session.as_str())
+            .fetch_optional(&mut *connection)
+            .await?;
+            row.as_ref().map(row::account).transpose()
+        })
+        .await
+    }
+
+    async fn end_session(
+        &self,
+        session: &SessionId,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<()> {
+        in_time(async {
+            let mut write = self.pool.write().await?;
+            sqlx::query("DELETE FROM ended_session WHERE until <= $1")
+                .bind(now.as_millis())
+                .execute(&mut *write)
+                .await?;
+            sqlx::query(
+                "INSERT INTO ended_session (session_id, until) VALUES ($1, $2) \
+                 ON CONFLICT (session_id) DO NOTHING",
+            )
+            .bind(session.as_str())
+            .bind(until.as_millis())
+            .execute(&mut *write)
+            .await?;
+            write.commit().await
         })
         .await
     }
