@@ -14,9 +14,11 @@ use doorward::clock::{Manual, Timestamp};
 use doorward::config::Config;
 use doorward::id::{Os, SecretString};
 use doorward::role::RoleStore;
+use doorward::session::Sessions;
 use doorward::token::key::{MasterSecret, SigningKey};
 use rocket::http::{Header, Method, Status};
 use rocket::local::asynchronous::Client;
+use rocket::{Build, Rocket};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -78,6 +80,8 @@ macro_rules! on_every_backend {
 pub struct TestApp {
     browser: Visitor,
     clock: Manual,
+    database: String,
+    pem: SecretString,
     _directory: TempDir,
 }
 
@@ -95,8 +99,22 @@ impl TestApp {
         Self::boot_with(backend, &[]).await
     }
 
+    /// An application on the quickest stores, where it matters what is asked and not what is kept.
+    pub async fn light() -> Self {
+        Self::boot(Backend::SqliteEmbedded).await
+    }
+
     /// An application on fresh stores, with settings of its own (`DOORWARD_…`).
     pub async fn boot_with(backend: Backend, settings: &[(&str, &str)]) -> Self {
+        Self::boot_changed(backend, settings, |rocket| rocket).await
+    }
+
+    /// An application with routes of its own beside ours.
+    pub async fn boot_changed(
+        backend: Backend,
+        settings: &[(&str, &str)],
+        change: impl FnOnce(Rocket<Build>) -> Rocket<Build>,
+    ) -> Self {
         let directory = scratch_dir("app");
         let path = directory.path().display();
         let database = match backend {
@@ -118,6 +136,7 @@ impl TestApp {
             ("DOORWARD_LOG_ACCESS".into(), "false".into()),
         ]);
         env.extend(settings.iter().map(|(name, value)| ((*name).into(), (*value).into())));
+        let database = env["DOORWARD_DATABASE_URL"].clone();
         let config = Config::from_sources("", "debug", env).expect("a good configuration");
         let clock = Manual::at(START);
         let world = World {
@@ -125,9 +144,10 @@ impl TestApp {
             random: Arc::new(Os),
             hash_cost: Some(Params::insecure_for_tests(64, 1, 1)),
         };
-        let rocket = app::build(config, world).expect("an application");
+        let rocket = change(app::build(config, world).expect("an application"));
         let client = Client::untracked(rocket).await.expect("it ignites");
-        Self { browser: Visitor::of(Arc::new(client)), clock, _directory: directory }
+        let browser = Visitor::of(Arc::new(client));
+        Self { browser, clock, database, pem, _directory: directory }
     }
 
     /// Another browser, or another program, with nothing in its jar.
@@ -143,6 +163,39 @@ impl TestApp {
     /// The service behind accounts, to prepare what a test is not about.
     pub fn accounts(&self) -> &Arc<Accounts> {
         self.client.rocket().state().expect("the service is managed")
+    }
+
+    /// The service behind sessions.
+    pub fn sessions(&self) -> &Arc<Sessions> {
+        self.client.rocket().state().expect("the service is managed")
+    }
+
+    /// The private key that signs the tokens: PKCS#8 in PEM.
+    pub fn signing_key(&self) -> &SecretString {
+        &self.pem
+    }
+
+    /// A connection of one's own to the database. Only on SQLite.
+    pub async fn database(&self) -> sqlx::SqliteConnection {
+        use sqlx::Connection as _;
+        sqlx::SqliteConnection::connect(&self.database).await.expect("the database opens")
+    }
+
+    /// The moment on the application's clock.
+    pub fn now(&self) -> Timestamp {
+        doorward::clock::Clock::now(&self.clock)
+    }
+
+    /// Makes a role that grants these permissions. Only on SQLite.
+    pub async fn add_role(&self, name: &str, permissions: &[&str]) {
+        let mut database = self.database().await;
+        let role = "INSERT INTO role (name, description, created_at) VALUES (?, '', 0)";
+        sqlx::query(role).bind(name).execute(&mut database).await.expect("a role");
+        for permission in permissions {
+            let grant = "INSERT INTO role_permission (role, permission) VALUES (?, ?)";
+            let grant = sqlx::query(grant).bind(name).bind(*permission);
+            grant.execute(&mut database).await.expect("a permission");
+        }
     }
 
     /// A fresh set-up token.
@@ -193,6 +246,24 @@ impl Answer {
     pub fn all(&self, name: &str) -> Vec<&str> {
         let found = self.headers.iter().filter(|(have, _)| have.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.as_str()).collect()
+    }
+
+    /// The whole `Set-Cookie` value of the cookie `name`.
+    #[track_caller]
+    pub fn set_cookie(&self, name: &str) -> Option<&str> {
+        let start = format!("{name}=");
+        let mut found = self.all("Set-Cookie").into_iter().filter(|set| set.starts_with(&start));
+        let cookie = found.next();
+        assert_eq!(found.next(), None, "{name} is set twice");
+        cookie
+    }
+
+    /// The errors of single fields, as `field: code`.
+    pub fn faults(&self) -> Vec<String> {
+        let body = self.json();
+        let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let fault = |error: &Value| format!("{}: {}", word(&error["field"]), word(&error["code"]));
+        body["errors"].as_array().map(|all| all.iter().map(fault).collect()).unwrap_or_default()
     }
 
     /// The body as text.
@@ -385,6 +456,21 @@ impl Visitor {
         self.call(Method::Post, "/api/v1/auth/refresh", Value::Null).await
     }
 
+    /// Signs out through the JSON interface.
+    pub async fn log_out(&self) -> Answer {
+        self.call(Method::Post, "/api/v1/auth/logout", Value::Null).await
+    }
+
+    /// Asks who one is.
+    pub async fn me(&self) -> Answer {
+        self.get("/api/v1/me").await
+    }
+
+    /// A request of a program that shows this Bearer token, and no cookies.
+    pub fn bearer(&self, method: Method, path: &str, token: &str) -> Ask<'_> {
+        self.ask(method, path).without_jar().header("Authorization", &format!("Bearer {token}"))
+    }
+
     /// The value of a cookie in the jar.
     pub fn cookie(&self, name: &str) -> Option<String> {
         self.jar.lock().expect("the jar").get(name).cloned()
@@ -424,6 +510,22 @@ impl Visitor {
     }
 }
 
+/// Fails unless this is an object of exactly these fields.
+#[track_caller]
+pub fn assert_fields(object: &Value, fields: &str) {
+    let found: std::collections::BTreeSet<&str> =
+        object.as_object().expect("an object").keys().map(String::as_str).collect();
+    assert_eq!(found, fields.split_whitespace().collect(), "{object}");
+}
+
+/// The fields of a `user`.
+pub const USER: &str = "id email display_name status roles permissions created_at last_login_at";
+/// The fields of a `session`.
+pub const SESSION: &str = "id current created_at last_seen_at access_expires_at \
+                           refresh_expires_at user_agent device ip remember";
+/// The fields of a problem that concerns no field.
+pub const PROBLEM: &str = "type title status detail code request_id";
+
 /// `n` seconds.
 pub const fn seconds(n: u64) -> Duration {
     Duration::from_secs(n)
@@ -432,6 +534,11 @@ pub const fn seconds(n: u64) -> Duration {
 /// `n` minutes.
 pub const fn minutes(n: u64) -> Duration {
     Duration::from_secs(60 * n)
+}
+
+/// `n` days.
+pub const fn days(n: u64) -> Duration {
+    hours(24 * n)
 }
 
 /// `n` hours.

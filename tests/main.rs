@@ -2,5 +2,7 @@
 
 mod api;
 mod app;
+mod house;
+mod safety;
 mod store;
 mod support;

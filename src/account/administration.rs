@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::store::{AccountFilter, Creation};
-use super::{Account, Accounts, Status, done};
+use super::{Account, Accounts, Status, checked_display_name, done};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::id::{AccountId, SecretString, base64url, from_base64url};
@@ -141,6 +141,31 @@ impl Accounts {
             Status::Disabled => {
                 self.standings.revoke(&account, None, self.clock.now()).await?;
             }
+        }
+        Ok(account)
+    }
+
+    /// Changes the name, the state, or both, of somebody's account. What is refused is not done in
+    /// part.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for `display_name`; as [`Accounts::set_status`] if the state changes.
+    pub async fn change(
+        &self,
+        actor: Actor<'_>,
+        id: &AccountId,
+        display_name: Option<&str>,
+        status: Option<Status>,
+    ) -> Result<Account> {
+        let display_name = display_name.map(checked_display_name).transpose()?;
+        let mut account = self.get(id).await?;
+        // To disable is done again, for if it broke off halfway it must be finished.
+        let due = |status: &Status| *status != account.status || *status == Status::Disabled;
+        if let Some(status) = status.filter(due) {
+            account = self.set_status(actor, id, status).await?;
+        }
+        if let Some(name) = display_name {
+            account = self.rename(id, name).await?;
         }
         Ok(account)
     }

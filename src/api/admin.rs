@@ -130,18 +130,10 @@ async fn change(
     body: Body<ChangeBody>,
     accounts: &State<Arc<Accounts>>,
 ) -> Result<Json<UserBody>, Problem> {
-    let id = account_id(id)?;
-    // Both are read before either is done: a wrong one leaves everything as it was.
-    let status = body.0.status.as_deref().map(status).transpose()?;
-    let mut account = accounts.get(&id).await?;
-    if let Some(name) = &body.0.display_name {
-        account = accounts.rename(&id, name).await?;
-    }
-    // To disable is done again, for if it broke off halfway it must be finished.
-    let changes = |status: &Status| *status != account.status || *status == Status::Disabled;
-    if let Some(status) = status.filter(changes) {
-        account = accounts.set_status(Actor::Account(&viewer.0.account), &id, status).await?;
-    }
+    let ChangeBody { display_name, status: word } = body.0;
+    let status = word.as_deref().map(status).transpose()?;
+    let (actor, id) = (Actor::Account(&viewer.0.account), account_id(id)?);
+    let account = accounts.change(actor, &id, display_name.as_deref(), status).await?;
     Ok(Json(UserBody::from(&account)))
 }
 

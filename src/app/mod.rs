@@ -179,6 +179,7 @@ pub fn build(config: Config, world: World) -> Result<Rocket<Build>, StartError> 
         } else {
             Headers::HSTS
         }),
+        vary_origin: !config.cors.allowed_origins.is_empty(),
         log_requests: config.log.access,
     };
     let mut rocket = rocket::custom(figment)
@@ -260,8 +261,10 @@ pub fn setup_link(public_url: &str, token: &str) -> String {
 }
 
 /// Exact origins, never all of them, and credentials only for those (SR-45).
+///
+/// Our own is among them: browsers send `Origin` with every change, also within a site, and what is
+/// not allowed here is refused before any route sees it.
 fn cors(config: &Config) -> Result<rocket_cors::Cors, StartError> {
-    // Browsers name the origin of our own pages too, and those are no strangers.
     let mut origins = config.cors.allowed_origins.clone();
     origins.push(config.public_url.origin().ascii_serialization());
     let options = CorsOptions {

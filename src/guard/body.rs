@@ -3,7 +3,7 @@
 use rocket::data::{Data, FromData, Outcome, ToByteUnit as _};
 use rocket::http::Status;
 use rocket::request::Request;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::error::FieldError;
 use crate::problem::{self, Problem};
@@ -36,6 +36,11 @@ async fn read<T: DeserializeOwned>(request: &Request<'_>, data: Data<'_>) -> Res
         return Err(Problem { detail: "Send application/json.".into(), ..problem });
     }
     let bytes = capped(data, MAX_BODY).await?;
+    // The derived readers would also take an array of the values in their order.
+    if bytes.trim_ascii_start().first() != Some(&b'{') {
+        let valid = serde_json::from_slice::<IgnoredAny>(&bytes).is_ok();
+        return Err(if valid { no_object() } else { unreadable() });
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(&bytes);
     let value =
         serde_path_to_error::deserialize(&mut deserializer).map_err(|error| explain(&error))?;
@@ -59,8 +64,13 @@ fn unreadable() -> Problem {
     Problem::new(Status::BadRequest, "validation_failed", "The body is not valid JSON.")
 }
 
+fn no_object() -> Problem {
+    let detail = "The body is not a JSON object.";
+    Problem::new(Status::UnprocessableEntity, "validation_failed", detail)
+}
+
 /// Says which field is wrong. The words of the parser are safe to show: they hold names and types,
-/// and no value but a literal of the wrong type, which is cut off.
+/// and no value but one of the wrong type, which stands before the last "expected" and is cut off.
 fn explain(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
     if !error.inner().is_data() {
         return unreadable();
@@ -74,7 +84,7 @@ fn explain(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
     } else if message.starts_with("duplicate field") {
         FieldError::new(quoted, "duplicate_field", "This field is there more than once.")
     } else {
-        let expected = message.split(", expected ").nth(1).unwrap_or("another value");
+        let expected = message.rsplit_once(", expected ").map_or("another value", |(_, e)| e);
         let expected = expected.split(" at line ").next().unwrap_or(expected);
         let message = format!("This must be {expected}.");
         FieldError::new(error.path().to_string(), "wrong_type", message)

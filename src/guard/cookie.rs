@@ -52,13 +52,17 @@ pub fn presented(request: &Request<'_>) -> Presented {
     }
 }
 
-/// Cookies that are to be set by whatever answer this request gets.
+/// Cookies that are to be set by whatever answer this request gets, and what else goes with them.
 #[derive(Default)]
-struct HandedOver(Mutex<Vec<String>>);
+struct HandedOver(Mutex<Vec<Header<'static>>>);
 
 impl HandedOver {
     fn add(&self, cookie: String) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(cookie);
+        self.add_header(Header::new("Set-Cookie", cookie));
+    }
+
+    fn add_header(&self, header: Header<'static>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(header);
     }
 }
 
@@ -94,6 +98,9 @@ impl<'r> Cookies<'r> {
     pub fn take_back(&self) {
         self.handed_over.add(cookie(ACCESS, "", Some(Duration::ZERO)));
         self.handed_over.add(cookie(REFRESH, "", Some(Duration::ZERO)));
+        // What the browser kept of the pages goes too (SR-44); not "cookies", which would reach
+        // those of sibling hosts.
+        self.handed_over.add_header(Header::new("Clear-Site-Data", r#""cache", "storage""#));
     }
 }
 
@@ -115,11 +122,11 @@ fn cookie(name: &str, value: &str, life: Option<Duration>) -> String {
     cookie
 }
 
-/// Puts the cookies that were handed over into the answer.
+/// Puts the cookies that were handed over, and what goes with them, into the answer.
 pub fn write(request: &Request<'_>, response: &mut Response<'_>) {
-    let cookies = request.local_cache(HandedOver::default);
-    let cookies = std::mem::take(&mut *cookies.0.lock().unwrap_or_else(PoisonError::into_inner));
-    for cookie in cookies {
-        response.adjoin_header(Header::new("Set-Cookie", cookie));
+    let headers = request.local_cache(HandedOver::default);
+    let headers = std::mem::take(&mut *headers.0.lock().unwrap_or_else(PoisonError::into_inner));
+    for header in headers {
+        response.adjoin_header(header);
     }
 }

@@ -28,8 +28,8 @@ struct Gate(Box<dyn Handler>);
 
 #[rocket::async_trait]
 impl Handler for Gate {
-    async fn handle<'r>(&self, request: &'r Request<'_>, data: Data<'r>) -> Outcome<'r> {
-        match admit(request).await {
+    async fn handle<'r>(&self, request: &'r Request<'_>, mut data: Data<'r>) -> Outcome<'r> {
+        match admit(request, &mut data).await {
             Ok(()) => self.0.handle(request, data).await,
             Err(problem) => {
                 let status = problem.status;
@@ -40,7 +40,7 @@ impl Handler for Gate {
     }
 }
 
-async fn admit(request: &Request<'_>) -> Result<(), Problem> {
+async fn admit(request: &Request<'_>, data: &mut Data<'_>) -> Result<(), Problem> {
     let uri = request.uri();
     let query = uri.query().map_or(0, |query| query.as_str().len() + 1);
     if uri.path().as_str().len() + query > MAX_TARGET {
@@ -53,6 +53,12 @@ async fn admit(request: &Request<'_>) -> Result<(), Problem> {
     }
     if request.method() == Method::Trace {
         return Err(Problem::of_status(Status::MethodNotAllowed));
+    }
+    // Rocket lets a form's first field `_method` turn POST into another method (SR-41: no override).
+    // Browsers send forms with POST alone, so a form under another method was turned.
+    let form = request.content_type().is_some_and(|kind| kind.is_form());
+    if form && request.method() != Method::Post && !data.peek(1).await.is_empty() {
+        return Err(Problem::of_status(Status::UnsupportedMediaType));
     }
     csrf::check(request).await.map_err(|error| Problem::from(&error))
 }

@@ -13,6 +13,8 @@ use crate::problem::request_id;
 pub struct Headers {
     /// What `Strict-Transport-Security` says; nothing without https (SR-42).
     pub hsts: Option<&'static str>,
+    /// Whether answers depend on `Origin`, so that no cache gives one site's to another (SR-45).
+    pub vary_origin: bool,
     /// Whether each request is a line in the log.
     pub log_requests: bool,
 }
@@ -74,6 +76,9 @@ impl Fairing for Headers {
         }
         if let Some(hsts) = self.hsts {
             response.set_header(Header::new("Strict-Transport-Security", hsts));
+        }
+        if self.vary_origin {
+            response.adjoin_header(Header::new("Vary", "Origin"));
         }
         let html = response.content_type().is_some_and(|kind| kind.is_html());
         if html {

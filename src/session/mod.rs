@@ -241,7 +241,7 @@ impl Sessions {
             }
             Rotation::Repeated(session) => (session, metric::Refresh::RepeatedUnused),
             Rotation::Reused => {
-                self.remember_ended(&claims.session).await?;
+                self.remember_ended(&claims.session).await;
                 audit::record(audit::Kind::TokenReuse, Some(&account.id), None);
                 return Err(Error::TokenReused);
             }
@@ -303,16 +303,21 @@ impl Sessions {
     async fn finish(&self, account: &AccountId, session: &SessionId) -> Result<bool> {
         let existed = self.store.end(account, session).await?;
         if existed {
-            self.remember_ended(session).await?;
+            self.remember_ended(session).await;
         }
         Ok(existed)
     }
 
     /// Remembers that a session has ended for as long as any of its refresh tokens could live.
-    async fn remember_ended(&self, session: &SessionId) -> Result<()> {
+    ///
+    /// The session is over already. A database that is away is no reason to tell its owner that it
+    /// is not; it only leaves open what a session store that is restored later would say.
+    async fn remember_ended(&self, session: &SessionId) {
         let longest =
             self.lifetimes.remember_absolute_lifetime.max(self.lifetimes.absolute_lifetime);
-        self.accounts.note_ended(session, self.clock.now() + longest).await
+        if let Err(error) = self.accounts.note_ended(session, self.clock.now() + longest).await {
+            tracing::warn!(%session, %error, "an ended session is not remembered in the database");
+        }
     }
 
     /// Writes a session with a fresh pair of tokens, and signs them. If the account is changed

@@ -78,7 +78,7 @@ pub(super) fn open(keys: &KeyRing, typ: &str, compact: &str) -> Result<Claims, R
     let (message, signature) = compact.rsplit_once('.').ok_or(Rejected)?;
     let (header, payload) = message.split_once('.').ok_or(Rejected)?;
     let header = from_base64url(header).ok_or(Rejected)?;
-    let header: Header<'_> = serde_json::from_slice(&header).map_err(|_| Rejected)?;
+    let header: Header<'_> = object(&header)?;
     let key = keys.find(header.kid).ok_or(Rejected)?;
     if header.typ != typ || header.alg != key.algorithm_name() {
         return Err(Rejected);
@@ -87,5 +87,13 @@ pub(super) fn open(keys: &KeyRing, typ: &str, compact: &str) -> Result<Claims, R
         return Err(Rejected);
     }
     let payload = from_base64url(payload).ok_or(Rejected)?;
-    serde_json::from_slice(&payload).map_err(|_| Rejected)
+    object(&payload)
+}
+
+/// Reads a JSON object. The derived readers would also take an array of the values in their order.
+fn object<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Rejected> {
+    if bytes.first() != Some(&b'{') {
+        return Err(Rejected);
+    }
+    serde_json::from_slice(bytes).map_err(|_| Rejected)
 }

@@ -1,4 +1,10 @@
 //! The JSON interface, as programs use and abuse it.
 
+mod account;
+mod admin;
 mod denylist;
+mod life;
+mod matrix;
+mod on_the_way;
+mod public;
 mod session;

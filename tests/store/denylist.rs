@@ -53,8 +53,8 @@ async fn the_embedded_list_outlives_the_server_and_takes_what_a_command_adds() {
     let guest = Embedded::open(&file, Role::Guest, clock()).await.unwrap();
     let denied = denial(&bench, &Tokens::random().pair());
     guest.deny(&denied, bench.now()).await.unwrap();
-    assert_eq!(server.denied(bench.now()).await.unwrap(), [denied.clone()]);
-    assert_eq!(guest.denied(bench.now()).await.unwrap(), [denied.clone()]);
+    assert_eq!(server.denied(bench.now()).await.unwrap(), std::slice::from_ref(&denied));
+    assert_eq!(guest.denied(bench.now()).await.unwrap(), std::slice::from_ref(&denied));
     server.close().await;
     drop(server);
     let restarted = Embedded::open(&file, Role::Server, clock()).await.unwrap();

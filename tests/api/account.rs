@@ -1,0 +1,236 @@
+//! `/api/v1/me`: one's own account and sessions.
+
+use rocket::http::Method::{Delete, Get, Patch, Put};
+use serde_json::{Value, json};
+
+use crate::app::*;
+use crate::on_every_backend;
+
+const ME: &str = "/api/v1/me";
+const PASSWORDS: &str = "/api/v1/me/password";
+const SESSIONS: &str = "/api/v1/me/sessions";
+
+/// The sessions that a list shows.
+fn items(answer: &Answer) -> Vec<Value> {
+    answer.json()["items"].as_array().expect("items").clone()
+}
+
+on_every_backend! {
+    async fn one_sees_and_changes_ones_own_name(app: TestApp) {
+        app.register("ada@example.org").await;
+        let me = app.me().await.expect(200).json();
+        assert_fields(&me, "user");
+        assert_fields(&me["user"], USER);
+        assert_eq!(me["user"]["display_name"], "");
+
+        let body = json!({ "display_name": "  Ada 🦀 <b>  " });
+        let renamed = app.call(Patch, ME, body).await.expect(200).json();
+        assert_fields(&renamed, "user");
+        assert_fields(&renamed["user"], USER);
+        assert_eq!(renamed["user"]["display_name"], "Ada 🦀 <b>");
+        assert_eq!(app.me().await.json()["user"]["display_name"], "Ada 🦀 <b>");
+    }
+
+    async fn sr_37_a_changed_password_ends_every_other_session(app: TestApp) {
+        app.register("ada@example.org").await;
+        let phone = app.stranger();
+        phone.log_in("ada@example.org").await;
+        let before = app.copy();
+        let body = json!({ "current_password": PASSWORD, "new_password": "a bridge of nougat" });
+        let answer = app.call(Put, PASSWORDS, body).await.expect(204);
+        assert!(answer.set_cookie(ACCESS).is_some() && answer.set_cookie(REFRESH).is_some());
+
+        app.me().await.expect(200);
+        app.refresh().await.expect(200);
+        phone.me().await.expect_problem(401, "session_ended");
+        phone.refresh().await.expect_problem(401, "session_ended");
+        before.drop_cookie(REFRESH);
+        before.me().await.expect_problem(401, "session_ended");
+        let visitor = app.stranger();
+        visitor.log_in_with("ada@example.org", PASSWORD).await.expect(401);
+        visitor.log_in_with("ada@example.org", "a bridge of nougat").await.expect(200);
+    }
+
+    async fn sr_9_a_password_is_changed_by_whoever_knows_it(app: TestApp) {
+        app.register("ada@example.org").await;
+        for wrong in ["not the password", "", &"x".repeat(2000)] {
+            let body = json!({ "current_password": wrong, "new_password": "a bridge of nougat" });
+            let refused = app.call(Put, PASSWORDS, body).await;
+            refused.expect_problem(403, "invalid_credentials");
+        }
+        let body = json!({ "current_password": PASSWORD, "new_password": "short" });
+        let refused = app.call(Put, PASSWORDS, body).await.expect_problem(422, "validation_failed");
+        assert_eq!(refused.faults(), ["new_password: too_short"]);
+        app.me().await.expect(200);
+        app.stranger().log_in("ada@example.org").await;
+    }
+
+    async fn one_lists_and_ends_ones_sessions(app: TestApp) {
+        app.register("ada@example.org").await;
+        app.later(minutes(2));
+        let phone = app.stranger().at("198.51.100.9");
+        let phone_id = phone.log_in("ada@example.org").await.json()["session"]["id"].clone();
+        let listed = app.get(SESSIONS).await.expect(200);
+        assert_fields(&listed.json(), "items next_cursor");
+        assert_eq!(listed.json()["next_cursor"], Value::Null);
+        let all = items(&listed);
+        all.iter().for_each(|session| assert_fields(session, SESSION));
+        assert_eq!(all.iter().filter(|session| session["current"] == true).count(), 1);
+        let there = all.iter().find(|session| session["id"] == phone_id).expect("the phone");
+        assert_eq!(there["ip"], "198.51.100.9");
+        assert_eq!(there["current"], false);
+
+        let path = format!("{SESSIONS}/{}", phone_id.as_str().unwrap());
+        app.call(Delete, &path, Value::Null).await.expect(204);
+        phone.me().await.expect_problem(401, "session_ended");
+        app.call(Delete, &path, Value::Null).await.expect_problem(404, "not_found");
+        assert_eq!(items(&app.get(SESSIONS).await).len(), 1);
+    }
+
+    async fn the_last_use_of_a_session_is_noted_to_the_minute(app: TestApp) {
+        app.register("ada@example.org").await;
+        let seen = async || items(&app.get(SESSIONS).await)[0]["last_seen_at"].clone();
+        app.later(seconds(30));
+        app.me().await.expect(200);
+        assert_eq!(seen().await, START.to_string());
+        app.later(seconds(60));
+        app.me().await.expect(200);
+        assert_eq!(seen().await, (START + seconds(90)).to_string());
+    }
+
+    async fn a_session_that_ran_out_is_listed_no_more(app: TestApp) {
+        app.register("ada@example.org").await;
+        app.later(hours(25));
+        let phone = app.stranger();
+        let id = phone.log_in("ada@example.org").await.json()["session"]["id"].clone();
+        let listed = items(&phone.get(SESSIONS).await);
+        assert_eq!(listed.len(), 1);
+        assert_eq!(listed[0]["id"], id);
+    }
+
+    async fn sr_50_somebody_elses_session_is_not_found(app: TestApp) {
+        let id = app.register("ada@example.org").await.json()["session"]["id"].clone();
+        let mallory = app.signed_in("mallory@example.org", &["user"]).await;
+        let id = id.as_str().unwrap();
+        for path in [format!("{SESSIONS}/{id}"), format!("{SESSIONS}/nonsense")] {
+            let refused = mallory.call(Delete, &path, Value::Null).await;
+            refused.expect_problem(404, "not_found");
+        }
+        app.me().await.expect(200);
+    }
+
+    async fn one_ends_all_other_sessions_or_all(app: TestApp) {
+        app.register("ada@example.org").await;
+        let (phone, tablet) = (app.stranger(), app.stranger());
+        phone.log_in("ada@example.org").await;
+        tablet.log_in("ada@example.org").await;
+        let others = format!("{SESSIONS}?others=true");
+        let ended = app.call(Delete, &others, Value::Null).await.expect(200);
+        assert_eq!(ended.json(), json!({ "revoked": 2 }));
+        assert!(ended.all("Set-Cookie").is_empty());
+        phone.me().await.expect_problem(401, "session_ended");
+        tablet.refresh().await.expect_problem(401, "session_ended");
+        app.me().await.expect(200);
+
+        phone.log_in("ada@example.org").await;
+        let elsewhere = app.copy();
+        let ended = app.call(Delete, SESSIONS, Value::Null).await.expect(200);
+        assert_eq!(ended.json(), json!({ "revoked": 2 }));
+        assert_eq!(app.cookie(REFRESH), None);
+        elsewhere.me().await.expect_problem(401, "session_ended");
+        phone.refresh().await.expect_problem(401, "session_ended");
+    }
+
+    async fn a_deleted_account_is_gone_at_once(app: TestApp) {
+        app.register("ada@example.org").await;
+        let phone = app.stranger();
+        phone.log_in("ada@example.org").await;
+        let elsewhere = app.copy();
+        app.call(Delete, ME, json!({ "password": "not the password" })).await
+            .expect_problem(403, "invalid_credentials");
+        app.me().await.expect(200);
+
+        app.call(Delete, ME, json!({ "password": PASSWORD })).await.expect(204);
+        assert_eq!((app.cookie(ACCESS), app.cookie(REFRESH)), (None, None));
+        for left in [&elsewhere, &phone] {
+            left.me().await.expect_problem(401, "session_ended");
+            left.refresh().await.expect_problem(401, "session_ended");
+        }
+        app.stranger().log_in_with("ada@example.org", PASSWORD).await.expect(401);
+        // The address is free again, for another account.
+        app.stranger().register("ada@example.org").await;
+        elsewhere.me().await.expect_problem(401, "session_ended");
+    }
+
+    async fn sr_51_the_last_administrator_cannot_delete_themselves(app: TestApp) {
+        let root = app.signed_in("root@example.org", &["admin"]).await;
+        root.call(Delete, ME, json!({ "password": PASSWORD })).await
+            .expect_problem(409, "last_admin");
+        root.me().await.expect(200);
+        app.create("second@example.org", &["admin"]).await;
+        root.call(Delete, ME, json!({ "password": PASSWORD })).await.expect(204);
+    }
+}
+
+#[rocket::async_test]
+async fn a_display_name_that_cannot_stand_on_a_page_is_refused() {
+    let app = TestApp::light().await;
+    app.register("ada@example.org").await;
+    for (name, code) in [
+        ("x".repeat(101), "too_long"),
+        ("Ada\0".into(), "invalid_characters"),
+        ("Ada\r\nBcc: x".into(), "invalid_characters"),
+        ("Ada\u{7f}".into(), "invalid_characters"),
+    ] {
+        let refused = app.call(Patch, ME, json!({ "display_name": name })).await;
+        let refused = refused.expect_problem(422, "validation_failed");
+        assert_eq!(refused.faults(), [format!("display_name: {code}")]);
+    }
+    app.call(Patch, ME, json!({ "display_name": "é".repeat(100) })).await.expect(200);
+}
+
+#[rocket::async_test]
+async fn sr_7_nobody_changes_more_of_themselves_than_their_name() {
+    let app = TestApp::light().await;
+    app.register("ada@example.org").await;
+    for field in ["roles", "status", "email", "id", "permissions"] {
+        let mut body = json!({ "display_name": "Ada" });
+        body[field] = json!("admin");
+        let refused = app.call(Patch, ME, body).await.expect_problem(422, "validation_failed");
+        assert_eq!(refused.faults(), [format!("{field}: unknown_field")]);
+    }
+    let refused = app.call(Patch, ME, json!({})).await.expect_problem(422, "validation_failed");
+    assert_eq!(refused.faults(), ["display_name: required"]);
+    assert_eq!(app.me().await.json()["user"]["display_name"], "");
+}
+
+#[rocket::async_test]
+async fn which_sessions_to_end_is_never_guessed() {
+    let app = TestApp::light().await;
+    app.register("ada@example.org").await;
+    for others in ["maybe", "", "1", "True", "yes"] {
+        let path = format!("{SESSIONS}?others={others}");
+        let refused = app.call(Delete, &path, Value::Null).await;
+        refused.expect_problem(422, "validation_failed");
+    }
+    app.me().await.expect(200);
+}
+
+#[rocket::async_test]
+async fn a_stranger_has_nothing_here() {
+    let app = TestApp::light().await;
+    for (method, path, body) in [
+        (Get, ME, Value::Null),
+        (Patch, ME, json!({ "display_name": "x" })),
+        (Delete, ME, json!({ "password": PASSWORD })),
+        (Put, PASSWORDS, json!({ "current_password": "x", "new_password": "y" })),
+        (Get, SESSIONS, Value::Null),
+        (Delete, SESSIONS, Value::Null),
+        (Delete, "/api/v1/me/sessions?others=true", Value::Null),
+        (Delete, "/api/v1/me/sessions/AAAAAAAAAAAAAAAAAAAAAA", Value::Null),
+    ] {
+        let refused = app.call(method, path, body).await.expect_problem(401, "not_signed_in");
+        assert_eq!(refused.header("WWW-Authenticate"), Some(r#"Bearer realm="doorward""#));
+        assert_fields(&refused.json(), PROBLEM);
+    }
+}
