@@ -145,3 +145,15 @@ impl FieldError {
         Self { field: field.into(), code, message: message.into() }
     }
 }
+
+/// An error with all its causes, for the log and for the operator, never for a client.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    text
+}

@@ -9,7 +9,7 @@ use rocket::request::{Outcome, Request};
 use rocket::response::{self, Responder, Response};
 use serde_json::{Value, json};
 
-use crate::error::{Error, FieldError};
+use crate::error::{Error, FieldError, chain};
 
 /// A failure, ready to be shown.
 #[derive(Clone, Debug)]
@@ -49,7 +49,9 @@ impl Problem {
             422 => ("validation_failed", "Some fields need your attention."),
             431 => ("payload_too_large", "The request's headers are too large."),
             503 => ("store_unavailable", "The service is unavailable for the moment."),
-            code if code < 500 => ("validation_failed", "The request cannot be answered."),
+            code if (400..500).contains(&code) => {
+                ("validation_failed", "The request cannot be answered.")
+            }
             _ => return Self::internal(),
         };
         Self::new(status, code, detail)
@@ -145,18 +147,6 @@ impl From<Error> for Problem {
     }
 }
 
-/// An error with all its causes, for the log.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
-}
-
 impl<'r> Responder<'r, 'static> for Problem {
     fn respond_to(self, request: &'r Request<'_>) -> response::Result<'static> {
         let body = self.to_json(request_id(request)).to_string();
@@ -214,10 +204,9 @@ pub fn found(status: Status, request: &Request<'_>) -> Problem {
 
 /// Rocket says "not found" for a path that exists under another method; HTTP says 405.
 fn wrong_method(request: &Request<'_>) -> Option<Problem> {
-    let path = request.uri().path();
-    let asked: Vec<&str> = path.as_str().split('/').collect();
+    let asked: Vec<&str> = request.uri().path().segments().collect();
     let fits = |pattern: &str| {
-        let parts: Vec<&str> = pattern.split('/').collect();
+        let parts: Vec<&str> = pattern.split('/').filter(|part| !part.is_empty()).collect();
         parts.len() == asked.len()
             && parts.iter().zip(&asked).all(|(part, have)| part == have || part.starts_with('<'))
     };

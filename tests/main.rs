@@ -2,7 +2,12 @@
 
 mod api;
 mod app;
+mod cli;
+mod crash;
 mod house;
+mod journey;
+mod page;
+mod person;
 mod safety;
 mod store;
 mod support;

@@ -29,6 +29,15 @@ impl Actor<'_> {
         }
     }
 
+    /// Nobody stops an account that holds more than they do.
+    fn may_stop(&self, account: &Account) -> Result<()> {
+        let Self::Account(actor) = self else { return Ok(()) };
+        match account.permissions.difference(&actor.permissions).next() {
+            Some(permission) => Err(Error::PermissionDenied(permission.to_string())),
+            None => Ok(()),
+        }
+    }
+
     /// Whether the actor holds all that `role` grants.
     pub fn may_grant_role(&self, role: &Role) -> bool {
         self.may_grant(std::iter::once(role)).is_ok()
@@ -126,7 +135,8 @@ impl Accounts {
     /// Enables an account, or disables it and ends its sessions.
     ///
     /// # Errors
-    /// [`Error::Conflict`] for one's own account; [`Error::LastAdmin`]; [`Error::NotFound`].
+    /// [`Error::Conflict`] for one's own account; [`Error::PermissionDenied`] if the account holds
+    /// what the actor does not; [`Error::LastAdmin`]; [`Error::NotFound`].
     pub async fn set_status(
         &self,
         actor: Actor<'_>,
@@ -134,6 +144,7 @@ impl Accounts {
         status: Status,
     ) -> Result<Account> {
         actor.must_be_another(id)?;
+        actor.may_stop(&self.get(id).await?)?;
         self.standings.ping().await?;
         let account = done(self.store.set_status(id, status).await?)?;
         match status {
@@ -197,9 +208,11 @@ impl Accounts {
     /// Deletes somebody else's account and ends its sessions.
     ///
     /// # Errors
-    /// [`Error::Conflict`] for one's own account; [`Error::LastAdmin`]; [`Error::NotFound`].
+    /// [`Error::Conflict`] for one's own account; [`Error::PermissionDenied`] if the account holds
+    /// what the actor does not; [`Error::LastAdmin`]; [`Error::NotFound`].
     pub async fn delete(&self, actor: Actor<'_>, id: &AccountId) -> Result<()> {
         actor.must_be_another(id)?;
+        actor.may_stop(&self.get(id).await?)?;
         self.erase(id).await
     }
 

@@ -18,6 +18,7 @@ use crate::account::password::{Hasher, Params};
 use crate::account::store::{AccountStore, Standings};
 use crate::clock::{self, Clock};
 use crate::config::Config;
+use crate::error::chain;
 use crate::guard::client::TrustedProxies;
 use crate::guard::csrf::{FormTokens, PublicOrigin};
 use crate::guard::header::Headers;
@@ -208,7 +209,7 @@ pub fn build(config: Config, world: World) -> Result<Rocket<Build>, StartError> 
         match ignite(&rocket, &config, &world).await {
             Ok(services) => Ok(manage(rocket, services)),
             Err(error) => {
-                tracing::error!(cause = %error, "the server cannot start");
+                tracing::error!(cause = chain(&*error), "the server cannot start");
                 Err(rocket)
             }
         }

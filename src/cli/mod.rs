@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::app::{self, Services, StartError, World};
 use crate::config::{Config, Refused};
+use crate::error::chain;
 use crate::session::store::SessionStore;
 
 /// Accounts, sessions and roles for web applications.
@@ -180,13 +181,7 @@ fn explain(error: &(dyn std::error::Error + Send + Sync + 'static)) -> String {
         let field = |f: &crate::error::FieldError| format!("{}: {}", f.field, f.message);
         return fields.iter().map(field).collect::<Vec<_>>().join("; ");
     }
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text = format!("{text}: {inner}");
-        cause = inner.source();
-    }
-    text
+    chain(error)
 }
 
 /// The account store, for commands that name an account by its address or identifier.

@@ -10,6 +10,7 @@ use crate::account::store::AccountFilter;
 use crate::account::{Account, Actor, Invitation, Status};
 use crate::app::{Services, StartError};
 use crate::id::SecretString;
+use crate::page::part::count;
 
 #[derive(Subcommand)]
 pub(super) enum Command {
@@ -109,7 +110,8 @@ pub(super) async fn run(command: Command, services: &Services) -> Result<Report,
         Command::EndSessions { account } => {
             let account = find(services, &account).await?;
             let revoked = accounts.end_sessions(&account.id).await?;
-            let line = format!("Ended {revoked} sessions of {}.", account.email);
+            let sessions = count(revoked, "session", "sessions");
+            let line = format!("Ended {sessions} of {}.", account.email);
             Ok(Report::new(line, json!({ "revoked": revoked })))
         }
     }

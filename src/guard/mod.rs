@@ -60,8 +60,10 @@ needs! {
 }
 
 /// Whether a request is for the JSON interface.
+///
+/// Read as Rocket reads it to find the route: decoded, so that `/%61pi/` is no way around.
 pub fn is_api(request: &Request<'_>) -> bool {
-    request.uri().path().starts_with("/api/")
+    request.uri().path().segments().next() == Some("api")
 }
 
 /// The Bearer token of a request to the JSON interface (RFC 6750 §2.1).

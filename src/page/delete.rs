@@ -6,7 +6,7 @@ use rocket::{Route, State, get, post, routes};
 use serde::{Deserialize, Serialize};
 
 use super::part::Faults;
-use super::show::{Either, FormAnswer, See, Shown};
+use super::show::{Either, See, Shown};
 use super::view::Page;
 use crate::account::Accounts;
 use crate::error::Error;
@@ -57,7 +57,7 @@ async fn delete(
     form: Form<DeleteForm>,
     accounts: &State<Arc<Accounts>>,
     cookies: Cookies<'_>,
-) -> FormAnswer<DeletePage> {
+) -> Either<See, Shown<DeletePage>> {
     match accounts.delete_own(&viewer.0.account.id, form.0.password).await {
         Ok(()) => {
             cookies.take_back();

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::show::{See, Shown};
 use super::view::Page;
 use crate::error::Error;
-use crate::guard::known_session;
+use crate::guard::{known_session, signed_in};
 use crate::problem::{self, Problem};
 
 /// Says what happened, what to do about it, and how to name it to an administrator.
@@ -103,7 +103,7 @@ fn heading(status: Status) -> &'static str {
     match status.code {
         400 | 422 => "That did not work",
         403 => "You cannot do this",
-        404 => "There is nothing here",
+        404 => "Not found",
         405 => "That is not possible here",
         409 => "That cannot be done",
         413 | 414 | 431 => "That is too large",
@@ -119,5 +119,10 @@ pub(super) fn catchers() -> Vec<Catcher> {
 
 #[catch(default)]
 async fn failed(status: Status, request: &Request<'_>) -> Refusal {
-    Refusal(problem::found(status, request))
+    let problem = problem::found(status, request);
+    // Rocket itself refused, before any guard asked who this is; the page shows the way back.
+    if matches!(status, Status::NotFound | Status::MethodNotAllowed) {
+        signed_in(request).await;
+    }
+    Refusal(problem)
 }

@@ -187,8 +187,12 @@ impl Sessions {
         let claims = self.tokens.read_access(access, now)?;
         let live = self.store.verify(&claims.account, &claims.session, &claims.digest, now).await?;
         match live {
-            Some(live) if live.account.status == Status::Active => Ok(live),
-            _ => Err(Error::SessionEnded),
+            Some(live) if live.account.status != Status::Active => Err(Error::SessionEnded),
+            Some(live) if self.outlived(&live.session, &live.account, now) => {
+                Err(Error::SessionEnded)
+            }
+            Some(live) => Ok(live),
+            None => Err(Error::SessionEnded),
         }
     }
 
@@ -213,7 +217,11 @@ impl Sessions {
         let now = self.clock.now();
         let claims = self.tokens.read_refresh(presented, now)?;
         let account = self.accounts.current_in(&claims.account, &claims.session).await?;
-        let Some(account) = account.filter(|account| account.status == Status::Active) else {
+        // Who became an administrator meanwhile may be away no longer than any other (SR-33).
+        let idle = now.since(claims.issued_at) >= self.lifetimes.admin_idle_lifetime;
+        let usable =
+            |account: &Account| account.status == Status::Active && !(idle && account.is_admin());
+        let Some(account) = account.filter(usable) else {
             self.store.end(&claims.account, &claims.session).await?;
             return Err(Error::SessionEnded);
         };
@@ -247,6 +255,10 @@ impl Sessions {
             }
             Rotation::Unknown => return Err(Error::SessionEnded),
         };
+        if self.outlived(&session, &account, now) {
+            self.store.end(&account.id, &session.id).await?;
+            return Err(Error::SessionEnded);
+        }
         Ok((self.sign(session, account, &access, &refresh)?, outcome))
     }
 
@@ -318,6 +330,13 @@ impl Sessions {
         if let Err(error) = self.accounts.note_ended(session, self.clock.now() + longest).await {
             tracing::warn!(%session, %error, "an ended session is not remembered in the database");
         }
+    }
+
+    /// Whether an administrator's session is older than those may be: it began before its account
+    /// became one (SR-33).
+    fn outlived(&self, session: &Session, account: &Account, now: Timestamp) -> bool {
+        account.is_admin()
+            && now.since(session.created_at) >= self.lifetimes.admin_absolute_lifetime
     }
 
     /// Writes a session with a fresh pair of tokens, and signs them. If the account is changed

@@ -70,6 +70,8 @@ pub struct RefreshClaims {
     pub session: SessionId,
     /// Its own identifier, from which its successor follows.
     pub jti: RefreshJti,
+    /// When it was issued (`iat`).
+    pub issued_at: Timestamp,
     /// When it stops being good (`exp`).
     pub expires_at: Timestamp,
     /// The account's session epoch when it was issued (`epoch`; SR-38).
@@ -84,6 +86,7 @@ impl TryFrom<Claims> for RefreshClaims {
             account: AccountId::parse(&claims.sub).ok_or(Rejected)?,
             session: SessionId::parse(&claims.sid).ok_or(Rejected)?,
             jti: RefreshJti(SecretString::new(claims.jti)),
+            issued_at: Timestamp::from_secs(claims.iat),
             expires_at: Timestamp::from_secs(claims.exp),
             epoch: claims.epoch.ok_or(Rejected)?,
         })

@@ -148,6 +148,29 @@ on_every_backend! {
         assert!(left.contains(&200), "{left:?}");
     }
 
+    async fn sr_33_a_promotion_shortens_the_sessions_that_are_there(app: TestApp) {
+        let id = app.create("ada@example.org", &["user"]).await;
+        app.create("root@example.org", &["admin"]).await;
+        let remembered = json!({ "email": "ada@example.org", "password": PASSWORD, "remember": true });
+        let (idle, busy) = (app.stranger(), app.stranger());
+        idle.call(Post, "/api/v1/auth/login", remembered.clone()).await.expect(200);
+        busy.call(Post, "/api/v1/auth/login", remembered).await.expect(200);
+        let root = app.stranger();
+        root.log_in("root@example.org").await;
+        let roles = json!({ "roles": ["admin"] });
+        root.call(Put, &format!("{}/roles", user(&id)), roles).await.expect(200);
+        for _ in 0..28 {
+            app.later(minutes(25));
+            busy.refresh().await.expect(200);
+        }
+        idle.me().await.expect_problem(401, "session_ended");
+        app.later(minutes(19));
+        busy.me().await.expect(200);
+        app.later(minutes(2));
+        busy.me().await.expect_problem(401, "session_ended");
+        busy.refresh().await.expect_problem(401, "session_ended");
+    }
+
     async fn sr_54_a_list_is_walked_page_by_page(app: TestApp) {
         let root = app.signed_in("root@example.org", &["admin"]).await;
         for n in 0..6 {

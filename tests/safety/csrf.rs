@@ -136,6 +136,29 @@ async fn sr_41_an_authorization_header_exempts_no_page() {
 }
 
 #[rocket::async_test]
+async fn sr_41_another_spelling_of_the_address_is_guarded_alike() {
+    let app = TestApp::light().await;
+    app.register("ada@example.org").await;
+    for path in [
+        "/api/v1/auth/logout",
+        "/%61pi/v1/auth/logout",
+        "/%61%70%69/v1/auth/logout",
+        "//api/v1/auth/logout",
+        "/api//v1/auth/logout",
+        "/API/v1/auth/logout",
+        "/api/v1/auth/logout/",
+        "/./api/v1/auth/logout",
+        "/x/../api/v1/auth/logout",
+    ] {
+        // What a browser of old sends for a form on another site: its cookies, and no origin.
+        let ask = app.ask(Post, path).form(&[("x", "y")]);
+        let answer = ask.send().await;
+        assert!(matches!(answer.status.code, 403..=405), "{path}: {}", answer.status);
+        app.me().await.expect(200);
+    }
+}
+
+#[rocket::async_test]
 async fn sr_41_what_an_html_form_can_send_is_never_taken_for_json() {
     let app = TestApp::light().await;
     app.create("ada@example.org", &["user"]).await;

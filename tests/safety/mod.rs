@@ -1,5 +1,6 @@
 //! What keeps attackers out: tokens, cookies, cross-site requests, headers, limits, and failing stores.
 
+mod claim;
 mod client;
 mod cookie;
 mod cors;

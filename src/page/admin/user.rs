@@ -36,7 +36,7 @@ pub struct UserPage {
     pub sessions: Vec<SessionRow>,
     /// Whether the viewer may change the account.
     pub can_write: bool,
-    /// Whether the viewer may end single sessions.
+    /// Whether the viewer may end sessions.
     pub can_revoke: bool,
     /// Whether it is the viewer's own account, which they cannot demote, disable or delete here (SR-51).
     pub is_self: bool,
