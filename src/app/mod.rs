@@ -3,6 +3,7 @@
 
 mod key_file;
 mod policy;
+mod tend;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -28,7 +29,7 @@ use crate::session::store::SessionStore;
 use crate::store::embedded::{Embedded, Role};
 use crate::store::redis::{RedisPool, RedisStore};
 use crate::store::sql::{SqlPool, SqlStore};
-use crate::token::key::KeyRing;
+use crate::token::key::{KeyStore, Keys};
 use crate::token::refresh::Succession;
 use crate::token::{Issuer, Tokens};
 use crate::{api, page};
@@ -75,6 +76,8 @@ pub struct Services {
     pub accounts: Arc<Accounts>,
     /// Sessions.
     pub sessions: Arc<Sessions>,
+    /// The keys that sign tokens.
+    pub keys: Arc<Keys>,
     /// Tokens.
     pub tokens: Arc<Tokens>,
     form_tokens: FormTokens,
@@ -98,7 +101,7 @@ impl Services {
             let pool = RedisPool::new(&config.store.url)?;
             Arc::new(RedisStore::new(pool, &config.store.prefix))
         };
-        Self::assemble(config, world, sql, store)
+        Self::assemble(config, world, sql, store).await
     }
 
     /// Brings the database to this release's schema.
@@ -110,7 +113,7 @@ impl Services {
         Ok(sql.migrate().await?)
     }
 
-    fn assemble(
+    async fn assemble(
         config: &Config,
         world: &World,
         sql: SqlPool,
@@ -118,6 +121,14 @@ impl Services {
     ) -> Result<Self, StartError> {
         let (signing, secret) = key_file::keys(config, world)?;
         let sql = Arc::new(SqlStore::new(sql));
+        let keys = Keys::open(
+            Arc::clone(&sql) as Arc<dyn KeyStore>,
+            &secret,
+            &signing,
+            policy::key_policy(config),
+            Arc::clone(&world.clock),
+        );
+        let keys = Arc::new(keys.await?);
         let hasher =
             Arc::new(Hasher::start(policy::hashing(config, world)?, Arc::clone(&world.random))?);
         let standings = Arc::clone(&session_store) as Arc<dyn Standings>;
@@ -133,7 +144,7 @@ impl Services {
             issuer: config.tokens.issuer.clone(),
             audience: config.tokens.audience.clone(),
         };
-        let tokens = Arc::new(Tokens::new(KeyRing::new(signing), issuer));
+        let tokens = Arc::new(Tokens::new(Arc::clone(&keys), issuer));
         let sessions = Arc::new(Sessions::new(
             Arc::clone(&accounts),
             Arc::clone(&session_store),
@@ -149,6 +160,7 @@ impl Services {
             session_store,
             accounts,
             sessions,
+            keys,
             tokens,
             form_tokens: FormTokens::new(&secret),
         })
@@ -199,9 +211,10 @@ pub fn build(config: Config, world: World) -> Result<Rocket<Build>, StartError> 
         rocket = rocket.attach(cors(&config.cors.allowed_origins)?);
     }
     let public_url = config.tokens.issuer.clone();
-    let rocket = rocket.attach(AdHoc::on_liftoff("Set-up link", move |rocket| {
-        Box::pin(async move { print_setup_link(rocket, &public_url).await })
-    }));
+    let rocket =
+        rocket.attach(tend::keys()).attach(AdHoc::on_liftoff("Set-up link", move |rocket| {
+            Box::pin(async move { print_setup_link(rocket, &public_url).await })
+        }));
     Ok(rocket.attach(AdHoc::try_on_ignite("Doorward", move |rocket| async move {
         match ignite(&rocket, &config, &world).await {
             Ok(services) => Ok(manage(rocket, services)),
@@ -227,7 +240,7 @@ async fn ignite(
             Embedded::open(&embedded_path(config), Role::Server, Arc::clone(&world.clock)).await?,
         ),
     };
-    Services::assemble(config, world, sql, store)
+    Services::assemble(config, world, sql, store).await
 }
 
 fn manage(rocket: Rocket<Build>, services: Services) -> Rocket<Build> {
@@ -237,6 +250,7 @@ fn manage(rocket: Rocket<Build>, services: Services) -> Rocket<Build> {
         .manage(services.roles)
         .manage(services.accounts)
         .manage(services.sessions)
+        .manage(services.keys)
         .manage(services.tokens)
         .manage(services.form_tokens)
 }

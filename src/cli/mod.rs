@@ -1,6 +1,7 @@
 //! The command line: runs the server, and does to accounts what an operator has to do.
 
 mod health;
+mod keys;
 mod log;
 mod user;
 
@@ -31,6 +32,9 @@ enum Command {
     /// Create, list and change accounts
     #[command(subcommand)]
     User(user::Command),
+    /// List and rotate the keys that sign tokens
+    #[command(subcommand)]
+    Keys(keys::Command),
     /// Print a fresh link to make the first administrator
     SetupLink,
     /// Bring the database to this release's schema
@@ -96,6 +100,10 @@ async fn run(command: Option<Command>, config: Config) -> Result<Option<Report>,
         Some(Command::User(command)) => {
             let services = Services::open(&config, &world).await?;
             user::run(command, &services).await.map(Some)
+        }
+        Some(Command::Keys(command)) => {
+            let services = Services::open(&config, &world).await?;
+            keys::run(command, &services).await.map(Some)
         }
         Some(Command::SetupLink) => {
             let services = Services::open(&config, &world).await?;

@@ -175,7 +175,7 @@ impl Sessions {
     /// [`Error::Unavailable`] if the store does not answer, so that nothing passes unchecked (SR-70).
     pub async fn verify(&self, access: &SecretString) -> Result<Live> {
         let now = self.clock.now();
-        let claims = self.tokens.read_access(access, now)?;
+        let claims = self.tokens.read_access(access, now).await?;
         let live = self.store.verify(&claims.account, &claims.session, &claims.digest, now).await?;
         match live {
             Some(live) if live.account.status == Status::Active => Ok(live),
@@ -190,7 +190,7 @@ impl Sessions {
     /// session is over for everybody.
     pub async fn refresh(&self, presented: &SecretString) -> Result<Issued> {
         let now = self.clock.now();
-        let claims = self.tokens.read_refresh(presented, now)?;
+        let claims = self.tokens.read_refresh(presented, now).await?;
         let account = self.accounts.current(&claims.account).await?;
         let Some(account) = account.filter(|account| account.status == Status::Active) else {
             self.store.end(&claims.account, &claims.session).await?;
@@ -228,8 +228,8 @@ impl Sessions {
     /// # Errors
     /// [`Error::Unavailable`]: then it is not done, and must not be said to be (SR-70).
     pub async fn log_out(&self, presented: &Presented) -> Result<()> {
-        let access = presented.access.as_ref().and_then(|token| self.tokens.name_of(token));
-        let refresh = presented.refresh.as_ref().and_then(|token| self.tokens.name_of(token));
+        let access = self.named_by(presented.access.as_ref()).await?;
+        let refresh = self.named_by(presented.refresh.as_ref()).await?;
         let second = refresh.filter(|other| Some(other) != access.as_ref());
         for (account, session) in access.into_iter().chain(second) {
             if self.store.end(&account, &session).await? {
@@ -237,6 +237,16 @@ impl Sessions {
             }
         }
         Ok(())
+    }
+
+    async fn named_by(
+        &self,
+        token: Option<&SecretString>,
+    ) -> Result<Option<(AccountId, SessionId)>> {
+        match token {
+            Some(token) => self.tokens.name_of(token).await,
+            None => Ok(None),
+        }
     }
 
     /// The live sessions of an account, the last seen first.
