@@ -2,5 +2,6 @@
 
 mod api;
 mod app;
+mod key;
 mod store;
 mod support;

@@ -236,3 +236,6 @@ fn fingerprint(token: &SecretString) -> [u8; 32] {
     bytes.copy_from_slice(digest.as_ref());
     bytes
 }
+
+#[cfg(test)]
+mod tests;

@@ -80,17 +80,15 @@ impl Keys {
         for _ in 0..IMPORT_ATTEMPTS {
             let records = store.list().await?;
             let known = records.iter().any(|record| record.id == key.id());
-            let lead = if records.is_empty() { Duration::ZERO } else { policy.lead };
-            let number = next_number(&records);
-            let no_earlier = records.last().map(|last| last.signs_from);
+            let (now, number) = (clock.now(), next_number(&records));
+            let after = |last: &KeyRecord| last.signs_from.max(now + policy.lead);
+            let signs_from = records.last().map_or(now, after);
             // Read before anything is written: keys of another master secret are not added to.
             let ring = KeyRing::open(records, &sealing, &policy)?;
             if known {
                 let (ring, last_catch_up) = (RwLock::new(Arc::new(ring)), Mutex::default());
                 return Ok(Self { store, sealing, policy, clock, ring, last_catch_up });
             }
-            let now = clock.now();
-            let signs_from = no_earlier.map_or(now, |earlier| earlier.max(now + lead));
             let record = record(number, &key, sealing.seal(key.id(), configured)?, now, signs_from);
             if store.add(&record, None).await? {
                 tracing::info!(kid = key.id(), %signs_from, "the configured signing key was added");
