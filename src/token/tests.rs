@@ -196,7 +196,7 @@ async fn sr_39_a_withdrawn_key_is_good_for_no_access_token_but_still_signs_nobod
     let new = replica.keys.rotate(None, Start::Now).await.unwrap();
     let withdrawn = KeyState::Withdrawn;
     assert_eq!(replica.states(), [withdrawn, withdrawn, KeyState::Current]);
-    assert_eq!(replica.published(), [new.id.clone()]);
+    assert_eq!(replica.published(), [new.id.as_str()]);
     assert!(!replica.takes_access(&old).await);
     assert!(replica.takes_refresh(&refresh).await);
     cluster.clock.advance(DAY);
