@@ -152,8 +152,8 @@ impl Tokens {
         Ok(claims)
     }
 
-    /// The account and session that a token of either type names, whatever its age: enough to end
-    /// that session, and for nothing else.
+    /// The account and session that a token of either type names, whatever its age, as long as its key
+    /// is good for tokens of its type: enough to end that session, and for nothing else.
     ///
     /// # Errors
     /// [`Error::Unavailable`] if its key is unknown and the store of the keys does not answer.
