@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use doorward::account::password::Params;
 use doorward::account::{Accounts, Actor, Invitation};
-use doorward::app::{self, World};
+use doorward::app::{self, Services, StartError, World};
 use doorward::clock::{Manual, Timestamp};
 use doorward::config::Config;
 use doorward::id::{Os, SecretString};
@@ -80,9 +80,8 @@ macro_rules! on_every_backend {
 pub struct TestApp {
     browser: Visitor,
     clock: Manual,
-    database: String,
-    pem: SecretString,
-    _directory: TempDir,
+    settings: BTreeMap<String, String>,
+    directory: Arc<TempDir>,
 }
 
 impl Deref for TestApp {
@@ -136,18 +135,38 @@ impl TestApp {
             ("DOORWARD_LOG_ACCESS".into(), "false".into()),
         ]);
         env.extend(settings.iter().map(|(name, value)| ((*name).into(), (*value).into())));
-        let database = env["DOORWARD_DATABASE_URL"].clone();
-        let config = Config::from_sources("", "debug", env).expect("a good configuration");
-        let clock = Manual::at(START);
-        let world = World {
-            clock: Arc::new(clock.clone()),
-            random: Arc::new(Os),
-            hash_cost: Some(Params::insecure_for_tests(64, 1, 1)),
-        };
+        Self::start(env, Manual::at(START), Arc::new(directory), change).await
+    }
+
+    /// Another process of the same application: the same stores, settings and time.
+    pub async fn replica(&self) -> Self {
+        let (clock, directory) = (self.clock.clone(), Arc::clone(&self.directory));
+        Self::start(self.settings.clone(), clock, directory, |rocket| rocket).await
+    }
+
+    async fn start(
+        settings: BTreeMap<String, String>,
+        clock: Manual,
+        directory: Arc<TempDir>,
+        change: impl FnOnce(Rocket<Build>) -> Rocket<Build>,
+    ) -> Self {
+        let (config, world) = (config(settings.clone()), world(&clock));
         let rocket = change(app::build(config, world).expect("an application"));
         let client = Client::untracked(rocket).await.expect("it ignites");
-        let browser = Visitor::of(Arc::new(client));
-        Self { browser, clock, database, pem, _directory: directory }
+        Self { browser: Visitor::of(Arc::new(client)), clock, settings, directory }
+    }
+
+    /// The services as a command of the operator opens them beside the application, with some
+    /// settings replaced.
+    pub async fn command(&self, settings: &[(&str, &str)]) -> Result<Services, StartError> {
+        let mut env = self.settings.clone();
+        env.extend(settings.iter().map(|(name, value)| ((*name).into(), (*value).into())));
+        Services::open(&config(env), &world(&self.clock)).await
+    }
+
+    /// A service that the application manages.
+    pub fn service<T: Send + Sync + 'static>(&self) -> &T {
+        self.client.rocket().state().expect("the service is managed")
     }
 
     /// Another browser, or another program, with nothing in its jar.
@@ -171,14 +190,16 @@ impl TestApp {
     }
 
     /// The private key that signs the tokens: PKCS#8 in PEM.
-    pub fn signing_key(&self) -> &SecretString {
-        &self.pem
+    pub fn signing_key(&self) -> SecretString {
+        SecretString::new(self.settings["DOORWARD_KEYS_SIGNING"].as_str())
     }
 
     /// A connection of one's own to the database. Only on SQLite.
     pub async fn database(&self) -> sqlx::SqliteConnection {
         use sqlx::Connection as _;
-        sqlx::SqliteConnection::connect(&self.database).await.expect("the database opens")
+        sqlx::SqliteConnection::connect(&self.settings["DOORWARD_DATABASE_URL"])
+            .await
+            .expect("the database opens")
     }
 
     /// The moment on the application's clock.
@@ -224,6 +245,18 @@ impl TestApp {
         let visitor = self.stranger();
         visitor.log_in(email).await;
         visitor
+    }
+}
+
+fn config(settings: BTreeMap<String, String>) -> Config {
+    Config::from_sources("", "debug", settings).expect("a good configuration")
+}
+
+fn world(clock: &Manual) -> World {
+    World {
+        clock: Arc::new(clock.clone()),
+        random: Arc::new(Os),
+        hash_cost: Some(Params::insecure_for_tests(64, 1, 1)),
     }
 }
 

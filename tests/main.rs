@@ -6,6 +6,7 @@ mod cli;
 mod crash;
 mod house;
 mod journey;
+mod key;
 mod page;
 mod person;
 mod safety;

@@ -9,17 +9,17 @@ use crate::config::Config;
 use crate::id::SecretString;
 use crate::token::key::{MasterSecret, SigningKey};
 
-/// The key that signs and the secret behind the rest: as configured, or made at the first start for
-/// a server that stands alone (SR-39).
+/// The first key that signs (PKCS#8, PEM) and the secret behind the rest: as configured, or made at
+/// the first start for a server that stands alone (SR-39).
 pub(super) fn keys(
     config: &Config,
     world: &World,
-) -> Result<(SigningKey, MasterSecret), StartError> {
+) -> Result<(SecretString, MasterSecret), StartError> {
     let signing = match &config.keys.signing {
-        Some(pem) => SigningKey::from_pem(pem)?,
+        Some(pem) => pem.clone(),
         None => {
             let make = || SigningKey::generate_pem().map_err(cause);
-            SigningKey::from_pem(&kept(&config.data_dir.join("signing.pem"), make)?)?
+            kept(&config.data_dir.join("signing.pem"), make)?
         }
     };
     let secret = match &config.keys.secret {

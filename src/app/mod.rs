@@ -4,6 +4,7 @@
 mod key_file;
 pub mod metrics;
 mod policy;
+mod tend;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,7 +31,7 @@ use crate::session::store::SessionStore;
 use crate::store::embedded::{Embedded, Role};
 use crate::store::redis::{RedisPool, RedisStore};
 use crate::store::sql::{SqlPool, SqlStore};
-use crate::token::key::KeyRing;
+use crate::token::key::{KeyStore, Keys};
 use crate::token::refresh::Succession;
 use crate::token::{Issuer, Tokens};
 use crate::{api, page};
@@ -77,6 +78,8 @@ pub struct Services {
     pub accounts: Arc<Accounts>,
     /// Sessions.
     pub sessions: Arc<Sessions>,
+    /// The keys that sign tokens.
+    pub keys: Arc<Keys>,
     /// Tokens.
     pub tokens: Arc<Tokens>,
     form_tokens: FormTokens,
@@ -100,7 +103,7 @@ impl Services {
             let pool = RedisPool::new(&config.store.url)?;
             Arc::new(RedisStore::new(pool, &config.store.prefix))
         };
-        Self::assemble(config, world, sql, store)
+        Self::assemble(config, world, sql, store).await
     }
 
     /// Brings the database to this release's schema.
@@ -112,7 +115,7 @@ impl Services {
         Ok(sql.migrate().await?)
     }
 
-    fn assemble(
+    async fn assemble(
         config: &Config,
         world: &World,
         sql: SqlPool,
@@ -120,6 +123,14 @@ impl Services {
     ) -> Result<Self, StartError> {
         let (signing, secret) = key_file::keys(config, world)?;
         let sql = Arc::new(SqlStore::new(sql));
+        let keys = Keys::open(
+            Arc::clone(&sql) as Arc<dyn KeyStore>,
+            &secret,
+            &signing,
+            policy::key_policy(config),
+            Arc::clone(&world.clock),
+        );
+        let keys = Arc::new(keys.await?);
         let hasher =
             Arc::new(Hasher::start(policy::hashing(config, world)?, Arc::clone(&world.random))?);
         let standings = Arc::clone(&session_store) as Arc<dyn Standings>;
@@ -135,7 +146,7 @@ impl Services {
             issuer: config.tokens.issuer.clone(),
             audience: config.tokens.audience.clone(),
         };
-        let tokens = Arc::new(Tokens::new(KeyRing::new(signing), issuer));
+        let tokens = Arc::new(Tokens::new(Arc::clone(&keys), issuer));
         let sessions = Arc::new(Sessions::new(
             Arc::clone(&accounts),
             Arc::clone(&session_store),
@@ -151,6 +162,7 @@ impl Services {
             session_store,
             accounts,
             sessions,
+            keys,
             tokens,
             form_tokens: FormTokens::new(&secret),
         })
@@ -202,9 +214,10 @@ pub fn build(config: Config, world: World) -> Result<Rocket<Build>, StartError> 
         rocket = rocket.attach(cors(&config)?);
     }
     let public_url = config.tokens.issuer.clone();
-    let rocket = rocket.attach(AdHoc::on_liftoff("Set-up link", move |rocket| {
-        Box::pin(async move { print_setup_link(rocket, &public_url).await })
-    }));
+    let rocket =
+        rocket.attach(tend::keys()).attach(AdHoc::on_liftoff("Set-up link", move |rocket| {
+            Box::pin(async move { print_setup_link(rocket, &public_url).await })
+        }));
     Ok(rocket.attach(AdHoc::try_on_ignite("Doorward", move |rocket| async move {
         match ignite(&rocket, &config, &world).await {
             Ok(services) => Ok(manage(rocket, services)),
@@ -232,7 +245,7 @@ async fn ignite(
             Embedded::open(&embedded_path(config), Role::Server, Arc::clone(&world.clock)).await?,
         ),
     };
-    Services::assemble(config, world, sql, store)
+    Services::assemble(config, world, sql, store).await
 }
 
 fn manage(rocket: Rocket<Build>, services: Services) -> Rocket<Build> {
@@ -242,6 +255,7 @@ fn manage(rocket: Rocket<Build>, services: Services) -> Rocket<Build> {
         .manage(services.roles)
         .manage(services.accounts)
         .manage(services.sessions)
+        .manage(services.keys)
         .manage(services.tokens)
         .manage(services.form_tokens)
 }

@@ -5,6 +5,7 @@ use crate::account::AccountPolicy;
 use crate::account::password::{BreachedFile, Params, Pepper, Policy, Settings};
 use crate::config::Config;
 use crate::session::Lifetimes;
+use crate::token::key::KeyPolicy;
 
 /// What a password hash costs, and how many run at a time (SR-4).
 pub(super) fn hashing(config: &Config, world: &World) -> Result<Settings, StartError> {
@@ -36,6 +37,18 @@ pub(super) fn account_policy(config: &Config) -> Result<AccountPolicy, StartErro
         public_host: config.public_url.host_str().unwrap_or_default().to_owned(),
         registration_open: config.registration.open,
     })
+}
+
+/// How signing keys follow each other (SR-39).
+pub(super) fn key_policy(config: &Config) -> KeyPolicy {
+    let tokens = &config.tokens;
+    let sessions = [tokens.refresh_absolute, tokens.remember_absolute, tokens.admin_absolute];
+    KeyPolicy {
+        lead: config.keys.lead,
+        rotate_every: config.keys.rotate_every,
+        access_lifetime: tokens.access_ttl,
+        refresh_lifetime: sessions.into_iter().max().unwrap_or_default(),
+    }
 }
 
 /// How long tokens and sessions live (SR-33).

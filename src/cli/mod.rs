@@ -1,6 +1,7 @@
 //! The command line: runs the server, and does to accounts what an operator has to do.
 
 mod health;
+mod keys;
 mod log;
 mod token;
 mod user;
@@ -37,6 +38,9 @@ enum Command {
     /// Refuse single access tokens before their time
     #[command(subcommand)]
     Token(token::Command),
+    /// List and rotate the keys that sign tokens
+    #[command(subcommand)]
+    Keys(keys::Command),
     /// Print a fresh link to make the first administrator
     SetupLink,
     /// Bring the database to this release's schema
@@ -106,6 +110,10 @@ async fn run(command: Option<Command>, config: Config) -> Result<Option<Report>,
         Some(Command::Token(command)) => {
             let services = Services::open(&config, &world).await?;
             token::run(command, &services).await.map(Some)
+        }
+        Some(Command::Keys(command)) => {
+            let services = Services::open(&config, &world).await?;
+            keys::run(command, &services).await.map(Some)
         }
         Some(Command::SetupLink) => {
             let services = Services::open(&config, &world).await?;

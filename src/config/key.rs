@@ -19,6 +19,8 @@ pub(super) enum Kind {
     List,
     /// A length of time between these bounds, in milliseconds.
     Duration { min: u64, max: u64 },
+    /// As `Duration`, or `off`.
+    DurationOrOff { min: u64, max: u64 },
     /// A whole number between these bounds.
     Number { min: u64, max: u64 },
     /// A URL that may hold a password; may also be given as a file.
@@ -72,9 +74,13 @@ pub(super) static KEYS: &[Key] = &[
         "Sessions, denylist and limits. `embedded` serves one process; `redis:`, `rediss:`, `redis+cluster:`, `rediss+cluster:`, `redis+sentinel:` or `rediss+sentinel:` is shared by all replicas, which then need `keys.signing` and `keys.secret`."),
     key("store.prefix", Kind::Text, "dw", "What the names of all entries in the store begin with."),
     key("keys.signing", Kind::Secret, "=generated in `data_dir` with the embedded store",
-        "The key that signs tokens: Ed25519, PKCS#8, PEM."),
+        "The first key that signs tokens: Ed25519 or P-256, PKCS#8, PEM. Rotation makes the next ones; see keys.md."),
     key("keys.secret", Kind::Secret, "=generated in `data_dir` with the embedded store",
-        "The secret that form tokens are derived from: at least 32 random bytes, in base64."),
+        "The secret that form tokens are derived from, and under which signing keys are sealed in the database: at least 32 random bytes, in base64."),
+    key("keys.rotate_every", Kind::DurationOrOff { min: DAY, max: 730 * DAY }, "90d",
+        "How long a key signs until the next one takes over by itself."),
+    key("keys.lead", time(MINUTE, 12 * HOUR), "10m",
+        "How long a new key is published before it signs. Others may keep the public keys for half of it."),
     key("tokens.access_ttl", time(30 * SECOND, 15 * MINUTE), "10m", "The life of an access token."),
     key("tokens.refresh_idle", time(MINUTE, DAY), "24h", "A session ends after this long without a refresh."),
     key("tokens.refresh_absolute", time(MINUTE, 7 * DAY), "7d", "A session ends this long after sign-in, whatever happens."),
@@ -177,15 +183,19 @@ impl Key {
     /// The bounds in words; empty where there are none.
     pub(super) fn bounds(&self) -> String {
         match self.kind {
-            Kind::Duration { min, max } => {
-                let show = |millis| value::show_duration(Duration::from_millis(millis));
-                format!("{} to {}", show(min), show(max))
-            }
+            Kind::Duration { min, max } => span(min, max),
+            Kind::DurationOrOff { min, max } => format!("{}, or off", span(min, max)),
             Kind::Number { min, max } => format!("{min} to {max}"),
             Kind::Choice(words) => words.join(", "),
             _ => String::new(),
         }
     }
+}
+
+/// Two lengths of time in milliseconds, in words.
+fn span(min: u64, max: u64) -> String {
+    let show = |millis| value::show_duration(Duration::from_millis(millis));
+    format!("{} to {}", show(min), show(max))
 }
 
 /// All names that `Rocket.toml` may hold, `_file` variants included.

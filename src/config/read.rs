@@ -135,6 +135,8 @@ impl Reader {
         Keys {
             signing: self.strong_secret("keys.signing", secret::check_signing_key),
             secret: self.strong_secret("keys.secret", secret::check_strength),
+            rotate_every: self.duration_or_off("keys.rotate_every"),
+            lead: self.duration("keys.lead"),
         }
     }
 
@@ -215,7 +217,9 @@ impl Reader {
 
     fn duration(&mut self, name: &str) -> Duration {
         let key = Key::named(name);
-        let Kind::Duration { min, max } = key.kind else { return Duration::ZERO };
+        let (Kind::Duration { min, max } | Kind::DurationOrOff { min, max }) = key.kind else {
+            return Duration::ZERO;
+        };
         let bounds = Duration::from_millis(min)..=Duration::from_millis(max);
         let within = |text: &str| {
             let duration = value::duration(text)?;
@@ -224,6 +228,11 @@ impl Reader {
         self.parse(name, within).unwrap_or_else(|| {
             key.fixed_default().and_then(|text| value::duration(text).ok()).unwrap_or_default()
         })
+    }
+
+    fn duration_or_off(&mut self, name: &str) -> Option<Duration> {
+        let off = self.value(name).and_then(|value| value::text(&value)).as_deref() == Some("off");
+        (!off).then(|| self.duration(name))
     }
 
     fn number<T: TryFrom<u64> + Default>(&mut self, name: &str) -> T {

@@ -4,13 +4,13 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
-use aws_lc_rs::signature::Ed25519KeyPair;
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use zeroize::Zeroizing;
 
 use crate::id::SecretString;
+use crate::token::key::SigningKey;
 
 /// The largest file that is taken for a secret, in bytes.
 const MAX_BYTES: u64 = 64 * 1024;
@@ -96,7 +96,8 @@ pub(super) fn check_strength(secret: &SecretString) -> Result<(), String> {
     Ok(())
 }
 
-/// Refuses a text that is no Ed25519 private key in PKCS#8, PEM (RFC 8410 §7, SR-30). Never repeats it.
+/// Refuses a text that is no Ed25519 or P-256 private key in PKCS#8, PEM (RFC 8410 §7, SR-30). Never
+/// repeats it.
 pub(super) fn check_signing_key(pem: &SecretString) -> Result<(), String> {
     const HOW: &str = "make one with: openssl genpkey -algorithm ed25519 -out signing.pem";
     let lines: Vec<&str> = pem.expose().trim().lines().map(str::trim).collect();
@@ -105,10 +106,10 @@ pub(super) fn check_signing_key(pem: &SecretString) -> Result<(), String> {
         return Err(format!("it is not a private key in PEM (PKCS#8); {HOW}"));
     };
     let body = Zeroizing::new(body.concat());
-    let der = from_base64(&body).ok_or_else(|| format!("its PEM is damaged; {HOW}"))?;
-    Ed25519KeyPair::from_pkcs8_maybe_unchecked(&der)
+    from_base64(&body).ok_or_else(|| format!("its PEM is damaged; {HOW}"))?;
+    SigningKey::from_pem(pem)
         .map(|_| ())
-        .map_err(|_| format!("it is not an Ed25519 key in PKCS#8; {HOW}"))
+        .map_err(|_| format!("it is not an Ed25519 or P-256 key in PKCS#8; {HOW}"))
 }
 
 #[cfg(all(test, unix))]

@@ -79,10 +79,14 @@ pub struct Tokens {
 /// Keys and secrets; those that are not given are generated and kept in `data_dir` (SR-39).
 #[derive(Clone, Debug)]
 pub struct Keys {
-    /// The Ed25519 private key that signs tokens: PKCS#8 in PEM (RFC 8410 §7).
+    /// The first private key that signs tokens, Ed25519 or P-256: PKCS#8 in PEM (RFC 5958, RFC 7468 §10).
     pub signing: Option<SecretString>,
     /// The secret that form tokens and others are derived from, in base64; see [`Keys::secret_bytes`].
     pub secret: Option<SecretString>,
+    /// How long a key signs until the next one takes over by itself; `None` for never.
+    pub rotate_every: Option<Duration>,
+    /// How long a new key is published before it signs.
+    pub lead: Duration,
 }
 
 impl Keys {

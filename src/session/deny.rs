@@ -33,10 +33,11 @@ impl Sessions {
         let now = self.clock.now();
         let (digest, expires_at) = match denial {
             Denial::Jti(jti) => (digest_of(&jti)?, now + self.lifetimes.access_lifetime),
-            Denial::Token(token) => match self.tokens.read_access(&token, now) {
+            Denial::Token(token) => match self.tokens.read_access(&token, now).await {
                 Ok(claims) => (claims.digest.clone(), claims.expires_at),
                 // It opens nothing any more: what was asked for is so already.
                 Err(Error::TokenExpired) => return Ok(()),
+                Err(error @ Error::Unavailable(_)) => return Err(error),
                 Err(_) => {
                     let message = "This is not an access token of this server.";
                     return Err(Error::field("token", "not_an_access_token", message));

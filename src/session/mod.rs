@@ -184,7 +184,7 @@ impl Sessions {
     /// [`Error::Unavailable`] if the store does not answer, so that nothing passes unchecked (SR-70).
     pub async fn verify(&self, access: &SecretString) -> Result<Live> {
         let now = self.clock.now();
-        let claims = self.tokens.read_access(access, now)?;
+        let claims = self.tokens.read_access(access, now).await?;
         let live = self.store.verify(&claims.account, &claims.session, &claims.digest, now).await?;
         match live {
             Some(live) if live.account.status != Status::Active => Err(Error::SessionEnded),
@@ -215,7 +215,7 @@ impl Sessions {
 
     async fn rotate(&self, presented: &SecretString) -> Result<(Issued, metric::Refresh)> {
         let now = self.clock.now();
-        let claims = self.tokens.read_refresh(presented, now)?;
+        let claims = self.tokens.read_refresh(presented, now).await?;
         let account = self.accounts.current_in(&claims.account, &claims.session).await?;
         // Who became an administrator meanwhile may be away no longer than any other (SR-33).
         let idle = now.since(claims.issued_at) >= self.lifetimes.admin_idle_lifetime;
@@ -268,8 +268,8 @@ impl Sessions {
     /// # Errors
     /// [`Error::Unavailable`]: then it is not done, and must not be said to be (SR-70).
     pub async fn log_out(&self, presented: &Presented) -> Result<()> {
-        let access = presented.access.as_ref().and_then(|token| self.tokens.name_of(token));
-        let refresh = presented.refresh.as_ref().and_then(|token| self.tokens.name_of(token));
+        let access = self.named_by(presented.access.as_ref()).await?;
+        let refresh = self.named_by(presented.refresh.as_ref()).await?;
         let second = refresh.filter(|other| Some(other) != access.as_ref());
         for (account, session) in access.into_iter().chain(second) {
             if self.finish(&account, &session).await? {
@@ -277,6 +277,16 @@ impl Sessions {
             }
         }
         Ok(())
+    }
+
+    async fn named_by(
+        &self,
+        token: Option<&SecretString>,
+    ) -> Result<Option<(AccountId, SessionId)>> {
+        match token {
+            Some(token) => self.tokens.name_of(token).await,
+            None => Ok(None),
+        }
     }
 
     /// The live sessions of an account, the last seen first.

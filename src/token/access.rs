@@ -81,8 +81,8 @@ impl TryFrom<Claims> for AccessClaims {
 
     fn try_from(claims: Claims) -> Result<Self, Rejected> {
         Ok(Self {
-            account: AccountId::parse(&claims.sub).ok_or(Rejected)?,
-            session: SessionId::parse(&claims.sid).ok_or(Rejected)?,
+            account: AccountId::parse(&claims.sub).ok_or(Rejected::NotOurs)?,
+            session: SessionId::parse(&claims.sid).ok_or(Rejected::NotOurs)?,
             digest: AccessDigest(sha256(&claims.jti)),
             expires_at: Timestamp::from_secs(claims.exp),
         })

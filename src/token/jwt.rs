@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::LEEWAY;
 use super::key::KeyRing;
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
@@ -14,12 +15,14 @@ pub(super) const REFRESH: &str = "rt+jwt";
 
 /// Longest token that is looked at; a cookie can hold no more.
 const MAX_LENGTH: usize = 4096;
-/// How far another replica's clock may be ahead of ours.
-const LEEWAY_SECS: i64 = 30;
-
-/// A token that is not one of ours. Why, is nobody's business.
+/// A token that is not accepted. Why, is nobody's business but our own.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Rejected;
+pub(super) enum Rejected {
+    /// It is not one of ours, or its key has had its time.
+    NotOurs,
+    /// It names a key that this replica does not know: perhaps one that another has just made.
+    UnknownKey,
+}
 
 /// The only header parameters that are accepted: any other, `jku`, `jwk`, `crit` …, is refused.
 #[derive(Serialize, Deserialize)]
@@ -50,17 +53,22 @@ pub(super) struct Claims {
 impl Claims {
     /// Whether they are for us and not from the future. Expiry is the caller's question.
     pub fn check(&self, issuer: &str, audience: &str, now: Timestamp) -> Result<(), Rejected> {
-        let latest = now.as_secs() + LEEWAY_SECS;
+        let latest = (now + LEEWAY).as_secs();
         let good =
             self.iss == issuer && self.aud == audience && self.iat <= latest && self.nbf <= latest;
-        if good { Ok(()) } else { Err(Rejected) }
+        if good { Ok(()) } else { Err(Rejected::NotOurs) }
     }
 }
 
-/// Signs `claims` as a token of type `typ` with the current key, in compact form.
-pub(super) fn sign(keys: &KeyRing, typ: &str, claims: &Claims) -> Result<SecretString> {
-    let key = keys.signing();
-    let header = Header { alg: key.algorithm_name(), typ, kid: key.id() };
+/// Signs `claims` as a token of type `typ` with the key that signs at this moment, in compact form.
+pub(super) fn sign(
+    keys: &KeyRing,
+    typ: &str,
+    claims: &Claims,
+    now: Timestamp,
+) -> Result<SecretString> {
+    let key = keys.signing(now).ok_or_else(|| Error::internal("there is no signing key"))?;
+    let header = Header { alg: key.algorithm().as_str(), typ, kid: key.id() };
     let header = serde_json::to_vec(&header).map_err(Error::internal)?;
     let payload = serde_json::to_vec(claims).map_err(Error::internal)?;
     let mut compact = format!("{}.{}", base64url(header), base64url(payload));
@@ -70,30 +78,58 @@ pub(super) fn sign(keys: &KeyRing, typ: &str, claims: &Claims) -> Result<SecretS
     Ok(SecretString::new(compact))
 }
 
-/// Reads a token of type `typ`: its header names a key of ours, whose own algorithm verifies it.
-pub(super) fn open(keys: &KeyRing, typ: &str, compact: &str) -> Result<Claims, Rejected> {
+/// A token whose signature is good.
+pub(super) struct Opened {
+    /// The `kid` of the key that signed it.
+    pub kid: String,
+    /// What it says.
+    pub claims: Claims,
+}
+
+/// Reads a token of type `typ`: its header names a key of ours, whose own algorithm verifies it and
+/// which is still good for tokens of this type.
+pub(super) fn open(
+    keys: &KeyRing,
+    typ: &str,
+    compact: &str,
+    now: Timestamp,
+) -> Result<Opened, Rejected> {
     if compact.len() > MAX_LENGTH {
-        return Err(Rejected);
+        return Err(Rejected::NotOurs);
     }
-    let (message, signature) = compact.rsplit_once('.').ok_or(Rejected)?;
-    let (header, payload) = message.split_once('.').ok_or(Rejected)?;
-    let header = from_base64url(header).ok_or(Rejected)?;
+    let (message, signature) = compact.rsplit_once('.').ok_or(Rejected::NotOurs)?;
+    let (header, payload) = message.split_once('.').ok_or(Rejected::NotOurs)?;
+    let header = from_base64url(header).ok_or(Rejected::NotOurs)?;
     let header: Header<'_> = object(&header)?;
-    let key = keys.find(header.kid).ok_or(Rejected)?;
-    if header.typ != typ || header.alg != key.algorithm_name() {
-        return Err(Rejected);
+    if header.typ != typ || !is_key_id(header.kid) {
+        return Err(Rejected::NotOurs);
+    }
+    let ring_key = keys.find(header.kid).ok_or(Rejected::UnknownKey)?;
+    let in_time = match typ {
+        ACCESS => ring_key.verifies_access(now),
+        _ => ring_key.verifies_refresh(now),
+    };
+    let key = ring_key.key();
+    if !in_time || header.alg != key.algorithm().as_str() {
+        return Err(Rejected::NotOurs);
     }
     if !key.verifies(message.as_bytes(), signature) {
-        return Err(Rejected);
+        return Err(Rejected::NotOurs);
     }
-    let payload = from_base64url(payload).ok_or(Rejected)?;
-    object(&payload)
+    let payload = from_base64url(payload).ok_or(Rejected::NotOurs)?;
+    let claims = object(&payload)?;
+    Ok(Opened { kid: key.id().to_owned(), claims })
 }
 
 /// Reads a JSON object. The derived readers would also take an array of the values in their order.
 fn object<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Rejected> {
     if bytes.first() != Some(&b'{') {
-        return Err(Rejected);
+        return Err(Rejected::NotOurs);
     }
-    serde_json::from_slice(bytes).map_err(|_| Rejected)
+    serde_json::from_slice(bytes).map_err(|_| Rejected::NotOurs)
+}
+
+/// Whether a text has the shape of a `kid` of ours: an RFC 7638 thumbprint with SHA-256 (SR-31).
+fn is_key_id(kid: &str) -> bool {
+    kid.len() == 43 && kid.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }

@@ -8,6 +8,7 @@ pub mod refresh;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use quick_cache::sync::Cache;
 
@@ -16,12 +17,14 @@ use crate::error::{Error, Result};
 use crate::id::{AccountId, SecretString, SessionId};
 use crate::role::RoleName;
 use access::{AccessClaims, AccessJti, AccessToken};
-use jwt::{Claims, Rejected};
-use key::KeyRing;
+use jwt::{Claims, Opened, Rejected};
+use key::Keys;
 use refresh::{RefreshClaims, RefreshJti, RefreshToken};
 
 /// How many verified access tokens are remembered, so that a signature is checked once.
 const REMEMBERED_TOKENS: usize = 16_384;
+/// How far another replica's clock may be from ours (SR-32).
+const LEEWAY: Duration = Duration::from_secs(30);
 
 /// Who issues tokens, and for whom.
 #[derive(Clone, Debug)]
@@ -47,23 +50,27 @@ pub struct Grant<'a> {
 
 /// Signs and reads tokens.
 pub struct Tokens {
-    keys: KeyRing,
+    keys: Arc<Keys>,
     issuer: Issuer,
-    verified: Cache<[u8; 32], Arc<AccessClaims>>,
+    verified: Cache<[u8; 32], Verified>,
+}
+
+/// An access token whose signature was found good.
+#[derive(Clone)]
+struct Verified {
+    /// By which key: a remembered token is good for no longer than its key.
+    kid: Arc<str>,
+    claims: Arc<AccessClaims>,
 }
 
 impl Tokens {
     /// A service that signs with `keys`, as `issuer`.
-    pub fn new(keys: KeyRing, issuer: Issuer) -> Self {
+    pub fn new(keys: Arc<Keys>, issuer: Issuer) -> Self {
         Self { keys, issuer, verified: Cache::new(REMEMBERED_TOKENS) }
     }
 
-    /// The keys that it signs and verifies with.
-    pub fn keys(&self) -> &KeyRing {
-        &self.keys
-    }
-
-    /// Signs an access token (RFC 9068). The same arguments give the same token, byte for byte.
+    /// Signs an access token (RFC 9068). The same arguments give the same claims; with EdDSA and the
+    /// same key, the same token byte for byte.
     ///
     /// # Errors
     /// [`Error::Internal`] if the key cannot sign.
@@ -76,11 +83,12 @@ impl Tokens {
     ) -> Result<AccessToken> {
         let roles = roles.iter().map(ToString::to_string).collect();
         let claims = Claims { roles: Some(roles), ..self.claims(grant, jti.as_str(), expires_at) };
-        let compact = jwt::sign(&self.keys, jwt::ACCESS, &claims)?;
+        let compact = jwt::sign(&self.keys.ring(), jwt::ACCESS, &claims, self.keys.now())?;
         Ok(AccessToken { compact, expires_at })
     }
 
-    /// Signs a refresh token. The same arguments give the same token, byte for byte.
+    /// Signs a refresh token. The same arguments give the same claims; with EdDSA and the same key,
+    /// the same token byte for byte.
     ///
     /// # Errors
     /// [`Error::Internal`] if the key cannot sign.
@@ -92,7 +100,7 @@ impl Tokens {
     ) -> Result<RefreshToken> {
         let claims =
             Claims { epoch: Some(grant.epoch), ..self.claims(grant, jti.expose(), expires_at) };
-        let compact = jwt::sign(&self.keys, jwt::REFRESH, &claims)?;
+        let compact = jwt::sign(&self.keys.ring(), jwt::REFRESH, &claims, self.keys.now())?;
         Ok(RefreshToken { compact, expires_at })
     }
 
@@ -101,20 +109,22 @@ impl Tokens {
     ///
     /// # Errors
     /// [`Error::NotSignedIn`] for anything that is no good access token of ours;
-    /// [`Error::TokenExpired`] for one that was.
-    pub fn read_access(
+    /// [`Error::TokenExpired`] for one that was; [`Error::Unavailable`] if its key is unknown and
+    /// the store of the keys does not answer.
+    pub async fn read_access(
         &self,
         presented: &SecretString,
         now: Timestamp,
     ) -> Result<Arc<AccessClaims>> {
-        let key = fingerprint(presented);
-        let claims = match self.verified.get(&key) {
+        let fingerprint = fingerprint(presented);
+        let claims = match self.remembered(&fingerprint, now) {
             Some(claims) => claims,
             None => {
-                let claims = self.open(jwt::ACCESS, presented, now)?;
-                let claims =
-                    Arc::new(AccessClaims::try_from(claims).map_err(|_| Error::NotSignedIn)?);
-                self.verified.insert(key, Arc::clone(&claims));
+                let opened = self.open(jwt::ACCESS, presented, now).await?;
+                let claims = AccessClaims::try_from(opened.claims);
+                let claims = Arc::new(claims.map_err(|_| Error::NotSignedIn)?);
+                let verified = Verified { kid: opened.kid.into(), claims: Arc::clone(&claims) };
+                self.verified.insert(fingerprint, verified);
                 claims
             }
         };
@@ -128,35 +138,78 @@ impl Tokens {
     ///
     /// # Errors
     /// [`Error::RefreshInvalid`] for anything that is no refresh token of ours;
-    /// [`Error::SessionEnded`] for one whose time is over.
-    pub fn read_refresh(&self, presented: &SecretString, now: Timestamp) -> Result<RefreshClaims> {
-        let claims = self
-            .open(jwt::REFRESH, presented, now)
-            .and_then(|claims| RefreshClaims::try_from(claims).map_err(|_| Error::NotSignedIn))
-            .map_err(|_| Error::RefreshInvalid)?;
+    /// [`Error::SessionEnded`] for one whose time is over; [`Error::Unavailable`] as for an access
+    /// token.
+    pub async fn read_refresh(
+        &self,
+        presented: &SecretString,
+        now: Timestamp,
+    ) -> Result<RefreshClaims> {
+        let opened = match self.open(jwt::REFRESH, presented, now).await {
+            Err(Error::NotSignedIn) => return Err(Error::RefreshInvalid),
+            other => other?,
+        };
+        let claims = RefreshClaims::try_from(opened.claims).map_err(|_| Error::RefreshInvalid)?;
         if now >= claims.expires_at {
             return Err(Error::SessionEnded);
         }
         Ok(claims)
     }
 
-    /// The account and session that a token of either type names, whatever its age: enough to end
-    /// that session, and for nothing else.
-    pub fn name_of(&self, presented: &SecretString) -> Option<(AccountId, SessionId)> {
-        let open = |typ| jwt::open(&self.keys, typ, presented.expose());
-        let claims = open(jwt::ACCESS).or_else(|Rejected| open(jwt::REFRESH)).ok()?;
+    /// The account and session that a token of either type names, whatever its age, as long as its key
+    /// is good for tokens of its type: enough to end that session, and for nothing else.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if its key is unknown and the store of the keys does not answer.
+    pub async fn name_of(
+        &self,
+        presented: &SecretString,
+    ) -> Result<Option<(AccountId, SessionId)>> {
+        let now = self.keys.now();
+        let opened = match self.open_signed(jwt::ACCESS, presented, now).await? {
+            Err(_) => self.open_signed(jwt::REFRESH, presented, now).await?,
+            access => access,
+        };
+        let Ok(Opened { claims, .. }) = opened else { return Ok(None) };
         let ours = claims.iss == self.issuer.issuer && claims.aud == self.issuer.audience;
         let named = || Some((AccountId::parse(&claims.sub)?, SessionId::parse(&claims.sid)?));
-        if ours { named() } else { None }
+        Ok(if ours { named() } else { None })
     }
 
-    fn open(&self, typ: &str, presented: &SecretString, now: Timestamp) -> Result<Claims> {
-        let claims =
-            jwt::open(&self.keys, typ, presented.expose()).map_err(|_| Error::NotSignedIn)?;
-        claims
+    /// The claims of an access token that was verified before, if its key is still good for it.
+    fn remembered(&self, fingerprint: &[u8; 32], now: Timestamp) -> Option<Arc<AccessClaims>> {
+        let verified = self.verified.get(fingerprint)?;
+        let ring = self.keys.ring();
+        let good = ring.find(&verified.kid).is_some_and(|key| key.verifies_access(now));
+        good.then_some(verified.claims)
+    }
+
+    async fn open(&self, typ: &str, presented: &SecretString, now: Timestamp) -> Result<Opened> {
+        let opened =
+            self.open_signed(typ, presented, now).await?.map_err(|_| Error::NotSignedIn)?;
+        opened
+            .claims
             .check(&self.issuer.issuer, &self.issuer.audience, now)
-            .map_err(|Rejected| Error::NotSignedIn)?;
-        Ok(claims)
+            .map_err(|_| Error::NotSignedIn)?;
+        Ok(opened)
+    }
+
+    /// Opens a token; if its key is unknown, after a look whether another replica has made it.
+    async fn open_signed(
+        &self,
+        typ: &str,
+        presented: &SecretString,
+        now: Timestamp,
+    ) -> Result<Result<Opened, Rejected>> {
+        let ring = self.keys.ring();
+        match jwt::open(&ring, typ, presented.expose(), now) {
+            Err(Rejected::UnknownKey) => {}
+            judged => return Ok(judged),
+        }
+        Ok(match self.keys.catch_up(&ring).await? {
+            Some(newer) => jwt::open(&newer, typ, presented.expose(), now),
+            None => Err(Rejected::UnknownKey),
+        })
     }
 
     fn claims(&self, grant: &Grant<'_>, jti: &str, expires_at: Timestamp) -> Claims {
@@ -182,3 +235,6 @@ fn fingerprint(token: &SecretString) -> [u8; 32] {
     bytes.copy_from_slice(digest.as_ref());
     bytes
 }
+
+#[cfg(test)]
+mod tests;

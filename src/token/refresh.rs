@@ -83,12 +83,12 @@ impl TryFrom<Claims> for RefreshClaims {
 
     fn try_from(claims: Claims) -> Result<Self, Rejected> {
         Ok(Self {
-            account: AccountId::parse(&claims.sub).ok_or(Rejected)?,
-            session: SessionId::parse(&claims.sid).ok_or(Rejected)?,
+            account: AccountId::parse(&claims.sub).ok_or(Rejected::NotOurs)?,
+            session: SessionId::parse(&claims.sid).ok_or(Rejected::NotOurs)?,
             jti: RefreshJti(SecretString::new(claims.jti)),
             issued_at: Timestamp::from_secs(claims.iat),
             expires_at: Timestamp::from_secs(claims.exp),
-            epoch: claims.epoch.ok_or(Rejected)?,
+            epoch: claims.epoch.ok_or(Rejected::NotOurs)?,
         })
     }
 }

@@ -20,7 +20,7 @@ on_every_backend! {
 async fn sr_39_the_key_set_shows_the_public_half_alone() {
     let app = TestApp::light().await;
     let answer = app.get("/.well-known/jwks.json").await.expect(200);
-    assert_eq!(answer.header("Content-Type"), Some("application/json"));
+    assert_eq!(answer.header("Content-Type"), Some("application/jwk-set+json"));
     let keys = answer.json();
     assert_fields(&keys, "keys");
     assert_eq!(keys["keys"].as_array().unwrap().len(), 1);

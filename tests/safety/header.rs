@@ -90,8 +90,11 @@ async fn sr_42_every_kind_of_answer_carries_the_headers() {
     for (what, answer) in &answers {
         check(what, answer);
         let cache = answer.header("Cache-Control");
-        let file = *what == "a static file";
-        let expected = if file { "public, max-age=31536000, immutable" } else { "no-store" };
+        let expected = match *what {
+            "a static file" => "public, max-age=31536000, immutable",
+            "keys" => "public, max-age=300",
+            _ => "no-store",
+        };
         assert_eq!(cache, Some(expected), "{what}");
     }
 }

@@ -23,7 +23,7 @@ impl Forge {
     pub(super) fn of(app: &TestApp, token: &str) -> Self {
         let mut parts = token.split('.').map(|part| from_base64url(part).expect("base64url"));
         let mut next = || serde_json::from_slice(&parts.next().expect("a part")).expect("JSON");
-        Self { key: ed25519(app.signing_key()), header: next(), claims: next() }
+        Self { key: ed25519(&app.signing_key()), header: next(), claims: next() }
     }
 
     /// The token with these header and claims, signed with the key of the forge.

@@ -6,6 +6,7 @@ mod cluster;
 mod database;
 mod denylist;
 mod embedded;
+mod key;
 mod list;
 mod race;
 mod redis;

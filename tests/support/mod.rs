@@ -22,6 +22,7 @@ pub mod browser;
 pub mod http;
 pub mod postgres;
 pub mod process;
+pub mod python;
 pub mod redis;
 mod self_test;
 

@@ -172,7 +172,7 @@ fn sr_76_a_weak_or_wrong_key_is_refused() {
     refused_value("passwords.pepper", same, &["passwords.pepper", "placeholder"]);
     refused_value("keys.signing", SECRET, &["not a private key in PEM"]);
     let damaged = SIGNING.replace("MC4C", "MC4D");
-    refused_value("keys.signing", &damaged, &["not an Ed25519 key", "openssl genpkey"]);
+    refused_value("keys.signing", &damaged, &["not an Ed25519 or P-256 key", "openssl genpkey"]);
     let bare = SECRET.trim_end_matches('=');
     assert!(accepted("", "debug", &[("DOORWARD_KEYS_SECRET", bare)]).keys.secret_bytes().is_some());
 }

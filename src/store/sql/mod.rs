@@ -1,8 +1,9 @@
-//! Accounts and roles in SQL: SQLite and PostgreSQL, with one schema and one SQL text for both.
+//! Accounts, roles and signing keys in SQL: SQLite and PostgreSQL, with one schema and one SQL text for both.
 
 mod account;
 mod change;
 mod failure;
+mod key;
 mod list;
 mod pool;
 mod role;
@@ -10,10 +11,11 @@ mod row;
 
 pub use pool::SqlPool;
 
-/// Keeps accounts and roles in an SQL database.
+/// Keeps accounts, roles and signing keys in an SQL database.
 ///
-/// Implements [`AccountStore`](crate::account::store::AccountStore) and
-/// [`RoleStore`](crate::role::RoleStore). Every method answers within five seconds: if the database
+/// Implements [`AccountStore`](crate::account::store::AccountStore),
+/// [`RoleStore`](crate::role::RoleStore), and [`KeyStore`](crate::token::key::KeyStore) for the signing
+/// keys. Every method answers within five seconds: if the database
 /// does not, with [`Error::Unavailable`](crate::error::Error::Unavailable) (SR-72). A change that was
 /// answered so may have been made nevertheless, if the answer got lost on its way.
 #[derive(Clone, Debug)]
