@@ -1,7 +1,7 @@
 //! How much Doorward carries, beside what the same machine does without it, in one run.
 //!
-//! `cargo bench --bench load`, or `cargo bench --bench load -- --seconds 5 --rounds 7` for longer
-//! rounds. What the columns mean and what came of it: docs/performance.md.
+//! `cargo bench --bench load`, or `cargo bench --bench load -- --seconds 5 --rounds 7` for more and
+//! longer rounds, or with `--only me` (`refresh`, `login`, `storm`) for one of them. What the columns mean and what came of it: docs/performance.md.
 //!
 //! The release binary runs on one core, with the embedded store and with Redis; so do, in turns with
 //! it, a bare Rocket route, a Rocket route that does the least a signed-in request needs, and Argon2
@@ -26,12 +26,14 @@ use std::time::Duration;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// How long the run takes.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Plan {
     /// How often each measurement is made.
     rounds: usize,
     /// How long each takes.
     round: Duration,
+    /// The one measurement to make: `me`, `refresh`, `login` or `storm`.
+    only: Option<String>,
 }
 
 fn main() -> ExitCode {
@@ -45,7 +47,7 @@ fn main() -> ExitCode {
         println!("nothing to test here; run: cargo bench --bench load");
         return ExitCode::SUCCESS;
     }
-    finish(plan(&arguments).and_then(measure::run))
+    finish(plan(&arguments).and_then(|plan| measure::run(&plan)))
 }
 
 fn plan(arguments: &[String]) -> Result<Plan, Box<dyn Error>> {
@@ -58,7 +60,9 @@ fn plan(arguments: &[String]) -> Result<Plan, Box<dyn Error>> {
         .ok_or_else(|| format!("{name} takes a whole number of at least 1"))
     };
     let rounds = usize::try_from(number("--rounds", 3)?)?;
-    Ok(Plan { rounds, round: Duration::from_secs(number("--seconds", 2)?) })
+    let only = arguments.iter().position(|argument| argument == "--only");
+    let only = only.and_then(|at| arguments.get(at + 1)).cloned();
+    Ok(Plan { rounds, round: Duration::from_secs(number("--seconds", 2)?), only })
 }
 
 fn finish(done: Result<(), Box<dyn Error>>) -> ExitCode {

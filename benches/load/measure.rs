@@ -69,13 +69,22 @@ struct Round {
 }
 
 /// Measures everything and prints it.
-pub fn run(plan: Plan) -> Done<()> {
+pub fn run(plan: &Plan) -> Done<()> {
     let began = Instant::now();
-    let mut stage = set_up(plan)?;
-    ask_me(&mut stage)?;
-    refresh(&mut stage)?;
-    sign_in(&mut stage)?;
-    storm(&mut stage)?;
+    let mut stage = set_up(plan.clone())?;
+    let wanted = |name| plan.only.as_deref().is_none_or(|only| only == name);
+    if wanted("me") {
+        ask_me(&stage)?;
+    }
+    if wanted("refresh") {
+        refresh(&mut stage)?;
+    }
+    if wanted("login") {
+        sign_in(&mut stage)?;
+    }
+    if wanted("storm") {
+        storm(&mut stage)?;
+    }
     tell_memory(&stage);
     println!(
         "\n{} rounds of {} s, {CONNECTIONS} connections, cores {:?}, program {:.1} MiB; took {:.0} s",
@@ -164,7 +173,7 @@ fn millis(duration: Duration) -> String {
 }
 
 /// `GET /api/v1/me` beside the bare and the lean route.
-fn ask_me(stage: &mut Stage) -> Done<()> {
+fn ask_me(stage: &Stage) -> Done<()> {
     let lean = peer::lean_cookie()?;
     let mut rounds: Vec<Vec<Round>> = vec![Vec::new(); stage.subjects.len() + 2];
     // The first time round only warms up.
@@ -191,19 +200,26 @@ fn ask_me(stage: &mut Stage) -> Done<()> {
         "p50 ms",
         "p99 ms",
         "server us",
+        "of bare",
+        "of lean",
         "Redis us",
     ]);
     for (name, round) in names.into_iter().zip(&middles) {
-        let of =
-            |at: usize| round.outcome.rate / middles.get(at).map_or(f64::NAN, |m| m.outcome.rate);
+        let of = |figure: fn(&Round) -> f64, at: usize| {
+            hundredths(figure(round) / middles.get(at).map_or(f64::NAN, figure))
+        };
+        let rate: fn(&Round) -> f64 = |round| round.outcome.rate;
+        let thrift: fn(&Round) -> f64 = |round| 1.0 / round.micros;
         table.row([
             name,
             whole(round.outcome.rate),
-            hundredths(of(0)),
-            hundredths(of(1)),
+            of(rate, 0),
+            of(rate, 1),
             millis(round.outcome.p50),
             millis(round.outcome.p99),
             tenths(round.micros),
+            of(thrift, 0),
+            of(thrift, 1),
             tenths(round.redis_micros),
         ]);
     }
@@ -257,35 +273,47 @@ fn refresh(stage: &mut Stage) -> Done<()> {
 /// compared with what Argon2 reached just before and just after it.
 fn sign_in(stage: &mut Stage) -> Done<()> {
     // Hashing is slow: a round needs some time to be a measurement.
-    let plan = Plan { round: stage.plan.round * 2, ..stage.plan };
-    let short = std::mem::replace(&mut stage.plan, plan);
+    let plan = Plan { round: stage.plan.round * 2, ..stage.plan.clone() };
+    let short = std::mem::replace(&mut stage.plan, plan.clone());
     let mut limits = Vec::new();
-    let mut rounds: Vec<Vec<Round>> = vec![Vec::new(); stage.subjects.len()];
-    let mut shares: Vec<Vec<f64>> = vec![Vec::new(); stage.subjects.len()];
+    let mut rounds: Vec<Vec<(Round, f64, f64)>> = vec![Vec::new(); stage.subjects.len()];
     for _ in 0..plan.rounds {
-        for (at, subject) in stage.subjects.iter().enumerate() {
+        for (subject, rounds) in stage.subjects.iter().zip(&mut rounds) {
             let before = argon2_alone(stage.cores, plan.round / 2)?;
             let visitors = subject.callers.iter().map(Member::logs_in).collect();
             let round = stage.round(&subject.server.process, visitors)?;
             let after = argon2_alone(stage.cores, plan.round / 2)?;
-            let limit = f64::midpoint(before, after);
+            let share = round.outcome.rate / f64::midpoint(before.0, after.0);
+            let thrift = f64::midpoint(before.1, after.1) / round.micros;
             limits.extend([before, after]);
-            shares[at].push(round.outcome.rate / limit);
-            rounds[at].push(round);
+            rounds.push((round, share, thrift));
         }
     }
-    let mut table =
-        Table::new(&["POST /api/v1/auth/login", "sign-ins/s", "of Argon2", "p50 ms", "p99 ms"]);
-    let row = |rate: f64| [tenths(rate), "1.00".to_owned(), String::new(), String::new()];
-    table.row(["Argon2id alone".to_owned()].into_iter().chain(row(median(limits))));
-    for (subject, (rounds, shares)) in stage.subjects.iter().zip(rounds.iter().zip(shares)) {
-        let round = middle(rounds);
+    let mut table = Table::new(&[
+        "POST /api/v1/auth/login",
+        "sign-ins/s",
+        "of Argon2",
+        "p50 ms",
+        "p99 ms",
+        "server ms",
+        "of Argon2",
+    ]);
+    let (rates, micros): (Vec<f64>, Vec<f64>) = limits.into_iter().unzip();
+    let (rate, millis_each) = (tenths(median(rates)), hundredths(median(micros) / 1e3));
+    let (all, none) = (|| "1.00".to_owned(), String::new);
+    table.row(["Argon2id alone".to_owned(), rate, all(), none(), none(), millis_each, all()]);
+    for (subject, rounds) in stage.subjects.iter().zip(rounds) {
+        let of =
+            |figure: fn(&(Round, f64, f64)) -> f64| median(rounds.iter().map(figure).collect());
+        let round = middle(&rounds.iter().map(|(round, _, _)| round.clone()).collect::<Vec<_>>());
         table.row([
             format!("Doorward, {}", subject.name),
             tenths(round.outcome.rate),
-            hundredths(median(shares)),
+            hundredths(of(|round| round.1)),
             millis(round.outcome.p50),
             millis(round.outcome.p99),
+            hundredths(round.micros / 1e3),
+            hundredths(of(|round| round.2)),
         ]);
     }
     table.print(&format!("Signing in, {SIGNING_IN} connections"));
@@ -293,13 +321,15 @@ fn sign_in(stage: &mut Stage) -> Done<()> {
     Ok(())
 }
 
-/// Password hashes a second of Argon2id alone, on the servers' core.
-fn argon2_alone(cores: Cores, duration: Duration) -> Done<f64> {
+/// Argon2id alone on the servers' core: passwords a second, and microseconds of processor time each.
+fn argon2_alone(cores: Cores, duration: Duration) -> Done<(f64, f64)> {
     let program = std::env::current_exe()?;
     let mut command = cores.server(&program.display().to_string());
     command.args([peer::ARGUMENT, peer::ARGON2, &duration.as_millis().to_string()]);
     let output = command.stderr(Stdio::inherit()).output()?;
-    Ok(std::str::from_utf8(&output.stdout)?.trim().parse()?)
+    let told = String::from_utf8(output.stdout)?;
+    let (rate, micros) = told.trim().split_once(' ').ok_or("Argon2 alone says nothing")?;
+    Ok((rate.parse()?, micros.parse()?))
 }
 
 /// Signed-in requests while others sign in without pause.

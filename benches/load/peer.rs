@@ -12,6 +12,8 @@ use rocket::response::content::RawJson;
 use rocket::{State, get, routes};
 use serde::{Deserialize, Serialize};
 
+use crate::process::processor_time;
+
 /// The argument that asks for a role.
 pub const ARGUMENT: &str = "--peer";
 /// The role of a Rocket server with a bare route and a lean one.
@@ -30,7 +32,8 @@ pub fn run(arguments: &[String]) -> Result<(), Box<dyn Error>> {
     match words.as_slice() {
         [ROCKET, port, redis] => serve(port.parse()?, redis.parse()?),
         [ARGON2, millis] => {
-            println!("{}", hash_alone(Duration::from_millis(millis.parse()?))?);
+            let (rate, micros) = hash_alone(Duration::from_millis(millis.parse()?))?;
+            println!("{rate} {micros}");
             Ok(())
         }
         _ => Err("an unknown role".into()),
@@ -107,8 +110,9 @@ fn serve(port: u16, redis: u16) -> Result<(), Box<dyn Error>> {
 }
 
 /// How many passwords a second Argon2id alone hashes on the cores that this process may use: a
-/// thread for each, with Doorward's default parameters, the memory allocated once.
-fn hash_alone(duration: Duration) -> Result<f64, Box<dyn Error>> {
+/// thread for each, with Doorward's default parameters, the memory allocated once. And how much
+/// processor time each takes, in microseconds.
+fn hash_alone(duration: Duration) -> Result<(f64, f64), Box<dyn Error>> {
     let threads = std::thread::available_parallelism()?.get();
     let began = Instant::now();
     let hashed: Result<usize, argon2::Error> = std::thread::scope(|scope| {
@@ -116,7 +120,9 @@ fn hash_alone(duration: Duration) -> Result<f64, Box<dyn Error>> {
         let threads: Vec<_> = (0..threads).map(|_| scope.spawn(hash)).collect();
         threads.into_iter().map(|thread| thread.join().expect("no panic in Argon2")).sum()
     });
-    Ok(hashed? as f64 / began.elapsed().as_secs_f64())
+    let hashed = hashed?.max(1) as f64;
+    let micros = processor_time("self").as_secs_f64() * 1e6 / hashed;
+    Ok((hashed / began.elapsed().as_secs_f64(), micros))
 }
 
 fn hash_until(until: Instant) -> Result<usize, argon2::Error> {

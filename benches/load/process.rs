@@ -93,12 +93,7 @@ impl Running {
 
     /// The processor time that it has used.
     pub fn processor_time(&self) -> Duration {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()));
-        let stat = stat.unwrap_or_default();
-        // After the name in parentheses, user and system time are the 12th and 13th fields.
-        let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
-        let ticks = |at| fields.split_whitespace().nth(at).and_then(|text| text.parse().ok());
-        TICK * (ticks(11).unwrap_or(0u32) + ticks(12).unwrap_or(0))
+        processor_time(&self.child.id().to_string())
     }
 
     /// The memory that it holds at this moment, in MiB.
@@ -116,6 +111,15 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The processor time that a process has used; `self` is this one.
+pub fn processor_time(process: &str) -> Duration {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    // After the name in parentheses, user and system time are the 12th and 13th fields.
+    let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
+    let ticks = |at| fields.split_whitespace().nth(at).and_then(|text| text.parse().ok());
+    TICK * (ticks(11).unwrap_or(0u32) + ticks(12).unwrap_or(0))
 }
 
 /// A port that nobody listens on.
