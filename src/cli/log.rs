@@ -1,32 +1,206 @@
 //! Where log lines go: standard output, written by a thread of their own, off the request path.
 
-use tracing_appender::non_blocking::WorkerGuard;
+use std::io::{self, Write};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt;
 
 use crate::config::{Log, LogFormat};
 
+/// How long lines are gathered before they are written together. To wake the thread and to make a
+/// system call for each line costs more than the line.
+const GATHER: Duration = Duration::from_millis(20);
+
+/// How many bytes may wait while standard output takes none; further lines are counted and dropped,
+/// so that whoever reads the log too slowly slows nobody down and costs no memory.
+const CAPACITY: usize = 1024 * 1024;
+
+/// How long the end of the program waits for its last lines to be taken.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
 /// Starts logging; it ends, with everything written, when the guard is dropped.
 ///
 /// A command that does its work and ends says what it has to say itself, so only warnings are
 /// logged, to standard error.
-pub(super) fn start(log: &Log, serves: bool) -> WorkerGuard {
-    let (writer, guard) = if serves {
-        tracing_appender::non_blocking(std::io::stdout())
-    } else {
-        tracing_appender::non_blocking(std::io::stderr())
-    };
+pub(super) fn start(log: &Log, serves: bool) -> Guard {
+    let sink: Box<dyn Write + Send> =
+        if serves { Box::new(io::stdout()) } else { Box::new(io::stderr()) };
+    let guard = Guard(Arc::default());
+    let (shared, writer) = (Arc::clone(&guard.0), Arc::clone(&guard.0));
+    // Without a thread there is no log, but a server that serves.
+    let _ = std::thread::Builder::new().name("log".to_owned()).spawn(move || shared.write_to(sink));
     let level = if serves { log.level } else { tracing::Level::WARN };
     // Rocket and the drivers are quiet unless something is wrong with them.
     let filter = EnvFilter::new(format!(
         "warn,doorward={level},audit={level},access={level},csp={level},rocket=off"
     ));
-    let lines = fmt().with_env_filter(filter).with_writer(writer);
+    let lines = fmt().with_env_filter(filter).with_writer(move || Gatherer(Arc::clone(&writer)));
     match log.format {
-        LogFormat::Json => lines.json().flatten_event(true).init(),
-        LogFormat::Text => {
-            lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stdout())).init()
+        LogFormat::Json => {
+            let json = lines.json().flatten_event(true);
+            json.with_current_span(false).with_span_list(false).init();
         }
+        LogFormat::Text => lines.with_ansi(io::IsTerminal::is_terminal(&io::stdout())).init(),
     }
     guard
+}
+
+/// Keeps the log going. Dropping it writes what waits.
+pub(super) struct Guard(Arc<Shared>);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let mut waiting = self.0.lock();
+        waiting.ending = true;
+        self.0.changed.notify_all();
+        let until = Instant::now() + LAST_LINES;
+        while !waiting.ended {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            let waited = self.0.changed.wait_timeout(waiting, left);
+            waiting = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+/// What the threads that log and the thread that writes have in common.
+#[derive(Default)]
+struct Shared {
+    waiting: Mutex<Waiting>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    lines: Vec<u8>,
+    /// How many lines found no room since the last that did.
+    dropped: u64,
+    /// Whether the program is about to end.
+    ending: bool,
+    /// Whether everything was written.
+    ended: bool,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, line: &[u8]) {
+        let mut waiting = self.lock();
+        if waiting.lines.len() + line.len() > CAPACITY {
+            waiting.dropped += 1;
+            return;
+        }
+        let first = waiting.lines.is_empty();
+        waiting.lines.extend_from_slice(line);
+        drop(waiting);
+        if first {
+            self.changed.notify_all();
+        }
+    }
+
+    /// The life of the thread that writes.
+    fn write_to(&self, mut sink: impl Write) {
+        let mut lines = Vec::new();
+        loop {
+            let (dropped, ending) = self.gather(&mut lines);
+            // Standard output may be closed; then there is nobody to tell.
+            let _ = sink.write_all(&lines).and_then(|()| sink.flush());
+            lines.clear();
+            if dropped > 0 {
+                tracing::warn!(dropped, "log lines were dropped: they are not taken fast enough");
+            }
+            if ending {
+                self.lock().ended = true;
+                self.changed.notify_all();
+                return;
+            }
+        }
+    }
+
+    /// Waits for lines, and a little longer for more of them. Says how many were dropped meanwhile,
+    /// and whether these are the last.
+    fn gather(&self, lines: &mut Vec<u8>) -> (u64, bool) {
+        let mut waiting = self.lock();
+        while waiting.lines.is_empty() && !waiting.ending {
+            waiting = self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+        }
+        let more = |waiting: &mut Waiting| !waiting.ending;
+        let waited = self.changed.wait_timeout_while(waiting, GATHER, more);
+        let (mut waiting, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        std::mem::swap(&mut waiting.lines, lines);
+        (std::mem::take(&mut waiting.dropped), waiting.ending)
+    }
+}
+
+/// Takes the lines of one thread.
+struct Gatherer(Arc<Shared>);
+
+impl Write for Gatherer {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.add(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A reader of the log that takes nothing until it is told to.
+    #[derive(Clone, Default)]
+    struct Reader(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Reader {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn started(reader: &Reader) -> Guard {
+        let guard = Guard(Arc::default());
+        let (shared, sink) = (Arc::clone(&guard.0), reader.clone());
+        std::thread::spawn(move || shared.write_to(sink));
+        guard
+    }
+
+    #[test]
+    fn the_end_of_the_program_writes_every_line_in_order() {
+        let reader = Reader::default();
+        let guard = started(&reader);
+        let lines: Vec<String> = (0..1000).map(|number| format!("line {number}\n")).collect();
+        for line in &lines {
+            Gatherer(Arc::clone(&guard.0)).write_all(line.as_bytes()).unwrap();
+        }
+        drop(guard);
+        let written = reader.0.lock().unwrap_or_else(PoisonError::into_inner);
+        assert_eq!(String::from_utf8_lossy(&written), lines.concat());
+    }
+
+    #[test]
+    fn a_reader_that_takes_nothing_costs_no_memory_and_holds_nobody_up() {
+        let reader = Reader::default();
+        let guard = started(&reader);
+        let stuck = reader.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let line = [b'x'; 1024];
+        for _ in 0..4 * CAPACITY / line.len() {
+            Gatherer(Arc::clone(&guard.0)).write_all(&line).unwrap();
+        }
+        let waiting = guard.0.lock();
+        assert!(waiting.lines.len() <= CAPACITY && waiting.dropped > 0);
+        drop((waiting, stuck));
+    }
 }

@@ -1,0 +1,395 @@
+//! The measurements: which there are, in which order, and what is said of them.
+
+use std::error::Error;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Runtime;
+
+use crate::Plan;
+use crate::client::{Outcome, load};
+use crate::doorward::{self, Doorward};
+use crate::peer;
+use crate::process::{self, Cores, Running};
+use crate::report::{Table, hundredths, median, tenths, whole};
+use crate::visitor::{Member, Visitor};
+
+type Done<T> = Result<T, Box<dyn Error>>;
+
+/// How many connections ask at a time.
+const CONNECTIONS: usize = 32;
+/// How many sign in at a time, without pause.
+const SIGNING_IN: usize = 8;
+
+/// What is measured: its name, whether sessions are in Redis, and `log.access`.
+const SUBJECTS: [(&str, bool, &str); 4] = [
+    ("embedded", false, "true"),
+    ("embedded, no access log", false, "false"),
+    ("Redis", true, "true"),
+    ("Redis, no access log", true, "false"),
+];
+
+/// Everything that runs meanwhile.
+struct Stage {
+    plan: Plan,
+    cores: Cores,
+    runtime: Runtime,
+    redis: Running,
+    peer: Running,
+    subjects: Vec<Subject>,
+}
+
+/// A Doorward under test.
+struct Subject {
+    name: &'static str,
+    server: Doorward,
+    /// Those who use it, each with a session.
+    members: Vec<Member>,
+    /// Those who sign in to it.
+    callers: Vec<Member>,
+    memory: Memory,
+}
+
+/// How much memory a server holds, in MiB.
+#[derive(Default)]
+struct Memory {
+    at_rest: f64,
+    after_load: f64,
+    after_storm: f64,
+}
+
+/// One round of one load.
+#[derive(Clone, Default)]
+struct Round {
+    outcome: Outcome,
+    /// The server's processor time for an answer, in microseconds.
+    micros: f64,
+    /// The same of Redis.
+    redis_micros: f64,
+}
+
+/// Measures everything and prints it.
+pub fn run(plan: &Plan) -> Done<()> {
+    let began = Instant::now();
+    let mut stage = set_up(plan.clone())?;
+    let wanted = |name| plan.only.as_deref().is_none_or(|only| only == name);
+    if wanted("me") {
+        ask_me(&stage)?;
+    }
+    if wanted("refresh") {
+        refresh(&mut stage)?;
+    }
+    if wanted("login") {
+        sign_in(&mut stage)?;
+    }
+    if wanted("storm") {
+        storm(&mut stage)?;
+    }
+    tell_memory(&stage);
+    println!(
+        "\n{} rounds of {} s, {CONNECTIONS} connections, cores {:?}, program {:.1} MiB; took {:.0} s",
+        plan.rounds,
+        plan.round.as_secs(),
+        stage.cores,
+        doorward::program_mib(),
+        began.elapsed().as_secs_f64(),
+    );
+    Ok(())
+}
+
+fn set_up(plan: Plan) -> Done<Stage> {
+    let cores = Cores::share_out();
+    // One thread: the load must not take from the server's core, and one is enough for it.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let redis = process::redis()?;
+    let port = process::free_port()?;
+    let program = std::env::current_exe()?;
+    let mut command = cores.server(&program.display().to_string());
+    command.args([peer::ARGUMENT, peer::ROCKET, &port.to_string(), &redis.port.to_string()]);
+    let peer =
+        Running::start(command, port, |port| doorward::answers(port, "/bare").unwrap_or(false))?;
+    let mut subjects = Vec::new();
+    for (number, &(name, in_redis, access_log)) in SUBJECTS.iter().enumerate() {
+        let prefix = format!("dw{number}");
+        let settings = [("DOORWARD_STORE_PREFIX", &*prefix), ("DOORWARD_LOG_ACCESS", access_log)];
+        let server = Doorward::start(cores, in_redis.then_some(redis.port), &settings)?;
+        subjects.push(populate(&runtime, name, server)?);
+    }
+    Ok(Stage { plan, cores, runtime, redis, peer, subjects })
+}
+
+/// Notes the memory at rest, then registers everybody.
+fn populate(runtime: &Runtime, name: &'static str, server: Doorward) -> Done<Subject> {
+    std::thread::sleep(Duration::from_millis(500));
+    let at_rest = server.process.resident_mib();
+    let port = server.process.port;
+    let register = |from: usize, count: usize| {
+        runtime.block_on(async {
+            let mut members = Vec::new();
+            for number in from..from + count {
+                members.push(Member::register(port, number).await?);
+            }
+            Ok::<_, std::io::Error>(members)
+        })
+    };
+    let members = register(0, CONNECTIONS)?;
+    let callers = register(CONNECTIONS, SIGNING_IN)?;
+    let memory = Memory { at_rest, ..Memory::default() };
+    Ok(Subject { name, server, members, callers, memory })
+}
+
+impl Stage {
+    /// One round of `visitors` at a server.
+    fn round(&self, server: &Running, visitors: Vec<Visitor>) -> Done<Round> {
+        let (before, redis_before) = (server.processor_time(), self.redis.processor_time());
+        let (outcome, _) = self.runtime.block_on(load(server.port, visitors, self.plan.round))?;
+        let answers = outcome.answers.max(1) as f64;
+        let share =
+            |now: Duration, then: Duration| now.saturating_sub(then).as_secs_f64() * 1e6 / answers;
+        let micros = share(server.processor_time(), before);
+        let redis_micros = share(self.redis.processor_time(), redis_before);
+        Ok(Round { outcome, micros, redis_micros })
+    }
+}
+
+/// The middle of the rounds, figure by figure.
+fn middle(rounds: &[Round]) -> Round {
+    let of = |figure: fn(&Round) -> f64| median(rounds.iter().map(figure).collect());
+    let time = |figure: fn(&Round) -> f64| Duration::from_secs_f64(of(figure));
+    Round {
+        outcome: Outcome {
+            rate: of(|round| round.outcome.rate),
+            answers: rounds.iter().map(|round| round.outcome.answers).sum(),
+            p50: time(|round| round.outcome.p50.as_secs_f64()),
+            p99: time(|round| round.outcome.p99.as_secs_f64()),
+        },
+        micros: of(|round| round.micros),
+        redis_micros: of(|round| round.redis_micros),
+    }
+}
+
+fn millis(duration: Duration) -> String {
+    hundredths(duration.as_secs_f64() * 1e3)
+}
+
+/// `GET /api/v1/me` beside the bare and the lean route.
+fn ask_me(stage: &Stage) -> Done<()> {
+    let lean = peer::lean_cookie()?;
+    let mut rounds: Vec<Vec<Round>> = vec![Vec::new(); stage.subjects.len() + 2];
+    // The first time round only warms up.
+    for number in 0..=stage.plan.rounds {
+        let bare = (0..CONNECTIONS).map(|_| Visitor::asks("/bare", "")).collect();
+        let least = (0..CONNECTIONS).map(|_| Visitor::asks("/lean", &lean)).collect();
+        let mut made = vec![stage.round(&stage.peer, bare)?, stage.round(&stage.peer, least)?];
+        for subject in &stage.subjects {
+            let visitors = subject.members.iter().map(Member::asks_me).collect();
+            made.push(stage.round(&subject.server.process, visitors)?);
+        }
+        if number > 0 {
+            rounds.iter_mut().zip(made).for_each(|(all, one)| all.push(one));
+        }
+    }
+    let middles: Vec<Round> = rounds.iter().map(|rounds| middle(rounds)).collect();
+    let mut names = vec!["bare Rocket route".to_owned(), "lean Rocket route".to_owned()];
+    names.extend(stage.subjects.iter().map(|subject| format!("Doorward, {}", subject.name)));
+    let mut table = Table::new(&[
+        "GET /api/v1/me",
+        "requests/s",
+        "of bare",
+        "of lean",
+        "p50 ms",
+        "p99 ms",
+        "server us",
+        "of bare",
+        "of lean",
+        "Redis us",
+    ]);
+    for (name, round) in names.into_iter().zip(&middles) {
+        let of = |figure: fn(&Round) -> f64, at: usize| {
+            hundredths(figure(round) / middles.get(at).map_or(f64::NAN, figure))
+        };
+        let rate: fn(&Round) -> f64 = |round| round.outcome.rate;
+        let thrift: fn(&Round) -> f64 = |round| 1.0 / round.micros;
+        table.row([
+            name,
+            whole(round.outcome.rate),
+            of(rate, 0),
+            of(rate, 1),
+            millis(round.outcome.p50),
+            millis(round.outcome.p99),
+            tenths(round.micros),
+            of(thrift, 0),
+            of(thrift, 1),
+            tenths(round.redis_micros),
+        ]);
+    }
+    table.print("Signed-in requests");
+    Ok(())
+}
+
+/// `POST /api/v1/auth/refresh`, each session with its latest token.
+fn refresh(stage: &mut Stage) -> Done<()> {
+    let mut table = Table::new(&[
+        "POST /api/v1/auth/refresh",
+        "requests/s",
+        "p50 ms",
+        "p99 ms",
+        "server us",
+        "Redis us",
+    ]);
+    let mut rounds: Vec<Vec<Round>> = vec![Vec::new(); stage.subjects.len()];
+    for _ in 0..stage.plan.rounds {
+        for (subject, rounds) in stage.subjects.iter().zip(&mut rounds) {
+            // The callers refresh: the members' sessions stay as they are.
+            let mut members = subject.callers.clone();
+            let port = subject.server.process.port;
+            stage.runtime.block_on(async {
+                for member in &mut members {
+                    member.log_in(port).await?;
+                }
+                Ok::<_, std::io::Error>(())
+            })?;
+            let visitors = members.iter().map(Member::refreshes).collect();
+            rounds.push(stage.round(&subject.server.process, visitors)?);
+        }
+    }
+    for (subject, rounds) in stage.subjects.iter_mut().zip(&rounds) {
+        let round = middle(rounds);
+        table.row([
+            format!("Doorward, {}", subject.name),
+            whole(round.outcome.rate),
+            millis(round.outcome.p50),
+            millis(round.outcome.p99),
+            tenths(round.micros),
+            tenths(round.redis_micros),
+        ]);
+        subject.memory.after_load = subject.server.process.resident_mib();
+    }
+    table.print(&format!("Refreshing, {SIGNING_IN} connections"));
+    Ok(())
+}
+
+/// Signing in, in turns with Argon2 alone on the same core. Each round is
+/// compared with what Argon2 reached just before and just after it.
+fn sign_in(stage: &mut Stage) -> Done<()> {
+    // Hashing is slow: a round needs some time to be a measurement.
+    let plan = Plan { round: stage.plan.round * 2, ..stage.plan.clone() };
+    let short = std::mem::replace(&mut stage.plan, plan.clone());
+    let mut limits = Vec::new();
+    let mut rounds: Vec<Vec<(Round, f64, f64)>> = vec![Vec::new(); stage.subjects.len()];
+    for _ in 0..plan.rounds {
+        for (subject, rounds) in stage.subjects.iter().zip(&mut rounds) {
+            let before = argon2_alone(stage.cores, plan.round / 2)?;
+            let visitors = subject.callers.iter().map(Member::logs_in).collect();
+            let round = stage.round(&subject.server.process, visitors)?;
+            let after = argon2_alone(stage.cores, plan.round / 2)?;
+            let share = round.outcome.rate / f64::midpoint(before.0, after.0);
+            let thrift = f64::midpoint(before.1, after.1) / round.micros;
+            limits.extend([before, after]);
+            rounds.push((round, share, thrift));
+        }
+    }
+    let mut table = Table::new(&[
+        "POST /api/v1/auth/login",
+        "sign-ins/s",
+        "of Argon2",
+        "p50 ms",
+        "p99 ms",
+        "server ms",
+        "of Argon2",
+    ]);
+    let (rates, micros): (Vec<f64>, Vec<f64>) = limits.into_iter().unzip();
+    let (rate, millis_each) = (tenths(median(rates)), hundredths(median(micros) / 1e3));
+    let (all, none) = (|| "1.00".to_owned(), String::new);
+    table.row(["Argon2id alone".to_owned(), rate, all(), none(), none(), millis_each, all()]);
+    for (subject, rounds) in stage.subjects.iter().zip(rounds) {
+        let of =
+            |figure: fn(&(Round, f64, f64)) -> f64| median(rounds.iter().map(figure).collect());
+        let round = middle(&rounds.iter().map(|(round, _, _)| round.clone()).collect::<Vec<_>>());
+        table.row([
+            format!("Doorward, {}", subject.name),
+            tenths(round.outcome.rate),
+            hundredths(of(|round| round.1)),
+            millis(round.outcome.p50),
+            millis(round.outcome.p99),
+            hundredths(round.micros / 1e3),
+            hundredths(of(|round| round.2)),
+        ]);
+    }
+    table.print(&format!("Signing in, {SIGNING_IN} connections"));
+    stage.plan = short;
+    Ok(())
+}
+
+/// Argon2id alone on the servers' core: passwords a second, and microseconds of processor time each.
+fn argon2_alone(cores: Cores, duration: Duration) -> Done<(f64, f64)> {
+    let program = std::env::current_exe()?;
+    let mut command = cores.server(&program.display().to_string());
+    command.args([peer::ARGUMENT, peer::ARGON2, &duration.as_millis().to_string()]);
+    let output = command.stderr(Stdio::inherit()).output()?;
+    let told = String::from_utf8(output.stdout)?;
+    let (rate, micros) = told.trim().split_once(' ').ok_or("Argon2 alone says nothing")?;
+    Ok((rate.parse()?, micros.parse()?))
+}
+
+/// Signed-in requests while others sign in without pause.
+fn storm(stage: &mut Stage) -> Done<()> {
+    let mut table = Table::new(&[
+        "GET /api/v1/me in a storm",
+        "requests/s",
+        "of calm",
+        "p50 ms",
+        "p99 ms",
+        "sign-ins/s",
+    ]);
+    let duration = stage.plan.round * 2;
+    for subject in &mut stage.subjects {
+        let port = subject.server.process.port;
+        let (mut calm, mut storms, mut callers) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..stage.plan.rounds.min(2) {
+            let asking = || subject.members.iter().map(Member::asks_me).collect();
+            let signing_in = subject.callers.iter().map(Member::logs_in).collect();
+            let (quiet, (storm, signed_in)) = stage.runtime.block_on(async {
+                let quiet = load(port, asking(), stage.plan.round).await?.0;
+                let storm = load(port, asking(), duration);
+                let both = tokio::try_join!(storm, load(port, signing_in, duration))?;
+                Ok::<_, std::io::Error>((quiet, (both.0.0, both.1.0)))
+            })?;
+            calm.push(quiet.rate);
+            callers.push(signed_in.rate);
+            storms.push(Round { outcome: storm, ..Round::default() });
+        }
+        let round = middle(&storms);
+        table.row([
+            format!("Doorward, {}", subject.name),
+            whole(round.outcome.rate),
+            hundredths(round.outcome.rate / median(calm)),
+            millis(round.outcome.p50),
+            millis(round.outcome.p99),
+            tenths(median(callers)),
+        ]);
+        subject.memory.after_storm = subject.server.process.resident_mib();
+    }
+    table.print(&format!("A storm: {SIGNING_IN} more connections sign in without pause"));
+    Ok(())
+}
+
+fn tell_memory(stage: &Stage) {
+    let mut table = Table::new(&[
+        "Memory and start",
+        "MiB at rest",
+        "after load",
+        "after storm",
+        "first answer, ms",
+    ]);
+    for Subject { name, server, memory, .. } in &stage.subjects {
+        table.row([
+            format!("Doorward, {name}"),
+            tenths(memory.at_rest),
+            tenths(memory.after_load),
+            tenths(memory.after_storm),
+            whole(server.process.start.as_secs_f64() * 1e3),
+        ]);
+    }
+    table.print("Resident memory, and the time from start to the first 200");
+}
