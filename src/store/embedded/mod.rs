@@ -11,6 +11,7 @@
 
 mod draft;
 mod guest;
+mod limit;
 mod lock;
 mod memory;
 mod rows;
@@ -36,6 +37,7 @@ use crate::session::store::{Live, Opened, Opening, Pair, Rotate, Rotation, Sessi
 use crate::token::access::AccessDigest;
 use draft::{Draft, Turn};
 use guest::Guest;
+pub use limit::EmbeddedLimits;
 use lock::ServerLock;
 use memory::Memory;
 use writer::{Answer, Job, Order, Writer};

@@ -5,6 +5,7 @@
 //! Redis that lost its data ends sessions and revives none (SR-71).
 
 mod address;
+mod limit;
 mod pool;
 
 use std::sync::LazyLock;
