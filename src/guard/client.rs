@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use ipnet::IpNet;
 use rocket::request::{FromRequest, Outcome, Request};
 
+use super::limit;
 use crate::session;
 
 /// The proxies whose word about the client is taken.
@@ -75,6 +76,13 @@ pub fn address(request: &Request<'_>) -> IpAddr {
         .0
 }
 
+/// Who makes the request, and where what it is counted under is noted.
+pub fn of(request: &Request<'_>) -> session::Client {
+    let user_agent = request.headers().get_one("User-Agent").unwrap_or_default();
+    let user_agent = user_agent.chars().filter(|c| !c.is_control()).take(512).collect();
+    session::Client { ip: address(request), user_agent, gauge: limit::gauge(request).clone() }
+}
+
 /// Who asks, for the session that may begin with this request.
 pub struct Client(pub session::Client);
 
@@ -83,9 +91,7 @@ impl<'r> FromRequest<'r> for Client {
     type Error = std::convert::Infallible;
 
     async fn from_request(request: &'r Request<'_>) -> Outcome<Self, Self::Error> {
-        let user_agent = request.headers().get_one("User-Agent").unwrap_or_default();
-        let printable: String = user_agent.chars().filter(|c| !c.is_control()).take(512).collect();
-        Outcome::Success(Self(session::Client { ip: address(request), user_agent: printable }))
+        Outcome::Success(Self(of(request)))
     }
 }
 

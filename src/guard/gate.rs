@@ -6,7 +6,7 @@ use rocket::http::{Method, Status};
 use rocket::request::Request;
 use rocket::route::{Handler, Outcome};
 
-use super::csrf;
+use super::{csrf, limit};
 use crate::problem::{self, Problem};
 
 /// Longest request target, in bytes (SR-60).
@@ -54,5 +54,6 @@ async fn admit(request: &Request<'_>) -> Result<(), Problem> {
     if request.method() == Method::Trace {
         return Err(Problem::of_status(Status::MethodNotAllowed));
     }
+    limit::admit(request).map_err(|error| Problem::from(&error))?;
     csrf::check(request).await.map_err(|error| Problem::from(&error))
 }

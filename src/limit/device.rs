@@ -89,7 +89,8 @@ impl Devices {
     ) -> DeviceToken {
         let mut entry = Vec::with_capacity(ENTRY);
         entry.extend_from_slice(&self.tag(identifier));
-        entry.extend_from_slice(&known.map_or_else(|| random_bytes::<16>(random), |known| known.id));
+        entry
+            .extend_from_slice(&known.map_or_else(|| random_bytes::<16>(random), |known| known.id));
         entry.extend_from_slice(&now.as_millis().to_be_bytes());
         entry.extend_from_slice(&self.stamp(account, epoch));
         let mac = hmac::sign(&self.0, &message(&entry));

@@ -230,12 +230,7 @@ impl Limits {
     }
 
     /// Counts a request here, and in the store in batches.
-    fn count(
-        self: &Arc<Self>,
-        key: LineKey,
-        quota: Option<Quota>,
-        gauge: &Gauge,
-    ) -> Result<()> {
+    fn count(self: &Arc<Self>, key: LineKey, quota: Option<Quota>, gauge: &Gauge) -> Result<()> {
         let Some(quota) = quota else { return Ok(()) };
         let batch = (quota.burst() / 100).max(1);
         match self.ledger.note(&key, batch, self.clock.now()) {

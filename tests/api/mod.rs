@@ -1,3 +1,4 @@
 //! The JSON interface, as programs use and abuse it.
 
+mod limit;
 mod session;

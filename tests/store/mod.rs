@@ -4,6 +4,7 @@ mod account;
 mod bench;
 mod database;
 mod embedded;
+mod limit;
 mod list;
 mod race;
 mod redis;

@@ -66,7 +66,14 @@ impl Default for EmbeddedLimits {
 }
 
 impl EmbeddedLimits {
-    fn spend(&self, key: &LimitKey, quota: &Quota, tokens: u32, owe: bool, now: Timestamp) -> Taken {
+    fn spend(
+        &self,
+        key: &LimitKey,
+        quota: &Quota,
+        tokens: u32,
+        owe: bool,
+        now: Timestamp,
+    ) -> Taken {
         let (interval, now_micros) = (quota.interval_micros(), micros_at(now));
         let depth = interval.saturating_mul(i64::from(quota.burst()));
         let mut buckets = locked(&self.buckets);
