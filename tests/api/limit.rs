@@ -145,6 +145,7 @@ limited! {
         let device = app.cookie(DEVICE).expect("the device is known");
         fail(&app, "ada@example.org", 5).await;
         app.stranger().log_in_with("ada@example.org", PASSWORD).await.expect_problem(429, "throttled");
+        app.later(Duration::from_millis(1));
         app.log_in("ada@example.org").await;
         assert_ne!(app.cookie(DEVICE), Some(device.clone()), "the device is known for longer");
 
