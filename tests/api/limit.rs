@@ -6,6 +6,7 @@ use rocket::http::Method;
 use serde_json::{Value, json};
 
 use crate::app::*;
+use crate::support::redis::{Options, RedisServer};
 
 const WRONG: &str = "not the password at all";
 
@@ -402,5 +403,30 @@ async fn sr_22_many_guesses_at_the_same_time_get_no_further() {
         let answers = futures::future::join_all(guesses).await;
         let looked_at = answers.iter().filter(|answer| answer.status.code == 401).count();
         assert_eq!(looked_at, 5, "{backend:?}");
+    }
+}
+
+#[rocket::async_test]
+async fn sr_70_what_cannot_be_counted_is_refused_where_passwords_are_tried() {
+    let server = RedisServer::start(Options::default());
+    let url = server.url();
+    let store = ("DOORWARD_STORE_URL", url.as_str());
+    let settings: Vec<(&str, &str)> = LIMITS.into_iter().chain([store]).collect();
+    let app = TestApp::boot_with(Backend::SqliteRedis, &settings).await;
+    app.create("ada@example.org", &[]).await;
+    server.pause();
+    let refused = app.stranger().log_in_with("ada@example.org", PASSWORD).await;
+    refused.expect_problem(503, "store_unavailable");
+    let body = json!({ "email": "bob@example.org", "password": PASSWORD });
+    let refused = app.stranger().call(Method::Post, "/api/v1/auth/register", body).await;
+    refused.expect_problem(503, "store_unavailable");
+    for _ in 0..20 {
+        app.stranger().get("/login").await.expect(200);
+    }
+    server.resume();
+    let until = std::time::Instant::now() + seconds(5);
+    while app.stranger().log_in_with("ada@example.org", PASSWORD).await.status.code != 200 {
+        assert!(std::time::Instant::now() < until);
+        rocket::tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }

@@ -184,3 +184,16 @@ async fn sr_70_what_cannot_be_counted_is_unavailable() {
     assert!(matches!(store.attempt(&key(), &BACKOFF, START).await, Err(Error::Unavailable(_))));
     server.resume();
 }
+
+#[rocket::async_test]
+async fn sr_23_replicas_count_together() {
+    let url = server().database();
+    let replicas = [redis_at(&url), redis_at(&url), redis_at(&url)];
+    let (key, other) = (key(), key());
+    let quota = quota(20, minutes(1)).with_burst(10);
+    let takes = (0..30).map(|n| replicas[n % 3].take(&key, &quota, START));
+    let allowed = join_all(takes).await.into_iter().filter(|taken| taken.as_ref().unwrap().allowed);
+    assert_eq!(allowed.count(), 10);
+    let tries = join_all((0..30).map(|n| attempt(&replicas[n % 3], &other, START)));
+    assert_eq!(tries.await.iter().filter(|one| one.is_ok()).count(), 5);
+}
