@@ -18,7 +18,7 @@ use crate::id::{AccountId, Random, SecretString, SessionId, base64url, random_by
 use crate::limit::Limits;
 use crate::role::{Permission, RoleName};
 use email::Email;
-use password::{Context, Hasher, Password, Policy, Verdict};
+use password::{Context, Hasher, Password, Policy, Precedence, Verdict};
 use store::{AccountStore, Change, Creation, NewAccount, Standings};
 
 pub use administration::{Actor, Invitation, Page};
@@ -217,7 +217,12 @@ impl Accounts {
     ///
     /// # Errors
     /// [`Error::InvalidCredentials`]; [`Error::Overloaded`]; [`Error::Unavailable`].
-    pub async fn authenticate(&self, email: &str, password: SecretString) -> Result<Account> {
+    pub async fn authenticate(
+        &self,
+        email: &str,
+        password: SecretString,
+        precedence: Precedence,
+    ) -> Result<Account> {
         // Too long to be anybody's password: not worth a hash, and no account's business.
         let password = Password::from_secret(&password).map_err(|_| Error::InvalidCredentials)?;
         let credentials = match Email::parse(email) {
@@ -229,10 +234,14 @@ impl Accounts {
             self.hasher.verify_nobody(&password).await?;
             return Err(Error::InvalidCredentials);
         };
-        let rehashed = match self.hasher.verify(&password, &hash).await? {
+        let rehashed = match self.hasher.verify_for(precedence, &password, &hash).await? {
             Verdict::Mismatch => return Err(Error::InvalidCredentials),
             Verdict::Match { rehash: false } => None,
-            Verdict::Match { rehash: true } => Some(self.hasher.hash(&password).await?),
+            Verdict::Match { rehash: true } => match self.hasher.hash(&password).await {
+                // The next sign-in will do.
+                Err(Error::Overloaded) => None,
+                hashed => Some(hashed?),
+            },
         };
         self.store
             .record_login(&account.id, &hash, rehashed.as_ref(), self.clock.now())
@@ -320,7 +329,7 @@ impl Accounts {
         let password = Password::from_secret(&password).map_err(|_| Error::WrongPassword)?;
         let hash = found.password_hash.ok_or(Error::WrongPassword)?;
         let attempt = self.limits.confirm(session).await?;
-        match self.hasher.verify(&password, &hash).await {
+        match self.hasher.verify_for(Precedence::Known, &password, &hash).await {
             Ok(Verdict::Match { .. }) => attempt.succeeded().await.map(|()| found.account),
             Ok(Verdict::Mismatch) => Err(Error::WrongPassword),
             Err(error) => {

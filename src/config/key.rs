@@ -93,7 +93,7 @@ pub(super) static KEYS: &[Key] = &[
     key("passwords.iterations", number(2, 16), "2", "Argon2id passes."),
     key("passwords.parallelism", number(1, 16), "1", "Argon2id lanes."),
     key("passwords.threads", number(0, 256), "0", "Threads that hash passwords; 0 for one per core."),
-    key("passwords.queue", number(1, 4_096), "64", "Sign-ins that may wait for a hash; beyond them the answer is 503."),
+    key("passwords.queue", number(1, 4_096), "64", "Sign-ins that may wait for a hash, and as many again on known devices; beyond them the answer is 503."),
     key("passwords.pepper", Kind::Secret, "",
         "A secret mixed into every hash: at least 32 random bytes, in base64. Without it the hashes cannot be verified: keep a copy."),
     key("passwords.pepper_id", Kind::Text, "1", "Names the pepper in each hash, so that it can be replaced."),

@@ -72,9 +72,15 @@ pub struct Limits {
 pub struct Attempt<'a> {
     limits: &'a Limits,
     counted: Option<(LimitKey, u32)>,
+    on_known_device: bool,
 }
 
 impl Attempt<'_> {
+    /// Whether it comes from a device that the account knows.
+    pub fn is_on_known_device(&self) -> bool {
+        self.on_known_device
+    }
+
     /// The password was right: what was counted where this attempt was is forgotten. Nothing that
     /// was counted by address is (SR-23).
     ///
@@ -134,13 +140,12 @@ impl Limits {
         let network = Network::of(ip);
         let from = device.map_or(network.as_bytes(), |device| device.tag());
         self.take(rule::LOGIN, self.policy.login_per_address, from, gauge).await?;
-        match device {
-            Some(device) => {
-                let whom = [device.tag().as_slice(), device.id()].concat();
-                self.attempt(rule::DEVICE, &whom).await
-            }
-            None => self.attempt(rule::ACCOUNT, identifier.as_bytes()).await,
-        }
+        let Some(device) = device else {
+            return self.attempt(rule::ACCOUNT, identifier.as_bytes()).await;
+        };
+        let whom = [device.tag().as_slice(), device.id()].concat();
+        let attempt = self.attempt(rule::DEVICE, &whom).await?;
+        Ok(Attempt { on_known_device: true, ..attempt })
     }
 
     /// Lets somebody who is signed in confirm with their password. Counted by session: whoever took
@@ -218,12 +223,13 @@ impl Limits {
 
     async fn attempt(&self, rule: &'static str, whom: &[u8]) -> Result<Attempt<'_>> {
         let Some(backoff) = self.policy.account_failures else {
-            return Ok(Attempt { limits: self, counted: None });
+            return Ok(Attempt { limits: self, counted: None, on_known_device: false });
         };
         let key = LimitKey::new(&self.secret, rule, whom);
         match self.store.attempt(&key, &backoff, self.clock.now()).await? {
             store::Attempt::Counted { failures } => {
-                Ok(Attempt { limits: self, counted: Some((key, failures)) })
+                let counted = Some((key, failures));
+                Ok(Attempt { limits: self, counted, on_known_device: false })
             }
             store::Attempt::Delayed(wait) => Err(Error::Throttled(wait)),
         }

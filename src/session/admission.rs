@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{Client, Presented, Sessions};
 use crate::account::Account;
 use crate::account::email::Email;
+use crate::account::password::Precedence;
 use crate::error::{Error, Result};
 use crate::limit::device::{DeviceToken, KnownDevice};
 use crate::limit::{Attempt, Limits};
@@ -63,6 +64,11 @@ impl Sessions {
         let standing = (&account.id, account.session_epoch);
         devices.issue(&identifier, standing, known.as_ref(), now, &*self.random)
     }
+}
+
+/// The line in which an attempt waits for its hash: a flood of strangers must not keep an owner out.
+pub(super) fn precedence(attempt: &Attempt<'_>) -> Precedence {
+    if attempt.is_on_known_device() { Precedence::Known } else { Precedence::Stranger }
 }
 
 /// What failures are counted under: an address in the form in which accounts are told apart, and

@@ -68,7 +68,8 @@ impl Sessions {
         presented: &Presented,
     ) -> Result<Issued> {
         let attempt = self.admit(email, &client, presented).await?;
-        let account = match self.accounts.authenticate(email, password).await {
+        let precedence = admission::precedence(&attempt);
+        let account = match self.accounts.authenticate(email, password, precedence).await {
             Ok(account) => account,
             Err(error) => {
                 if matches!(error, Error::InvalidCredentials) {
