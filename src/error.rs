@@ -79,6 +79,10 @@ pub enum Error {
     #[error("the server is busy; try again in a moment")]
     Overloaded,
 
+    /// Tried too often: not before this long (SR-22, SR-23).
+    #[error("too many attempts; try again in {}", in_words(*.0))]
+    Throttled(Duration),
+
     /// A store did not answer. The cause is for the log, never for the client.
     #[error("the service is unavailable for the moment")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -122,10 +126,25 @@ impl Error {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Overloaded => Some(Duration::from_secs(1)),
+            Self::Throttled(wait) => Some(Duration::from_secs(whole_seconds(*wait))),
             Self::Unavailable(_) => Some(Duration::from_secs(2)),
             _ => None,
         }
     }
+}
+
+/// The duration in seconds, rounded up: whoever waits that long has waited long enough.
+fn whole_seconds(duration: Duration) -> u64 {
+    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
+}
+
+/// The duration as people say it: in seconds, or rounded up to minutes.
+fn in_words(duration: Duration) -> String {
+    let (number, unit) = match whole_seconds(duration).max(1) {
+        seconds @ 0..=90 => (seconds, "second"),
+        seconds => (seconds.div_ceil(60), "minute"),
+    };
+    format!("{number} {unit}{}", if number == 1 { "" } else { "s" })
 }
 
 /// What is wrong with one field of a form or of a JSON object.

@@ -3,7 +3,7 @@
 //! | Floor | Modules |
 //! | --- | --- |
 //! | words | [`error`], [`clock`], [`id`], [`metric`]: what every room uses |
-//! | domain | [`role`], [`token`], [`audit`], [`account`], [`session`]: what is true, without HTTP, Redis or SQL |
+//! | domain | [`role`], [`token`], [`limit`], [`audit`], [`account`], [`session`]: what is true, without HTTP, Redis or SQL |
 //! | edge | [`problem`], [`guard`], [`api`], [`page`]: what browsers and programs see |
 //! | backends | [`store`]: where accounts and sessions are kept |
 //! | roof | [`config`], [`app`], [`cli`]: what puts it together |
@@ -19,6 +19,7 @@ pub mod config;
 pub mod error;
 pub mod guard;
 pub mod id;
+pub mod limit;
 pub mod metric;
 pub mod page;
 pub mod problem;

@@ -17,6 +17,8 @@ pub enum Refresh {
     Ended,
     /// It was no refresh token of ours, or there was none.
     Invalid,
+    /// The session or the address has refreshed too often.
+    Throttled,
     /// A store did not answer.
     Failed,
 }
@@ -28,6 +30,8 @@ pub enum Login {
     Good,
     /// The address and the password did not belong together.
     Refused,
+    /// Too many attempts were made at this account or from this address.
+    Throttled,
     /// A store did not answer, or the server was too busy.
     Failed,
 }
@@ -47,6 +51,7 @@ pub fn refresh(outcome: Refresh) {
         Refresh::Reused => "reused",
         Refresh::Ended => "ended",
         Refresh::Invalid => "invalid",
+        Refresh::Throttled => "throttled",
         Refresh::Failed => "failed",
     };
     counter!("doorward_refreshes_total", "outcome" => outcome).increment(1);
@@ -57,6 +62,7 @@ pub fn login(outcome: Login) {
     let outcome = match outcome {
         Login::Good => "good",
         Login::Refused => "refused",
+        Login::Throttled => "throttled",
         Login::Failed => "failed",
     };
     counter!("doorward_logins_total", "outcome" => outcome).increment(1);

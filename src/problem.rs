@@ -47,6 +47,7 @@ impl Problem {
             414 => ("payload_too_large", "The address is too long."),
             415 => ("unsupported_media_type", "This kind of content is not accepted here."),
             422 => ("validation_failed", "Some fields need your attention."),
+            429 => ("throttled", "Too many attempts."),
             431 => ("payload_too_large", "The request's headers are too large."),
             503 => ("store_unavailable", "The service is unavailable for the moment."),
             code if (400..500).contains(&code) => {
@@ -122,6 +123,7 @@ impl From<&Error> for Problem {
             Error::Conflict(_) => (Status::Conflict, "conflict"),
             Error::LastAdmin => (Status::Conflict, "last_admin"),
             Error::SetupLinkInvalid => (Status::Forbidden, "permission_denied"),
+            Error::Throttled(_) => (Status::TooManyRequests, "throttled"),
             Error::Overloaded => (Status::ServiceUnavailable, "overloaded"),
             Error::Unavailable(_) => (Status::ServiceUnavailable, "store_unavailable"),
             Error::Internal(_) => (Status::InternalServerError, "internal"),

@@ -28,6 +28,8 @@ use crate::support::{postgres, redis, scratch_dir};
 pub const ACCESS: &str = "__Host-Http-dw-at";
 /// The refresh cookie.
 pub const REFRESH: &str = "__Host-Http-dw-rt";
+/// The cookie by which a device is known.
+pub const DEVICE: &str = "__Host-Http-dw-dev";
 /// The cookie of visitors.
 pub const PRE_LOGIN: &str = "__Host-Http-dw-pre";
 
@@ -37,6 +39,16 @@ pub const ORIGIN: &str = "http://localhost:8000";
 pub const PASSWORD: &str = "a tower of marzipan";
 /// When the tests begin.
 pub const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+/// The limits as they are by default.
+pub const LIMITS: [(&str, &str); 6] = [
+    ("DOORWARD_LIMITS_LOGIN_PER_ADDRESS", "20/1m"),
+    ("DOORWARD_LIMITS_REGISTER_PER_ADDRESS", "10/1h"),
+    ("DOORWARD_LIMITS_REFRESH_PER_SESSION", "60/1m"),
+    ("DOORWARD_LIMITS_REFRESH_PER_ADDRESS", "600/1m"),
+    ("DOORWARD_LIMITS_OTHER_PER_ADDRESS", "600/1m"),
+    ("DOORWARD_LIMITS_ACCOUNT_FAILURES", "5"),
+];
 
 /// Which stores an application stands on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,6 +146,8 @@ impl TestApp {
             ("DOORWARD_KEYS_SECRET".into(), MasterSecret::generate_base64(&Os).expose().into()),
             ("DOORWARD_LOG_ACCESS".into(), "false".into()),
         ]);
+        // Limits are the business of those tests that switch them on.
+        env.extend(LIMITS.map(|(name, _)| (name.into(), "off".into())));
         env.extend(settings.iter().map(|(name, value)| ((*name).into(), (*value).into())));
         Self::start(env, Manual::at(START), Arc::new(directory), change).await
     }

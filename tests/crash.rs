@@ -73,7 +73,7 @@ fn number(variable: &str, default: u64) -> u64 {
 fn sr_73_a_killed_server_has_kept_every_promise() {
     let rounds = number("DW_TEST_CRASH_ROUNDS", 5);
     let seed = number("DW_TEST_CRASH_SEED", 73);
-    let server = Server::start(&[]);
+    let server = Server::start(&crate::app::LIMITS.map(|(name, _)| (name, "off")));
     let mut dice = Dice(seed);
     let mut accounts: Vec<Known> = Vec::new();
     for round in 0..rounds {

@@ -15,9 +15,10 @@ use serde::{Deserialize, Serialize};
 use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, FieldError, Result};
 use crate::id::{AccountId, Random, SecretString, SessionId, base64url, random_bytes, sha256};
+use crate::limit::Limits;
 use crate::role::{Permission, RoleName};
 use email::Email;
-use password::{Context, Hasher, Password, Policy, Verdict};
+use password::{Context, Hasher, Password, Policy, Precedence, Verdict};
 use store::{AccountStore, Change, Creation, NewAccount, Standings};
 
 pub use administration::{Actor, Invitation, Page};
@@ -114,6 +115,7 @@ pub struct Accounts {
     standings: Arc<dyn Standings>,
     hasher: Arc<Hasher>,
     policy: AccountPolicy,
+    limits: Arc<Limits>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
 }
@@ -125,10 +127,16 @@ impl Accounts {
         standings: Arc<dyn Standings>,
         hasher: Arc<Hasher>,
         policy: AccountPolicy,
+        limits: Arc<Limits>,
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
     ) -> Self {
-        Self { store, standings, hasher, policy, clock, random }
+        Self { store, standings, hasher, policy, limits, clock, random }
+    }
+
+    /// Who may try what, how often.
+    pub fn limits(&self) -> &Arc<Limits> {
+        &self.limits
     }
 
     /// Whether people may register themselves.
@@ -209,7 +217,12 @@ impl Accounts {
     ///
     /// # Errors
     /// [`Error::InvalidCredentials`]; [`Error::Overloaded`]; [`Error::Unavailable`].
-    pub async fn authenticate(&self, email: &str, password: SecretString) -> Result<Account> {
+    pub async fn authenticate(
+        &self,
+        email: &str,
+        password: SecretString,
+        precedence: Precedence,
+    ) -> Result<Account> {
         // Too long to be anybody's password: not worth a hash, and no account's business.
         let password = Password::from_secret(&password).map_err(|_| Error::InvalidCredentials)?;
         let credentials = match Email::parse(email) {
@@ -221,10 +234,14 @@ impl Accounts {
             self.hasher.verify_nobody(&password).await?;
             return Err(Error::InvalidCredentials);
         };
-        let rehashed = match self.hasher.verify(&password, &hash).await? {
+        let rehashed = match self.hasher.verify_for(precedence, &password, &hash).await? {
             Verdict::Mismatch => return Err(Error::InvalidCredentials),
             Verdict::Match { rehash: false } => None,
-            Verdict::Match { rehash: true } => Some(self.hasher.hash(&password).await?),
+            Verdict::Match { rehash: true } => match self.hasher.hash(&password).await {
+                // The next sign-in will do.
+                Err(Error::Overloaded) => None,
+                hashed => Some(hashed?),
+            },
         };
         self.store
             .record_login(&account.id, &hash, rehashed.as_ref(), self.clock.now())
@@ -272,7 +289,8 @@ impl Accounts {
     /// sessions but `keep` (SR-37).
     ///
     /// # Errors
-    /// [`Error::WrongPassword`]; [`Error::Invalid`] for `new_password`; [`Error::NotFound`].
+    /// [`Error::WrongPassword`]; [`Error::Throttled`] after several of those;
+    /// [`Error::Invalid`] for `new_password`; [`Error::NotFound`].
     pub async fn change_password(
         &self,
         id: &AccountId,
@@ -280,7 +298,7 @@ impl Accounts {
         new: SecretString,
         keep: &SessionId,
     ) -> Result<Account> {
-        let account = self.confirm_password(id, current).await?;
+        let account = self.confirm_password(id, keep, current).await?;
         let hash = self.checked_hash(new, "new_password", &account).await?;
         self.standings.ping().await?;
         let account = done(self.store.set_password(id, &hash).await?)?;
@@ -291,9 +309,15 @@ impl Accounts {
     /// Deletes the account of its owner, who confirms it with the password; its sessions end.
     ///
     /// # Errors
-    /// [`Error::WrongPassword`]; [`Error::LastAdmin`]; [`Error::NotFound`].
-    pub async fn delete_own(&self, id: &AccountId, password: SecretString) -> Result<()> {
-        self.confirm_password(id, password).await?;
+    /// [`Error::WrongPassword`]; [`Error::Throttled`] after several of those;
+    /// [`Error::LastAdmin`]; [`Error::NotFound`].
+    pub async fn delete_own(
+        &self,
+        id: &AccountId,
+        session: &SessionId,
+        password: SecretString,
+    ) -> Result<()> {
+        self.confirm_password(id, session, password).await?;
         self.erase(id).await
     }
 
@@ -304,14 +328,25 @@ impl Accounts {
         Ok(())
     }
 
-    /// The account, once `password` has proved to be its own.
-    async fn confirm_password(&self, id: &AccountId, password: SecretString) -> Result<Account> {
+    /// The account, once `password` has proved to be its own. Whoever holds the session cannot
+    /// guess at it for long (SR-22).
+    async fn confirm_password(
+        &self,
+        id: &AccountId,
+        session: &SessionId,
+        password: SecretString,
+    ) -> Result<Account> {
         let found = self.store.credentials_of(id).await?.ok_or(Error::NotFound)?;
         let password = Password::from_secret(&password).map_err(|_| Error::WrongPassword)?;
         let hash = found.password_hash.ok_or(Error::WrongPassword)?;
-        match self.hasher.verify(&password, &hash).await? {
-            Verdict::Match { .. } => Ok(found.account),
-            Verdict::Mismatch => Err(Error::WrongPassword),
+        let attempt = self.limits.confirm(session).await?;
+        match self.hasher.verify_for(Precedence::Known, &password, &hash).await {
+            Ok(Verdict::Match { .. }) => attempt.succeeded().await.map(|()| found.account),
+            Ok(Verdict::Mismatch) => Err(Error::WrongPassword),
+            Err(error) => {
+                attempt.not_made().await;
+                Err(error)
+            }
         }
     }
 

@@ -58,7 +58,8 @@ async fn delete_me(
     accounts: &State<Arc<Accounts>>,
     cookies: Cookies<'_>,
 ) -> Result<NoContent, Problem> {
-    accounts.delete_own(&viewer.0.account.id, body.0.password).await?;
+    let session = &viewer.0.session.id;
+    accounts.delete_own(&viewer.0.account.id, session, body.0.password).await?;
     cookies.take_back();
     Ok(NoContent)
 }

@@ -76,11 +76,12 @@ async fn log_in(
 #[post("/auth/refresh")]
 async fn refresh(
     presented: Presented,
+    client: Client,
     sessions: &State<Arc<Sessions>>,
     cookies: Cookies<'_>,
 ) -> Result<Json<SessionBody>, Problem> {
     let token = presented.0.refresh.ok_or(Error::RefreshInvalid)?;
-    let issued = sessions.refresh(&token).await?;
+    let issued = sessions.refresh(&token, &client.0).await?;
     cookies.hand_over(&issued);
     Ok(Json(SessionBody::from(&issued)))
 }

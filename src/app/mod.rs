@@ -24,11 +24,13 @@ use crate::guard::client::TrustedProxies;
 use crate::guard::csrf::{FormTokens, PublicOrigin};
 use crate::guard::header::Headers;
 use crate::id::{self, Random};
+use crate::limit::Limits;
+use crate::limit::store::LimitStore;
 use crate::page::view::Views;
 use crate::role::RoleStore;
 use crate::session::Sessions;
 use crate::session::store::SessionStore;
-use crate::store::embedded::{Embedded, Role};
+use crate::store::embedded::{Embedded, EmbeddedLimits, Role};
 use crate::store::redis::{RedisPool, RedisStore};
 use crate::store::sql::{SqlPool, SqlStore};
 use crate::token::key::{KeyStore, Keys};
@@ -94,16 +96,12 @@ impl Services {
     pub async fn open(config: &Config, world: &World) -> Result<Self, StartError> {
         let sql = SqlPool::open(&config.database.url, config.database.pool_size).await?;
         sql.migrate().await?;
-        let store: Arc<dyn SessionStore> = if config.store.is_embedded() {
-            Arc::new(
-                Embedded::open(&embedded_path(config), Role::Guest, Arc::clone(&world.clock))
-                    .await?,
-            )
+        let stores = if config.store.is_embedded() {
+            embedded_stores(config, world, Role::Guest).await?
         } else {
-            let pool = RedisPool::new(&config.store.url)?;
-            Arc::new(RedisStore::new(pool, &config.store.prefix))
+            redis_stores(config, RedisPool::new(&config.store.url)?)
         };
-        Self::assemble(config, world, sql, store).await
+        Self::assemble(config, world, sql, stores).await
     }
 
     /// Brings the database to this release's schema.
@@ -119,7 +117,7 @@ impl Services {
         config: &Config,
         world: &World,
         sql: SqlPool,
-        session_store: Arc<dyn SessionStore>,
+        (session_store, limit_store): Stores,
     ) -> Result<Self, StartError> {
         let (signing, secret) = key_file::keys(config, world)?;
         let sql = Arc::new(SqlStore::new(sql));
@@ -133,12 +131,19 @@ impl Services {
         let keys = Arc::new(keys.await?);
         let hasher =
             Arc::new(Hasher::start(policy::hashing(config, world)?, Arc::clone(&world.random))?);
+        let limits = Arc::new(Limits::new(
+            limit_store,
+            policy::limits(config),
+            &secret,
+            Arc::clone(&world.clock),
+        ));
         let standings = Arc::clone(&session_store) as Arc<dyn Standings>;
         let accounts = Arc::new(Accounts::new(
             Arc::clone(&sql) as Arc<dyn AccountStore>,
             standings,
             hasher,
             policy::account_policy(config)?,
+            Arc::clone(&limits),
             Arc::clone(&world.clock),
             Arc::clone(&world.random),
         ));
@@ -239,17 +244,30 @@ async fn ignite(
     sql.migrate().await?;
     // Rocket complains about a database that is asked for and was not attached.
     let attached = if config.store.is_embedded() { None } else { Redis::fetch(rocket) };
-    let store: Arc<dyn SessionStore> = match attached {
-        Some(pool) => Arc::new(RedisStore::new((**pool).clone(), &config.store.prefix)),
-        None => Arc::new(
-            Embedded::open(&embedded_path(config), Role::Server, Arc::clone(&world.clock)).await?,
-        ),
+    let stores = match attached {
+        Some(pool) => redis_stores(config, (**pool).clone()),
+        None => embedded_stores(config, world, Role::Server).await?,
     };
-    Services::assemble(config, world, sql, store).await
+    Services::assemble(config, world, sql, stores).await
+}
+
+/// Where sessions are kept, and where limits are counted.
+type Stores = (Arc<dyn SessionStore>, Arc<dyn LimitStore>);
+
+fn redis_stores(config: &Config, pool: RedisPool) -> Stores {
+    let store = Arc::new(RedisStore::new(pool, &config.store.prefix));
+    (Arc::clone(&store) as Arc<dyn SessionStore>, store)
+}
+
+async fn embedded_stores(config: &Config, world: &World, role: Role) -> Result<Stores, StartError> {
+    let path = embedded_path(config);
+    let sessions = Embedded::open(&path, role, Arc::clone(&world.clock)).await?;
+    Ok((Arc::new(sessions), Arc::new(EmbeddedLimits::default())))
 }
 
 fn manage(rocket: Rocket<Build>, services: Services) -> Rocket<Build> {
     rocket
+        .manage(Arc::clone(services.accounts.limits()))
         .manage(services.account_store)
         .manage(services.session_store)
         .manage(services.roles)

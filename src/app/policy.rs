@@ -4,6 +4,7 @@ use super::{StartError, World};
 use crate::account::AccountPolicy;
 use crate::account::password::{BreachedFile, Params, Pepper, Policy, Settings};
 use crate::config::Config;
+use crate::limit::{Backoff, LimitPolicy};
 use crate::session::Lifetimes;
 use crate::token::key::KeyPolicy;
 
@@ -63,5 +64,18 @@ pub(super) fn lifetimes(config: &Config) -> Lifetimes {
         admin_idle_lifetime: tokens.admin_idle,
         admin_absolute_lifetime: tokens.admin_absolute,
         reuse_grace: tokens.reuse_grace,
+    }
+}
+
+/// Who may try what, how often (SR-22, SR-23).
+pub(super) fn limits(config: &Config) -> LimitPolicy {
+    let limits = &config.limits;
+    LimitPolicy {
+        login_per_address: limits.login_per_address,
+        register_per_address: limits.register_per_address,
+        refresh_per_session: limits.refresh_per_session,
+        refresh_per_address: limits.refresh_per_address,
+        other_per_address: limits.other_per_address,
+        account_failures: limits.account_failures.map(|free| Backoff { free }),
     }
 }

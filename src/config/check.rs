@@ -20,6 +20,7 @@ pub(super) fn across(config: &mut Config, reader: &mut Reader, sources: &Sources
     database(config, reader, &mut warnings);
     store(config, reader, &mut warnings);
     lives(config, reader);
+    limits(config, &mut warnings);
     cors(config, reader);
     files(config, reader);
     inline_secrets(reader, sources, &mut warnings);
@@ -164,6 +165,23 @@ fn lives(config: &Config, reader: &mut Reader) {
         if long < short {
             let (long, short) = (value::show_duration(long), value::show_duration(short));
             reader.problem(longer, format!("{long} is shorter than `tokens.{shorter}`, {short}"));
+        }
+    }
+}
+
+/// Without its limit, something can be tried as often as a machine can.
+fn limits(config: &Config, warnings: &mut Vec<String>) {
+    let limits = &config.limits;
+    for (name, on, what) in [
+        ("login_per_address", limits.login_per_address.is_some(), "sign-ins"),
+        ("register_per_address", limits.register_per_address.is_some(), "registrations"),
+        ("refresh_per_session", limits.refresh_per_session.is_some(), "refreshes of a session"),
+        ("refresh_per_address", limits.refresh_per_address.is_some(), "refreshes"),
+        ("other_per_address", limits.other_per_address.is_some(), "requests"),
+        ("account_failures", limits.account_failures.is_some(), "wrong passwords for an account"),
+    ] {
+        if !on {
+            warnings.push(format!("limits.{name} is off: {what} are not limited"));
         }
     }
 }

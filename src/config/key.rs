@@ -27,6 +27,8 @@ pub(super) enum Kind {
     SecretUrl,
     /// A key or secret; may also be given as a file that nobody else can read (SR-39).
     Secret,
+    /// How many in how long, `20/1m`, or `off`.
+    Quota,
     /// A setting of Rocket's own, in Rocket's own notation.
     Rocket,
 }
@@ -97,7 +99,7 @@ pub(super) static KEYS: &[Key] = &[
     key("passwords.iterations", number(2, 16), "2", "Argon2id passes."),
     key("passwords.parallelism", number(1, 16), "1", "Argon2id lanes."),
     key("passwords.threads", number(0, 256), "0", "Threads that hash passwords; 0 for one per core."),
-    key("passwords.queue", number(1, 4_096), "64", "Sign-ins that may wait for a hash; beyond them the answer is 503."),
+    key("passwords.queue", number(1, 4_096), "64", "Sign-ins that may wait for a hash, and as many again on known devices; beyond them the answer is 503."),
     key("passwords.pepper", Kind::Secret, "",
         "A secret mixed into every hash: at least 32 random bytes, in base64. Without it the hashes cannot be verified: keep a copy."),
     key("passwords.pepper_id", Kind::Text, "1", "Names the pepper in each hash, so that it can be replaced."),
@@ -105,6 +107,15 @@ pub(super) static KEYS: &[Key] = &[
     key("registration.open", Kind::Flag, "true", "Whether visitors can register by themselves."),
     key("proxies.trusted", Kind::List, "",
         "Networks (CIDR) or addresses of the proxies whose `X-Forwarded-For` and `Forwarded` are believed."),
+    key("limits.login_per_address", Kind::Quota, "20/1m",
+        "Sign-ins from one address (IPv4) or network (IPv6, /64), of which half may come at once. On a known device those to the account count instead."),
+    key("limits.register_per_address", Kind::Quota, "10/1h", "Registrations from one address."),
+    key("limits.refresh_per_session", Kind::Quota, "60/1m", "Refreshes of one session."),
+    key("limits.refresh_per_address", Kind::Quota, "600/1m", "Refreshes from one address."),
+    key("limits.other_per_address", Kind::Quota, "600/1m",
+        "Requests of any kind from one address; `/livez`, `/readyz`, `/static` and `/.well-known` are not counted."),
+    key("limits.account_failures", Kind::Text, "5",
+        "After this many wrong passwords in a row (1 to 100) each further try has to wait: 1, 2, 4 … seconds, 15 minutes at most. `off` for no delays. See `docs/throttling.md`."),
     key("cors.allowed_origins", Kind::List, "", "Origins of other sites whose scripts may call the API with credentials."),
     key("templates.dir", Kind::Path, "", "A folder of templates that replace the built-in ones of the same name."),
     key("log.format", Kind::Choice(&["json", "text"]), "=`text` in profile debug, else `json`", "How log lines look."),
@@ -187,6 +198,7 @@ impl Key {
             Kind::DurationOrOff { min, max } => format!("{}, or off", span(min, max)),
             Kind::Number { min, max } => format!("{min} to {max}"),
             Kind::Choice(words) => words.join(", "),
+            Kind::Quota => "`1/24h` to `1000000/1s`, `off`".to_owned(),
             _ => String::new(),
         }
     }

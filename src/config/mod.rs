@@ -25,8 +25,8 @@ use url::Url;
 pub use key::reference;
 pub use report::{Report, Setting};
 pub use section::{
-    Cors, Database, Keys, Log, LogFormat, Metrics, Passwords, Proxies, Registration, Server, Store,
-    Templates, Tokens,
+    Cors, Database, Keys, Limits, Log, LogFormat, Metrics, Passwords, Proxies, Registration,
+    Server, Store, Templates, Tokens,
 };
 
 use source::Sources;
@@ -56,6 +56,8 @@ pub struct Config {
     pub registration: Registration,
     /// The proxies in front.
     pub proxies: Proxies,
+    /// Who may try what, how often.
+    pub limits: Limits,
     /// Scripts of other sites.
     pub cors: Cors,
     /// Pages of one's own.

@@ -10,12 +10,13 @@ use url::Url;
 use super::key::{Key, Kind};
 use super::report::{Report, Setting};
 use super::section::{
-    Cors, Database, Keys, Log, LogFormat, Metrics, Passwords, Proxies, Registration, Server, Store,
-    Templates, Tokens,
+    Cors, Database, Keys, Limits, Log, LogFormat, Metrics, Passwords, Proxies, Registration,
+    Server, Store, Templates, Tokens,
 };
 use super::source::{FILE, Given, Sources, gather};
 use super::{Config, Refused, check, rocket, secret, value};
 use crate::id::SecretString;
+use crate::limit::Quota;
 
 /// Reads, checks and reports.
 pub(super) fn config(sources: &Sources) -> Result<Config, Refused> {
@@ -89,6 +90,7 @@ impl Reader {
             passwords: self.passwords(),
             registration: Registration { open: self.flag("registration.open") },
             proxies: Proxies { trusted: self.each("proxies.trusted", value::network) },
+            limits: self.limits(),
             cors: Cors { allowed_origins: self.each("cors.allowed_origins", value::exact_origin) },
             templates: Templates { dir: self.path("templates.dir") },
             log: self.log(),
@@ -152,6 +154,22 @@ impl Reader {
             pepper_id: self.parse("passwords.pepper_id", name_of_32).unwrap_or_default(),
             breached_file: self.path("passwords.breached_file"),
         }
+    }
+
+    fn limits(&mut self) -> Limits {
+        let login = self.quota("limits.login_per_address");
+        Limits {
+            login_per_address: login.map(|quota| quota.with_burst(quota.count() / 2)),
+            register_per_address: self.quota("limits.register_per_address"),
+            refresh_per_session: self.quota("limits.refresh_per_session"),
+            refresh_per_address: self.quota("limits.refresh_per_address"),
+            other_per_address: self.quota("limits.other_per_address"),
+            account_failures: self.parse("limits.account_failures", value::failures).flatten(),
+        }
+    }
+
+    fn quota(&mut self, name: &str) -> Option<Quota> {
+        self.parse(name, value::quota).flatten()
     }
 
     fn log(&mut self) -> Log {

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use super::secret;
 use crate::id::SecretString;
+use crate::limit::Quota;
 
 /// Where and how the server listens: what Rocket is given.
 #[derive(Clone, Debug)]
@@ -148,6 +149,23 @@ pub struct Registration {
 pub struct Proxies {
     /// Networks whose `X-Forwarded-For` and `Forwarded` are believed.
     pub trusted: Vec<IpNet>,
+}
+
+/// Who may try what, how often (SR-22, SR-23); `None` is `off`.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Sign-ins from one address.
+    pub login_per_address: Option<Quota>,
+    /// Registrations from one address.
+    pub register_per_address: Option<Quota>,
+    /// Refreshes of one session.
+    pub refresh_per_session: Option<Quota>,
+    /// Refreshes from one address.
+    pub refresh_per_address: Option<Quota>,
+    /// Requests of any kind from one address.
+    pub other_per_address: Option<Quota>,
+    /// Wrong passwords in a row before the first delay.
+    pub account_failures: Option<u32>,
 }
 
 /// Scripts of other sites (SR-45).

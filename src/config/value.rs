@@ -7,6 +7,8 @@ use ipnet::IpNet;
 use rocket::figment::value::Value;
 use url::{Host, Url};
 
+use crate::limit::Quota;
+
 /// What stands before the first `mark`; all of it if there is none.
 pub(super) fn before(text: &str, mark: char) -> String {
     text.split(mark).next().unwrap_or(text).to_owned()
@@ -92,6 +94,29 @@ pub(super) fn show_duration(duration: Duration) -> String {
         None if millis == 0 => "0s".to_owned(),
         None => format!("{millis}ms"),
     }
+}
+
+/// How many in how long: `20/1m`; `None` for `off`.
+pub(super) fn quota(text: &str) -> Result<Option<Quota>, String> {
+    if text == "off" {
+        return Ok(None);
+    }
+    let wrong = || format!("\"{text}\" is not a limit; write for example 20/1m, or off");
+    let (count, per) = text.split_once('/').ok_or_else(wrong)?;
+    let count = count.trim().parse().map_err(|_| wrong())?;
+    let quota = Quota::new(count, duration(per.trim())?);
+    quota
+        .map(Some)
+        .ok_or_else(|| format!("\"{text}\" is out of bounds; it must be 1 to 1000000 in 1s to 24h"))
+}
+
+/// A number of failures, from 1 to 100; `None` for `off`.
+pub(super) fn failures(text: &str) -> Result<Option<u32>, String> {
+    if text == "off" {
+        return Ok(None);
+    }
+    let number = text.parse().ok().filter(|number| (1..=100).contains(number));
+    number.map(Some).ok_or_else(|| format!("\"{text}\" is neither a number from 1 to 100 nor off"))
 }
 
 /// `true` or `false`.

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use ipnet::IpNet;
 use rocket::request::{FromRequest, Outcome, Request};
 
+use super::limit;
 use crate::session;
 
 /// The proxies whose word about the client is taken.
@@ -52,6 +53,13 @@ fn parse_hop(hop: &str) -> Option<IpAddr> {
     Some(canonical(parsed))
 }
 
+/// The hop of an element of `Forwarded` (RFC 7239 §4); empty, which is no address, if it names none.
+fn forwarded_for(element: &str) -> &str {
+    let pairs = element.split(';').filter_map(|pair| pair.trim().split_once('='));
+    let hop = pairs.filter(|(name, _)| name.eq_ignore_ascii_case("for")).map(|(_, hop)| hop).next();
+    hop.unwrap_or_default().trim_matches('"')
+}
+
 /// An IPv4 address that travels in IPv6 clothes is the IPv4 address.
 fn canonical(address: IpAddr) -> IpAddr {
     address.to_canonical()
@@ -66,13 +74,27 @@ pub fn address(request: &Request<'_>) -> IpAddr {
             let peer = canonical(peer);
             ClientAddress(match request.rocket().state::<TrustedProxies>() {
                 Some(proxies) if proxies.trust(peer) => {
-                    let values: Vec<&str> = request.headers().get("X-Forwarded-For").collect();
-                    proxies.client(peer, values.into_iter())
+                    let values = |name| request.headers().get(name).collect::<Vec<&str>>();
+                    match values("X-Forwarded-For") {
+                        none if none.is_empty() => {
+                            let hops = values("Forwarded").into_iter().flat_map(|v| v.split(','));
+                            let hops: Vec<&str> = hops.map(forwarded_for).collect();
+                            proxies.client(peer, hops.into_iter())
+                        }
+                        hops => proxies.client(peer, hops.into_iter()),
+                    }
                 }
                 _ => peer,
             })
         })
         .0
+}
+
+/// Who makes the request, and where what it is counted under is noted.
+pub fn of(request: &Request<'_>) -> session::Client {
+    let user_agent = request.headers().get_one("User-Agent").unwrap_or_default();
+    let user_agent = user_agent.chars().filter(|c| !c.is_control()).take(512).collect();
+    session::Client { ip: address(request), user_agent, gauge: limit::gauge(request).clone() }
 }
 
 /// Who asks, for the session that may begin with this request.
@@ -83,9 +105,7 @@ impl<'r> FromRequest<'r> for Client {
     type Error = std::convert::Infallible;
 
     async fn from_request(request: &'r Request<'_>) -> Outcome<Self, Self::Error> {
-        let user_agent = request.headers().get_one("User-Agent").unwrap_or_default();
-        let printable: String = user_agent.chars().filter(|c| !c.is_control()).take(512).collect();
-        Outcome::Success(Self(session::Client { ip: address(request), user_agent: printable }))
+        Outcome::Success(Self(of(request)))
     }
 }
 
@@ -119,6 +139,20 @@ mod tests {
         ] {
             assert_eq!(client(trusted, peer, forwarded), expected, "{peer} {forwarded:?}");
         }
+    }
+
+    #[test]
+    fn sr_24_an_element_of_forwarded_names_its_hop() {
+        for (element, expected) in [
+            ("for=192.0.2.60;proto=http;by=203.0.113.43", "192.0.2.60"),
+            (" proto=https; For=\"[2001:db9:cafe::17]:4711\"", "[2001:db9:cafe::17]:4711"),
+            ("for=unknown", "unknown"),
+            ("by=203.0.113.43", ""),
+            ("", ""),
+        ] {
+            assert_eq!(forwarded_for(element), expected);
+        }
+        assert_eq!(client("127.0.0.1/32", "127.0.0.1", &["192.0.2.1", ""]), "127.0.0.1");
     }
 
     proptest::proptest! {

@@ -1,4 +1,4 @@
-//! The three cookies (SR-40): how they are read, and how they are handed over.
+//! Our cookies (SR-40): how they are read, and how they are handed over.
 //!
 //! They are read from the raw header, because a name that comes twice must count as none, and written
 //! by a fairing, because they must travel with refusals too.
@@ -12,6 +12,7 @@ use rocket::response::Response;
 
 use crate::clock::{Clock, Timestamp};
 use crate::id::SecretString;
+use crate::limit::device::DEVICE_LIFETIME;
 use crate::session::{Issued, Presented};
 
 /// Carries the access token.
@@ -20,6 +21,9 @@ pub const ACCESS: &str = "__Host-Http-dw-at";
 pub const REFRESH: &str = "__Host-Http-dw-rt";
 /// Names a visitor who is not signed in, to bind form tokens to.
 pub const PRE_LOGIN: &str = "__Host-Http-dw-pre";
+
+/// Makes a browser known to the accounts that signed in there (SR-22). It grants nothing.
+pub const DEVICE: &str = "__Host-Http-dw-dev";
 
 /// The value of the cookie `name`; `None` if there is none, or more than one (SR-40).
 pub fn read<'r>(request: &'r Request<'_>, name: &str) -> Option<&'r str> {
@@ -34,7 +38,8 @@ pub fn read<'r>(request: &'r Request<'_>, name: &str) -> Option<&'r str> {
     values.next().is_none().then_some(value).filter(|value| !value.is_empty())
 }
 
-/// Whether the request carries any of our cookies, good or not.
+/// Whether the request carries any cookie of ours that means something by itself, good or not: the
+/// device cookie does not.
 pub fn any(request: &Request<'_>) -> bool {
     request
         .headers()
@@ -44,11 +49,12 @@ pub fn any(request: &Request<'_>) -> bool {
         .any(|(name, _)| matches!(name, ACCESS | REFRESH | PRE_LOGIN))
 }
 
-/// The tokens in the request's cookies.
+/// What the request's cookies bring along.
 pub fn presented(request: &Request<'_>) -> Presented {
     Presented {
         access: read(request, ACCESS).map(SecretString::new),
         refresh: read(request, REFRESH).map(SecretString::new),
+        device: read(request, DEVICE).map(SecretString::new),
     }
 }
 
@@ -69,6 +75,8 @@ impl HandedOver {
 /// The browser's hand: what is put into it travels with whatever answer the request gets.
 pub struct Cookies<'r> {
     handed_over: &'r HandedOver,
+    /// The device cookie as it came.
+    device: Option<&'r str>,
     now: Timestamp,
 }
 
@@ -77,7 +85,8 @@ impl<'r> Cookies<'r> {
     pub fn of(request: &'r Request<'_>) -> Self {
         let clock = request.rocket().state::<Arc<dyn Clock>>();
         let now = clock.map_or(Timestamp::from_millis(0), |clock| clock.now());
-        Self { handed_over: request.local_cache(HandedOver::default), now }
+        let handed_over = request.local_cache(HandedOver::default);
+        Self { handed_over, device: read(request, DEVICE), now }
     }
 
     /// Hands over a session's tokens. Those of a remembered session outlive the browser's window.
@@ -86,6 +95,10 @@ impl<'r> Cookies<'r> {
         let (access, refresh) = (&issued.access, &issued.refresh);
         self.handed_over.add(cookie(ACCESS, access.expose(), life(access.expires_at())));
         self.handed_over.add(cookie(REFRESH, refresh.expose(), life(refresh.expires_at())));
+        if let Some(device) = &issued.device {
+            let value = device.beside(self.device);
+            self.handed_over.add(cookie(DEVICE, value.expose(), Some(DEVICE_LIFETIME)));
+        }
     }
 
     /// Hands over the name that a visitor's forms are bound to.

@@ -107,10 +107,11 @@ pub async fn check_token(request: &Request<'_>, token: &str) -> Result<()> {
     let tokens = request.rocket().state::<FormTokens>().ok_or(Error::CsrfRefused)?;
     match super::signed_in(request).await {
         Ok(live) => allow(tokens.holds(Binding::Session(&live.session.id), token)),
-        Err(error) if matches!(**error, Error::Unavailable(_)) => {
-            Err(Error::unavailable("the session store does not answer"))
-        }
-        Err(_) => check_visitor_token(request, token),
+        Err(error) => match **error {
+            Error::Unavailable(_) => Err(Error::unavailable("the session store does not answer")),
+            Error::Throttled(wait) => Err(Error::Throttled(wait)),
+            _ => check_visitor_token(request, token),
+        },
     }
 }
 

@@ -6,7 +6,7 @@ use rocket::http::{Method, Status};
 use rocket::request::Request;
 use rocket::route::{Handler, Outcome};
 
-use super::csrf;
+use super::{csrf, limit};
 use crate::problem::{self, Problem};
 
 /// Longest request target, in bytes (SR-60).
@@ -60,5 +60,6 @@ async fn admit(request: &Request<'_>, data: &mut Data<'_>) -> Result<(), Problem
     if form && request.method() != Method::Post && !data.peek(1).await.is_empty() {
         return Err(Problem::of_status(Status::UnsupportedMediaType));
     }
+    limit::admit(request).map_err(|error| Problem::from(&error))?;
     csrf::check(request).await.map_err(|error| Problem::from(&error))
 }

@@ -6,7 +6,7 @@ use rocket::fairing::{Fairing, Info, Kind};
 use rocket::http::{Header, Status};
 use rocket::{Data, Request, Response};
 
-use super::{client, cookie, nonce};
+use super::{client, cookie, limit, nonce};
 use crate::problem::request_id;
 
 /// Puts the security headers and the cookies into every answer, and writes the access log.
@@ -71,6 +71,7 @@ impl Fairing for Headers {
 
     async fn on_response<'r>(&self, request: &'r Request<'_>, response: &mut Response<'r>) {
         cookie::write(request, response);
+        limit::write(request, response);
         for (name, value) in ALWAYS {
             response.set_header(Header::new(name, value));
         }

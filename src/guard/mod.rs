@@ -7,6 +7,7 @@ pub mod csrf;
 pub mod form;
 pub mod gate;
 pub mod header;
+pub mod limit;
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -112,7 +113,7 @@ async fn judge(request: &Request<'_>) -> Result<Live> {
         None => Error::NotSignedIn,
     };
     let Some(refresh) = &presented.refresh else { return Err(refused) };
-    match sessions.refresh(refresh).await {
+    match sessions.refresh(refresh, &client::of(request)).await {
         Ok(issued) => {
             cookie::Cookies::of(request).hand_over(&issued);
             Ok(Live { session: issued.session, account: issued.account })
@@ -166,8 +167,8 @@ impl<'r> FromRequest<'r> for Presented {
     async fn from_request(request: &'r Request<'_>) -> Outcome<Self, Self::Error> {
         let mut presented = cookie::presented(request);
         if let Some(token) = bearer(request) {
-            presented =
-                crate::session::Presented { access: Some(SecretString::new(token)), refresh: None };
+            presented.access = Some(SecretString::new(token));
+            presented.refresh = None;
         }
         Outcome::Success(Self(presented))
     }

@@ -58,7 +58,8 @@ async fn delete(
     accounts: &State<Arc<Accounts>>,
     cookies: Cookies<'_>,
 ) -> Either<See, Shown<DeletePage>> {
-    match accounts.delete_own(&viewer.0.account.id, form.0.password).await {
+    let session = &viewer.0.session.id;
+    match accounts.delete_own(&viewer.0.account.id, session, form.0.password).await {
         Ok(()) => {
             cookies.take_back();
             Either::This(See::with_notice("/login", "deleted"))

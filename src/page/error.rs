@@ -73,7 +73,8 @@ impl<'r> Responder<'r, 'static> for Refusal {
             title: heading(problem.status).to_owned(),
             detail: problem.detail.clone(),
             request_id: problem::request_id(request).to_owned(),
-            retry_after: problem.retry_after,
+            // The sentence about a limit says it already.
+            retry_after: problem.retry_after.filter(|_| problem.code != "throttled"),
             back_href: back_href.to_owned(),
             back_label: back_label.to_owned(),
         };
@@ -108,7 +109,7 @@ fn heading(status: Status) -> &'static str {
         409 => "That cannot be done",
         413 | 414 | 431 => "That is too large",
         415 => "That is not accepted here",
-        503 => "One moment, please",
+        429 | 503 => "One moment, please",
         _ => "Something went wrong",
     }
 }

@@ -18,6 +18,7 @@ pub mod view;
 #[cfg(test)]
 mod sample;
 
+use rocket::http::Status;
 use rocket::{Catcher, Route, get, routes};
 
 use crate::error::Error;
@@ -54,9 +55,9 @@ pub fn catchers() -> Vec<Catcher> {
 fn home(viewer: Result<LoggedIn, Problem>) -> Result<See, Refusal> {
     match viewer {
         Ok(_) => Ok(See("/profile".to_owned())),
+        Err(problem) if problem.status == Status::Unauthorized => Ok(See("/login".to_owned())),
         // A store that does not answer has not said that nobody is signed in (SR-70).
-        Err(problem) if problem.status.code >= 500 => Err(problem.into()),
-        Err(_) => Ok(See("/login".to_owned())),
+        Err(problem) => Err(problem.into()),
     }
 }
 

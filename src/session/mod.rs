@@ -1,5 +1,6 @@
 //! Sessions: one sign-in, one session, one family of tokens, from `log_in` to `log_out`.
 
+mod admission;
 pub mod deny;
 pub mod device;
 mod record;
@@ -62,7 +63,7 @@ impl Sessions {
     /// along with the request (SR-25).
     ///
     /// # Errors
-    /// As [`Accounts::authenticate`].
+    /// As [`Accounts::authenticate`]; [`Error::Throttled`], whatever the password (SR-22, SR-23).
     pub async fn log_in(
         &self,
         email: &str,
@@ -71,7 +72,15 @@ impl Sessions {
         client: Client,
         presented: &Presented,
     ) -> Result<Issued> {
-        let account = match self.accounts.authenticate(email, password).await {
+        let admitted = self.admit(email, &client, presented).await;
+        let attempt = admitted.inspect_err(|error| {
+            metric::login(match error {
+                Error::Throttled(_) => metric::Login::Throttled,
+                _ => metric::Login::Failed,
+            });
+        })?;
+        let precedence = admission::precedence(&attempt);
+        let account = match self.accounts.authenticate(email, password, precedence).await {
             Ok(account) => account,
             Err(error) => {
                 metric::login(match &error {
@@ -80,17 +89,20 @@ impl Sessions {
                 });
                 if matches!(error, Error::InvalidCredentials) {
                     audit::record(audit::Kind::LoginFail, None, Some(client.ip));
+                } else {
+                    attempt.not_made().await;
                 }
                 return Err(error);
             }
         };
+        attempt.succeeded().await?;
         self.open(account, remember, client, presented).await
     }
 
     /// Registers a person and signs them in.
     ///
     /// # Errors
-    /// As [`Accounts::register`].
+    /// As [`Accounts::register`]; [`Error::Throttled`].
     pub async fn register(
         &self,
         registration: Registration<'_>,
@@ -98,6 +110,7 @@ impl Sessions {
         presented: &Presented,
     ) -> Result<Issued> {
         let Registration { email, password, display_name } = registration;
+        self.limits().register(client.ip, &client.gauge).await?;
         let account = self.accounts.register(email, password, display_name).await?;
         audit::record(audit::Kind::UserCreated, Some(&account.id), Some(client.ip));
         self.open(account, false, client, presented).await
@@ -106,7 +119,7 @@ impl Sessions {
     /// Makes the first administrator, for whoever holds the set-up token, and signs them in.
     ///
     /// # Errors
-    /// As [`Accounts::set_up`].
+    /// As [`Accounts::set_up`]; [`Error::Throttled`], counted with registrations.
     pub async fn set_up(
         &self,
         token: &SecretString,
@@ -115,6 +128,7 @@ impl Sessions {
         presented: &Presented,
     ) -> Result<Issued> {
         let Registration { email, password, display_name } = registration;
+        self.limits().register(client.ip, &client.gauge).await?;
         let account = self.accounts.set_up(token, email, password, display_name).await?;
         audit::record(audit::Kind::UserCreated, Some(&account.id), Some(client.ip));
         self.open(account, false, client, presented).await
@@ -159,7 +173,8 @@ impl Sessions {
             now,
             &*self.random,
         );
-        let issued = self.establish(session, account, Opening::New, now).await?;
+        let mut issued = self.establish(session, account, Opening::New, now).await?;
+        issued.device = Some(self.device_token(&issued.account, presented));
         self.log_out(presented).await?;
         audit::record(audit::Kind::LoginSuccess, Some(&issued.account.id), Some(issued.session.ip));
         Ok(issued)
@@ -173,7 +188,10 @@ impl Sessions {
     async fn reissue(&self, session: &Session, account: Account) -> Result<Issued> {
         let now = self.clock.now();
         let session = session.renewed(&account, self.access_lifetime(), now);
-        self.establish(session, account, Opening::Renewal, now).await
+        let mut issued = self.establish(session, account, Opening::Renewal, now).await?;
+        // The one this browser had is void with the password that it was issued for.
+        issued.device = Some(self.device_token(&issued.account, &Presented::default()));
+        Ok(issued)
     }
 
     /// Judges the access token of a request: signature and claims first, then the session store.
@@ -200,22 +218,29 @@ impl Sessions {
     ///
     /// # Errors
     /// [`Error::RefreshInvalid`], [`Error::SessionEnded`]; [`Error::TokenReused`], after which the
-    /// session is over for everybody.
-    pub async fn refresh(&self, presented: &SecretString) -> Result<Issued> {
-        let refreshed = self.rotate(presented).await;
+    /// session is over for everybody; [`Error::Throttled`].
+    pub async fn refresh(&self, presented: &SecretString, client: &Client) -> Result<Issued> {
+        let refreshed = self.rotate(presented, client).await;
         metric::refresh(match &refreshed {
             Ok((_, outcome)) => *outcome,
             Err(Error::TokenReused) => metric::Refresh::Reused,
             Err(Error::SessionEnded) => metric::Refresh::Ended,
             Err(Error::RefreshInvalid) => metric::Refresh::Invalid,
+            Err(Error::Throttled(_)) => metric::Refresh::Throttled,
             Err(_) => metric::Refresh::Failed,
         });
         refreshed.map(|(issued, _)| issued)
     }
 
-    async fn rotate(&self, presented: &SecretString) -> Result<(Issued, metric::Refresh)> {
+    async fn rotate(
+        &self,
+        presented: &SecretString,
+        client: &Client,
+    ) -> Result<(Issued, metric::Refresh)> {
         let now = self.clock.now();
         let claims = self.tokens.read_refresh(presented, now).await?;
+        // Only now: what is no token of ours uses up nobody's refreshes.
+        self.limits().refresh(&claims.session, client.ip, &client.gauge).await?;
         let account = self.accounts.current_in(&claims.account, &claims.session).await?;
         // Who became an administrator meanwhile may be away no longer than any other (SR-33).
         let idle = now.since(claims.issued_at) >= self.lifetimes.admin_idle_lifetime;
@@ -395,7 +420,7 @@ impl Sessions {
         let access =
             self.tokens.sign_access(&grant, access, session.access_expires_at, &account.roles)?;
         let refresh = self.tokens.sign_refresh(&grant, refresh, session.refresh_expires_at)?;
-        Ok(Issued { session, account, access, refresh })
+        Ok(Issued { session, account, access, refresh, device: None })
     }
 
     /// The life of an access token, up to 5 % shorter than configured, so that the tokens of a

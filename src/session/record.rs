@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::account::Account;
 use crate::clock::Timestamp;
 use crate::id::{AccountId, Random, SecretString, SessionId};
+use crate::limit::Gauge;
+use crate::limit::device::DeviceToken;
 use crate::token::access::AccessToken;
 use crate::token::refresh::RefreshToken;
 
@@ -140,6 +142,8 @@ pub struct Client {
     pub ip: IpAddr,
     /// What it calls itself.
     pub user_agent: String,
+    /// Where the limits that the request is counted under are noted.
+    pub gauge: Gauge,
 }
 
 /// A session's tokens, fresh, for the client to keep.
@@ -152,13 +156,17 @@ pub struct Issued {
     pub access: AccessToken,
     /// The refresh token.
     pub refresh: RefreshToken,
+    /// What the browser is known by from now on, if its owner has just proved who they are.
+    pub device: Option<DeviceToken>,
 }
 
-/// The tokens that came with a request; none of them checked.
+/// What a request brings along to be known by; none of it checked.
 #[derive(Clone, Debug, Default)]
 pub struct Presented {
     /// The access token.
     pub access: Option<SecretString>,
     /// The refresh token.
     pub refresh: Option<SecretString>,
+    /// The device cookie.
+    pub device: Option<SecretString>,
 }

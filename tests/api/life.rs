@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use doorward::error::Error;
 use doorward::id::{SecretString, SessionId, from_base64url};
+use doorward::limit::Gauge;
 use doorward::session::{Client, Issued, Presented};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
@@ -76,6 +77,11 @@ fn jti(token: &SecretString) -> String {
     claims["jti"].as_str().expect("a jti").to_owned()
 }
 
+fn client() -> Client {
+    let (user_agent, gauge) = (String::new(), Gauge::default());
+    Client { ip: IpAddr::V4(Ipv4Addr::LOCALHOST), user_agent, gauge }
+}
+
 impl Life<'_> {
     fn pick(&self, index: &prop::sample::Index) -> Option<&Pair> {
         (!self.issued.is_empty()).then(|| index.get(&self.issued))
@@ -85,8 +91,7 @@ impl Life<'_> {
         let sessions = self.app.sessions();
         match step {
             Step::LogIn => {
-                let client =
-                    Client { ip: IpAddr::V4(Ipv4Addr::LOCALHOST), user_agent: String::new() };
+                let client = client();
                 let password = SecretString::new(PASSWORD);
                 let nothing = Presented::default();
                 let issued = sessions.log_in(&self.email, password, false, client, &nothing).await;
@@ -97,7 +102,7 @@ impl Life<'_> {
             Step::Refresh(index) => {
                 let Some(pair) = self.pick(index) else { return Ok(()) };
                 let (session, presented) = (pair.session.clone(), jti(&pair.refresh));
-                match sessions.refresh(&pair.refresh).await {
+                match sessions.refresh(&pair.refresh, &client()).await {
                     Ok(next) => {
                         let next: Pair = next.into();
                         prop_assert!(!self.ended.contains(&session), "an ended session refreshed");
@@ -126,7 +131,8 @@ impl Life<'_> {
                 let access = Some(pair.access.clone());
                 let refresh = Some(pair.refresh.clone());
                 let session = pair.session.clone();
-                sessions.log_out(&Presented { access, refresh }).await.expect("the store answers");
+                let presented = Presented { access, refresh, device: None };
+                sessions.log_out(&presented).await.expect("the store answers");
                 self.ended.push(session);
             }
             Step::Revoke(index) => {

@@ -4,6 +4,7 @@ mod account;
 mod admin;
 mod denylist;
 mod life;
+mod limit;
 mod matrix;
 mod on_the_way;
 mod public;

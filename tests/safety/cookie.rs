@@ -25,7 +25,6 @@ async fn sr_40_a_session_that_is_not_remembered_ends_with_the_browser() {
     let body = json!({ "current_password": PASSWORD, "new_password": "a bridge of nougat" });
     let changed = app.call(Put, "/api/v1/me/password", body).await.expect(204);
     for answer in [registered, signed_in, refreshed, on_the_way, changed] {
-        assert_eq!(answer.all("Set-Cookie").len(), 2);
         assert_eq!(attributes(answer.set_cookie(ACCESS)), RULES);
         assert_eq!(attributes(answer.set_cookie(REFRESH)), RULES);
     }

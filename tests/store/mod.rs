@@ -7,6 +7,7 @@ mod database;
 mod denylist;
 mod embedded;
 mod key;
+mod limit;
 mod list;
 mod race;
 mod redis;

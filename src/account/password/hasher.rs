@@ -7,7 +7,7 @@ use argon2::password_hash::phc;
 use argon2::{ARGON2ID_IDENT, KeyId, ParamsBuilder, Version};
 use zeroize::Zeroizing;
 
-use super::pool::{Engine, Pool, RustCrypto, Task};
+use super::pool::{Engine, Pool, Precedence, RustCrypto, Task};
 use super::{BadSetting, Params, Password, PasswordHash, Pepper};
 use crate::error::{Error, Result};
 use crate::id::{Random, constant_time_eq, random_bytes};
@@ -118,7 +118,7 @@ impl Hasher {
     /// [`Error::Overloaded`] at once if the queue is full; [`Error::Internal`] if Argon2 fails.
     pub async fn hash(&self, password: &Password) -> Result<PasswordHash> {
         let salt = random_bytes::<SALT_BYTES>(self.random.as_ref());
-        let output = self.pool.run(self.current(password, salt)).await?;
+        let output = self.pool.run(self.current(password, salt), Precedence::Stranger).await?;
         let phc = to_phc(&self.settings, &salt, &output).map_err(Error::internal)?;
         Ok(PasswordHash::from_stored(phc))
     }
@@ -132,6 +132,20 @@ impl Hasher {
     /// hash of Argon2id version 19, would cost an absurd amount to verify, or names a pepper
     /// that is not configured.
     pub async fn verify(&self, password: &Password, hash: &PasswordHash) -> Result<Verdict> {
+        self.verify_for(Precedence::Stranger, password, hash).await
+    }
+
+    /// As [`Hasher::verify`], for somebody of this precedence.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Hasher::verify`].
+    pub async fn verify_for(
+        &self,
+        precedence: Precedence,
+        password: &Password,
+        hash: &PasswordHash,
+    ) -> Result<Verdict> {
         let stored = Stored::read(hash.expose()).map_err(Error::internal)?;
         let task = Task {
             password: password.clone(),
@@ -140,7 +154,7 @@ impl Hasher {
             pepper: self.pepper_of(&stored)?,
             output_bytes: stored.output.len(),
         };
-        let derived = self.pool.run(task).await?;
+        let derived = self.pool.run(task, precedence).await?;
         if !constant_time_eq(&derived, &stored.output) {
             return Ok(Verdict::Mismatch);
         }
@@ -154,7 +168,8 @@ impl Hasher {
     ///
     /// As for [`Hasher::hash`].
     pub async fn verify_nobody(&self, password: &Password) -> Result<()> {
-        self.pool.run(self.current(password, self.nobodys_salt)).await.map(drop)
+        let task = self.current(password, self.nobodys_salt);
+        self.pool.run(task, Precedence::Stranger).await.map(drop)
     }
 
     /// How many hashes wait for a thread, for a metric.

@@ -22,6 +22,7 @@ pub use breached::BreachedFile;
 pub use hasher::{Hasher, Settings, Verdict};
 pub use params::{BadSetting, Params, Pepper};
 pub use policy::{Context, Policy};
+pub use pool::Precedence;
 
 use crate::error::{Error, FieldError};
 use crate::id::SecretString;

@@ -31,6 +31,16 @@ const IDLE_BEFORE_WIPE: Duration = Duration::from_millis(50);
 #[cfg(target_os = "linux")]
 const NICENESS: i32 = 5;
 
+/// In which line somebody waits for a hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precedence {
+    /// Whose device or session is known. A flood of strangers neither fills this line nor is
+    /// served before it.
+    Known,
+    /// Anybody.
+    Stranger,
+}
+
 /// One hash to compute.
 pub(super) struct Task {
     pub(super) password: Password,
@@ -123,8 +133,26 @@ struct Shared {
 }
 
 struct Queue {
-    jobs: VecDeque<Job>,
+    known: VecDeque<Job>,
+    strangers: VecDeque<Job>,
     open: bool,
+}
+
+impl Queue {
+    fn line(&mut self, precedence: Precedence) -> &mut VecDeque<Job> {
+        match precedence {
+            Precedence::Known => &mut self.known,
+            Precedence::Stranger => &mut self.strangers,
+        }
+    }
+
+    fn pop(&mut self) -> Option<Job> {
+        self.known.pop_front().or_else(|| self.strangers.pop_front())
+    }
+
+    fn len(&self) -> usize {
+        self.known.len() + self.strangers.len()
+    }
 }
 
 struct Job {
@@ -140,7 +168,8 @@ enum Next {
 }
 
 impl Pool {
-    /// Starts `threads` threads, each with an engine from `make_engine`, behind a queue of `capacity`.
+    /// Starts `threads` threads, each with an engine from `make_engine`, behind a queue of two lines
+    /// for `capacity` each.
     ///
     /// # Errors
     ///
@@ -150,7 +179,8 @@ impl Pool {
         capacity: usize,
         mut make_engine: impl FnMut() -> Box<dyn Engine>,
     ) -> io::Result<Self> {
-        let queue = Mutex::new(Queue { jobs: VecDeque::new(), open: true });
+        let queue =
+            Mutex::new(Queue { known: VecDeque::new(), strangers: VecDeque::new(), open: true });
         let pool = Self { shared: Arc::new(Shared { queue, changed: Condvar::new(), capacity }) };
         for _ in 0..threads {
             let shared = Arc::clone(&pool.shared);
@@ -166,11 +196,15 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// - [`Error::Overloaded`], at once, if the queue is full.
+    /// - [`Error::Overloaded`], at once, if the line is full.
     /// - [`Error::Internal`] if the computation fails.
-    pub(super) async fn run(&self, task: Task) -> Result<Zeroizing<Vec<u8>>> {
+    pub(super) async fn run(
+        &self,
+        task: Task,
+        precedence: Precedence,
+    ) -> Result<Zeroizing<Vec<u8>>> {
         let (reply, answer) = oneshot::channel();
-        self.shared.push(Job { task, reply })?;
+        self.shared.push(Job { task, reply }, precedence)?;
         match answer.await {
             Ok(derived) => derived.map_err(Error::internal),
             Err(_) => Err(Error::internal("a thread that hashes passwords failed")),
@@ -179,7 +213,7 @@ impl Pool {
 
     /// How many tasks wait for a thread.
     pub(super) fn waiting(&self) -> usize {
-        self.shared.lock().jobs.len()
+        self.shared.lock().len()
     }
 }
 
@@ -187,7 +221,8 @@ impl Drop for Pool {
     fn drop(&mut self) {
         let mut queue = self.shared.lock();
         queue.open = false;
-        queue.jobs.clear();
+        queue.known.clear();
+        queue.strangers.clear();
         drop(queue);
         self.shared.changed.notify_all();
     }
@@ -199,16 +234,17 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn push(&self, job: Job) -> Result<()> {
+    fn push(&self, job: Job, precedence: Precedence) -> Result<()> {
         let mut queue = self.lock();
-        if queue.jobs.len() >= self.capacity {
+        let line = queue.line(precedence);
+        if line.len() >= self.capacity {
             // Callers who have gone away must not keep out those who are there.
-            queue.jobs.retain(|job| !job.reply.is_closed());
+            line.retain(|job| !job.reply.is_closed());
         }
-        if queue.jobs.len() >= self.capacity {
+        if line.len() >= self.capacity {
             return Err(Error::Overloaded);
         }
-        queue.jobs.push_back(job);
+        line.push_back(job);
         drop(queue);
         self.changed.notify_one();
         Ok(())
@@ -243,7 +279,7 @@ impl Shared {
     fn next(&self, used: bool) -> Next {
         let mut queue = self.lock();
         loop {
-            while let Some(job) = queue.jobs.pop_front() {
+            while let Some(job) = queue.pop() {
                 if !job.reply.is_closed() {
                     return Next::Work(job);
                 }
@@ -255,7 +291,7 @@ impl Shared {
                 let waited = self.changed.wait_timeout(queue, IDLE_BEFORE_WIPE);
                 let (woken, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
                 queue = woken;
-                if timeout.timed_out() && queue.jobs.is_empty() {
+                if timeout.timed_out() && queue.len() == 0 {
                     return Next::Wipe;
                 }
             } else {

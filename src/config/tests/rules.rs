@@ -325,3 +325,26 @@ fn rockets_own_settings_can_be_set_except_the_unsafe_ones() {
 fn tls_settings_need_a_build_that_can() {
     refused("[default.tls]\ncerts = 'a'\nkey = 'b'", "debug", &[], &["tls", "feature `tls`"]);
 }
+
+#[test]
+fn sr_23_a_limit_is_a_number_in_a_time_or_off() {
+    let config = accepted("", "debug", &[]);
+    let login = config.limits.login_per_address.expect("limited by default");
+    assert_eq!((login.to_string().as_str(), login.burst()), ("20/1m", 10));
+    assert_eq!(config.limits.account_failures, Some(5));
+    let every: Vec<(String, &str)> = KEYS
+        .iter()
+        .filter(|key| key.name.starts_with("limits."))
+        .map(|key| (key.variable(), "off"))
+        .collect();
+    let off: Vec<(&str, &str)> = every.iter().map(|(name, off)| (name.as_str(), *off)).collect();
+    let open = accepted("", "debug", &off);
+    assert_eq!(open.warnings().len(), config.warnings().len() + off.len(), "{:?}", open.warnings());
+    assert!(open.limits.other_per_address.is_none() && open.limits.account_failures.is_none());
+    for wrong in ["20", "20/m", "0/1m", "-1/1m", "20/0s", "20/25h", "2000000/1m", "none"] {
+        refused_value("limits.register_per_address", wrong, &["limits.register_per_address"]);
+    }
+    for wrong in ["0", "101", "5/1m", "-5"] {
+        refused_value("limits.account_failures", wrong, &["1 to 100"]);
+    }
+}

@@ -11,6 +11,7 @@
 
 mod draft;
 mod guest;
+mod limit;
 mod lock;
 mod memory;
 mod rows;
@@ -37,6 +38,7 @@ use crate::token::access::AccessDigest;
 use crate::token::denylist::{DeniedToken, Denylist};
 use draft::{Draft, Turn};
 use guest::Guest;
+pub use limit::EmbeddedLimits;
 use lock::ServerLock;
 use memory::Memory;
 use writer::{Answer, Job, Order, Writer};

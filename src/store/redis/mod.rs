@@ -6,6 +6,7 @@
 
 mod address;
 mod denylist;
+mod limit;
 mod pool;
 
 use std::sync::LazyLock;

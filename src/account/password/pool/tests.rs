@@ -68,16 +68,16 @@ fn wait_for<F: Future>(future: F) -> F::Output {
 #[test]
 fn sr_4_a_full_queue_refuses_at_once_and_keeps_its_jobs() {
     let held = held(2);
-    let mut running = Box::pin(held.pool.run(task("running")));
+    let mut running = Box::pin(held.pool.run(task("running"), Precedence::Stranger));
     assert!(poll(running.as_mut()).is_pending());
     assert_eq!(held.started.recv().unwrap(), "running");
-    let mut first = Box::pin(held.pool.run(task("first")));
-    let mut second = Box::pin(held.pool.run(task("second")));
+    let mut first = Box::pin(held.pool.run(task("first"), Precedence::Stranger));
+    let mut second = Box::pin(held.pool.run(task("second"), Precedence::Stranger));
     assert!(poll(first.as_mut()).is_pending());
     assert!(poll(second.as_mut()).is_pending());
     assert_eq!(held.pool.waiting(), 2);
 
-    let mut third = Box::pin(held.pool.run(task("third")));
+    let mut third = Box::pin(held.pool.run(task("third"), Precedence::Stranger));
     assert!(matches!(poll(third.as_mut()), Poll::Ready(Err(Error::Overloaded))));
 
     for _ in 0..3 {
@@ -90,18 +90,36 @@ fn sr_4_a_full_queue_refuses_at_once_and_keeps_its_jobs() {
 }
 
 #[test]
-fn sr_4_a_job_whose_caller_has_gone_away_is_skipped_and_gives_up_its_place() {
-    let held = held(2);
-    let mut running = Box::pin(held.pool.run(task("running")));
+fn sr_4_who_is_known_waits_behind_no_stranger() {
+    let held = held(1);
+    let mut running = Box::pin(held.pool.run(task("running"), Precedence::Stranger));
     assert!(poll(running.as_mut()).is_pending());
     assert_eq!(held.started.recv().unwrap(), "running");
-    let mut abandoned = Box::pin(held.pool.run(task("abandoned")));
-    let mut waiting = Box::pin(held.pool.run(task("waiting")));
+    let mut stranger = Box::pin(held.pool.run(task("stranger"), Precedence::Stranger));
+    assert!(poll(stranger.as_mut()).is_pending());
+    let mut known = Box::pin(held.pool.run(task("known"), Precedence::Known));
+    assert!(poll(known.as_mut()).is_pending(), "the other line is full, not this one");
+    for _ in 0..3 {
+        held.go_on.send(()).unwrap();
+    }
+    assert_eq!(held.started.recv().unwrap(), "known");
+    assert_eq!(held.started.recv().unwrap(), "stranger");
+    assert!(wait_for(stranger).is_ok() && wait_for(known).is_ok() && wait_for(running).is_ok());
+}
+
+#[test]
+fn sr_4_a_job_whose_caller_has_gone_away_is_skipped_and_gives_up_its_place() {
+    let held = held(2);
+    let mut running = Box::pin(held.pool.run(task("running"), Precedence::Stranger));
+    assert!(poll(running.as_mut()).is_pending());
+    assert_eq!(held.started.recv().unwrap(), "running");
+    let mut abandoned = Box::pin(held.pool.run(task("abandoned"), Precedence::Stranger));
+    let mut waiting = Box::pin(held.pool.run(task("waiting"), Precedence::Stranger));
     assert!(poll(abandoned.as_mut()).is_pending());
     assert!(poll(waiting.as_mut()).is_pending());
     drop(abandoned);
 
-    let mut late = Box::pin(held.pool.run(task("late")));
+    let mut late = Box::pin(held.pool.run(task("late"), Precedence::Stranger));
     assert!(poll(late.as_mut()).is_pending(), "the abandoned job's place is free");
     drop(waiting);
     for _ in 0..2 {
@@ -116,8 +134,11 @@ fn a_panic_fails_one_job_and_leaves_the_thread() {
     let held = held(2);
     held.go_on.send(()).unwrap();
     held.go_on.send(()).unwrap();
-    assert!(matches!(wait_for(held.pool.run(task("panic"))), Err(Error::Internal(_))));
-    assert!(wait_for(held.pool.run(task("calm"))).is_ok());
+    assert!(matches!(
+        wait_for(held.pool.run(task("panic"), Precedence::Stranger)),
+        Err(Error::Internal(_))
+    ));
+    assert!(wait_for(held.pool.run(task("calm"), Precedence::Stranger)).is_ok());
 }
 
 #[test]
@@ -125,7 +146,7 @@ fn sr_4_memory_is_wiped_when_the_queue_runs_empty_and_threads_end_with_the_pool(
     let Held { pool, go_on, wiped, started: _started } = held(2);
     let shared: Weak<Shared> = Arc::downgrade(&pool.shared);
     go_on.send(()).unwrap();
-    wait_for(pool.run(task("only"))).unwrap();
+    wait_for(pool.run(task("only"), Precedence::Stranger)).unwrap();
     while wiped.load(Ordering::SeqCst) == 0 {
         std::thread::yield_now();
     }

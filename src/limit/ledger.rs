@@ -1,0 +1,124 @@
+//! What one process has let through and not yet told the store: so that a limit on every request
+//! costs no request a round trip.
+
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher as _;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::bounded::{Bounded, Fades};
+use super::network::Network;
+use crate::clock::Timestamp;
+
+/// How many locks share the lines.
+const SHARDS: usize = 16;
+/// How many lines there are at most.
+const CAPACITY: usize = 65_536;
+/// After how long an account that was never settled does not matter any more.
+const STALE: Duration = Duration::from_secs(60);
+
+/// Whom a line is about.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Whom {
+    /// Everybody at one network address.
+    Network(Network),
+    /// The owner of an account, on devices that are known, by the account's tag.
+    Owner([u8; 16]),
+}
+
+/// A rule by name, and whom it counts.
+pub(super) type LineKey = (&'static str, Whom);
+
+#[derive(Debug)]
+struct Line {
+    unsettled: u32,
+    settling: bool,
+    refused_until: Timestamp,
+    seen_at: Timestamp,
+}
+
+impl Fades for Line {
+    fn worth(&self, now: Timestamp) -> i64 {
+        let refused = self.refused_until.as_millis() - now.as_millis();
+        let fresh = (self.seen_at + STALE).as_millis() - now.as_millis();
+        if self.settling { i64::MAX } else { refused.max(fresh) }
+    }
+}
+
+/// What to do with a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Entry {
+    /// Let it through.
+    Pass,
+    /// Let it through, and tell the store of this many.
+    Settle(u32),
+    /// Refuse it for this long.
+    Refuse(Duration),
+}
+
+/// The lines, each kept until it is settled or does not matter.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    shards: [Mutex<Bounded<LineKey, Line>>; SHARDS],
+    hasher: RandomState,
+}
+
+impl Ledger {
+    pub fn new() -> Self {
+        let shards = std::array::from_fn(|_| Mutex::new(Bounded::new(CAPACITY / SHARDS)));
+        Self { shards, hasher: RandomState::new() }
+    }
+
+    /// Notes a request. Once `batch` are unsettled, one caller is asked to settle them.
+    pub fn note(&self, key: &LineKey, batch: u32, now: Timestamp) -> Entry {
+        let mut shard = self.shard(key);
+        let fresh = || Line { unsettled: 0, settling: false, refused_until: now, seen_at: now };
+        let line = shard.entry(key.clone(), now, fresh);
+        line.seen_at = now;
+        if now < line.refused_until {
+            return Entry::Refuse(line.refused_until.since(now));
+        }
+        line.unsettled = line.unsettled.saturating_add(1);
+        if line.unsettled < batch || line.settling {
+            return Entry::Pass;
+        }
+        line.settling = true;
+        Entry::Settle(line.unsettled)
+    }
+
+    /// The store was told of `settled`, and lets nothing more through for `refused`; or, without
+    /// an answer, it was not told.
+    pub fn settled(&self, key: &LineKey, settled: u32, refused: Option<Duration>, now: Timestamp) {
+        let mut shard = self.shard(key);
+        let Some(line) = shard.get_mut(key) else { return };
+        line.settling = false;
+        if let Some(refused) = refused {
+            line.unsettled = line.unsettled.saturating_sub(settled);
+            line.refused_until = now + refused;
+        }
+    }
+
+    fn shard(&self, key: &LineKey) -> MutexGuard<'_, Bounded<LineKey, Line>> {
+        let hash = usize::try_from(self.hasher.hash_one(key) % SHARDS as u64).unwrap_or_default();
+        self.shards[hash].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_is_settled_by_one_and_a_store_that_was_not_told_is_told_again() {
+        let (ledger, now) = (Ledger::new(), Timestamp::from_millis(0));
+        let key = ("requests", Whom::Owner([7; 16]));
+        assert_eq!(ledger.note(&key, 2, now), Entry::Pass);
+        assert_eq!(ledger.note(&key, 2, now), Entry::Settle(2));
+        assert_eq!(ledger.note(&key, 2, now), Entry::Pass);
+        ledger.settled(&key, 2, None, now);
+        assert_eq!(ledger.note(&key, 2, now), Entry::Settle(4));
+        ledger.settled(&key, 4, Some(Duration::from_secs(1)), now);
+        assert_eq!(ledger.note(&key, 2, now), Entry::Refuse(Duration::from_secs(1)));
+        assert_eq!(ledger.note(&key, 2, now + Duration::from_secs(1)), Entry::Pass);
+    }
+}

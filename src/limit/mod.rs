@@ -1,0 +1,276 @@
+//! Who may try what, how often (SR-22, SR-23), and why that cannot be turned against an account's
+//! owner. What it adds up to for an attacker is worked out in `docs/throttling.md`.
+
+mod bounded;
+pub mod device;
+mod gauge;
+mod ledger;
+mod network;
+mod quota;
+pub mod store;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::hmac;
+use futures::FutureExt as _;
+
+use crate::clock::Clock;
+use crate::error::{Error, Result};
+use crate::id::SessionId;
+use crate::token::key::MasterSecret;
+use device::{Devices, KnownDevice};
+use ledger::{Entry, Ledger, LineKey, Whom};
+use store::{LimitKey, LimitStore};
+
+pub use bounded::{Bounded, Fades};
+pub use gauge::{Gauge, Standing};
+pub use network::Network;
+pub use quota::{Backoff, Quota};
+
+/// The rules, by the names that clients and stores know them by.
+mod rule {
+    pub const LOGIN: &str = "login";
+    pub const REGISTER: &str = "register";
+    pub const REFRESH: &str = "refresh";
+    pub const REQUESTS: &str = "requests";
+    pub const ACCOUNT: &str = "account";
+    pub const DEVICE: &str = "device";
+    pub const CONFIRM: &str = "confirm";
+}
+
+/// What the operator decides; `None` switches a limit off.
+#[derive(Clone, Debug, Default)]
+pub struct LimitPolicy {
+    /// Sign-ins from one address; for a known device, those to one account instead.
+    pub login_per_address: Option<Quota>,
+    /// Registrations from one address.
+    pub register_per_address: Option<Quota>,
+    /// Refreshes of one session.
+    pub refresh_per_session: Option<Quota>,
+    /// Refreshes from one address.
+    pub refresh_per_address: Option<Quota>,
+    /// Requests from one address, whatever they ask for.
+    pub other_per_address: Option<Quota>,
+    /// Delays after wrong passwords.
+    pub account_failures: Option<Backoff>,
+}
+
+/// The service behind all limits.
+pub struct Limits {
+    store: Arc<dyn LimitStore>,
+    policy: LimitPolicy,
+    secret: hmac::Key,
+    devices: Devices,
+    ledger: Ledger,
+    clock: Arc<dyn Clock>,
+}
+
+/// An attempt at a password that was let through, and is a failure until it is said to be none.
+#[must_use = "it counts as a failure until it has succeeded"]
+pub struct Attempt<'a> {
+    limits: &'a Limits,
+    counted: Option<(LimitKey, u32)>,
+    on_known_device: bool,
+}
+
+impl Attempt<'_> {
+    /// Whether it comes from a device that the account knows.
+    pub fn is_on_known_device(&self) -> bool {
+        self.on_known_device
+    }
+
+    /// The password was right: what was counted where this attempt was is forgotten. Nothing that
+    /// was counted by address is (SR-23).
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn succeeded(self) -> Result<()> {
+        match &self.counted {
+            Some((key, _)) => self.limits.store.clear(key).await,
+            None => Ok(()),
+        }
+    }
+
+    /// The password was not looked at, because something did not work: that is nobody's failure.
+    pub async fn not_made(self) {
+        if let Some((key, failures)) = &self.counted
+            && let Err(error) = self.limits.store.give_back(key, *failures).await
+        {
+            tracing::debug!(%error, "an attempt that was not made stays counted");
+        }
+    }
+}
+
+impl Limits {
+    /// Puts the service together.
+    pub fn new(
+        store: Arc<dyn LimitStore>,
+        policy: LimitPolicy,
+        secret: &MasterSecret,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let devices = Devices::new(secret);
+        let secret = secret.derive(b"doorward/limit/v1");
+        Self { store, policy, secret, devices, ledger: Ledger::new(), clock }
+    }
+
+    /// The device cookies.
+    pub fn devices(&self) -> &Devices {
+        &self.devices
+    }
+
+    /// Lets somebody try a password for the account that is signed in to as `identifier`, in its
+    /// normal form, whether it exists or not.
+    ///
+    /// Who comes on a device that the account knows is counted by themselves: neither the address
+    /// nor the account's failures elsewhere stand in their way.
+    ///
+    /// # Errors
+    /// [`Error::Throttled`]; [`Error::Unavailable`], because what cannot be counted is not let
+    /// through (SR-70).
+    pub async fn login(
+        &self,
+        identifier: &str,
+        device: Option<&KnownDevice>,
+        ip: IpAddr,
+        gauge: &Gauge,
+    ) -> Result<Attempt<'_>> {
+        let network = Network::of(ip);
+        let from = device.map_or(network.as_bytes(), |device| device.tag());
+        self.take(rule::LOGIN, self.policy.login_per_address, from, gauge).await?;
+        let Some(device) = device else {
+            return self.attempt(rule::ACCOUNT, identifier.as_bytes()).await;
+        };
+        let whom = [device.tag().as_slice(), device.id()].concat();
+        let attempt = self.attempt(rule::DEVICE, &whom).await?;
+        Ok(Attempt { on_known_device: true, ..attempt })
+    }
+
+    /// Lets somebody who is signed in confirm with their password. Counted by session: whoever took
+    /// over one does not keep the owner from confirming in another.
+    ///
+    /// # Errors
+    /// As [`Limits::login`].
+    pub async fn confirm(&self, session: &SessionId) -> Result<Attempt<'_>> {
+        self.attempt(rule::CONFIRM, session.as_str().as_bytes()).await
+    }
+
+    /// Lets somebody make an account.
+    ///
+    /// # Errors
+    /// As [`Limits::login`].
+    pub async fn register(&self, ip: IpAddr, gauge: &Gauge) -> Result<()> {
+        let network = Network::of(ip);
+        self.take(rule::REGISTER, self.policy.register_per_address, network.as_bytes(), gauge).await
+    }
+
+    /// Lets somebody refresh a session whose refresh token they have shown.
+    ///
+    /// # Errors
+    /// As [`Limits::login`].
+    pub async fn refresh(
+        self: &Arc<Self>,
+        session: &SessionId,
+        ip: IpAddr,
+        gauge: &Gauge,
+    ) -> Result<()> {
+        let key = (rule::REFRESH, Whom::Network(Network::of(ip)));
+        self.count(key, self.policy.refresh_per_address, gauge)?;
+        let session = session.as_str().as_bytes();
+        self.take(rule::REFRESH, self.policy.refresh_per_session, session, gauge).await
+    }
+
+    /// Lets a request of any kind through. Costs it no round trip: what was let through is told to
+    /// the store afterwards, one percent of the quota at a time, and a store that does not answer
+    /// keeps nobody out (SR-70).
+    ///
+    /// Where others have used up an address, the owner of a device that is known to some account
+    /// is counted with that account instead.
+    ///
+    /// # Errors
+    /// [`Error::Throttled`].
+    pub fn request(
+        self: &Arc<Self>,
+        ip: IpAddr,
+        device_cookie: Option<&str>,
+        gauge: &Gauge,
+    ) -> Result<()> {
+        let quota = self.policy.other_per_address;
+        let key = (rule::REQUESTS, Whom::Network(Network::of(ip)));
+        let Err(refused) = self.count(key, quota, gauge) else { return Ok(()) };
+        let known = device_cookie.and_then(|cookie| self.devices.any(cookie, self.clock.now()));
+        let Some(known) = known else { return Err(refused) };
+        self.count((rule::REQUESTS, Whom::Owner(*known.tag())), quota, gauge)
+    }
+
+    /// Takes a token, if the rule is on.
+    async fn take(
+        &self,
+        rule: &'static str,
+        quota: Option<Quota>,
+        whom: &[u8],
+        gauge: &Gauge,
+    ) -> Result<()> {
+        let Some(quota) = quota else { return Ok(()) };
+        let key = LimitKey::new(&self.secret, rule, whom);
+        let taken = self.store.take(&key, &quota, self.clock.now()).await?;
+        let (remaining, retry_after) = (taken.remaining, taken.retry_after);
+        gauge.note(Standing { policy: rule, quota, remaining, retry_after });
+        if taken.allowed { Ok(()) } else { Err(Error::Throttled(retry_after)) }
+    }
+
+    async fn attempt(&self, rule: &'static str, whom: &[u8]) -> Result<Attempt<'_>> {
+        let Some(backoff) = self.policy.account_failures else {
+            return Ok(Attempt { limits: self, counted: None, on_known_device: false });
+        };
+        let key = LimitKey::new(&self.secret, rule, whom);
+        match self.store.attempt(&key, &backoff, self.clock.now()).await? {
+            store::Attempt::Counted { failures } => {
+                let counted = Some((key, failures));
+                Ok(Attempt { limits: self, counted, on_known_device: false })
+            }
+            store::Attempt::Delayed(wait) => Err(Error::Throttled(wait)),
+        }
+    }
+
+    /// Counts a request here, and in the store in batches.
+    fn count(self: &Arc<Self>, key: LineKey, quota: Option<Quota>, gauge: &Gauge) -> Result<()> {
+        let Some(quota) = quota else { return Ok(()) };
+        let batch = (quota.burst() / 100).max(1);
+        match self.ledger.note(&key, batch, self.clock.now()) {
+            Entry::Pass => Ok(()),
+            Entry::Settle(tokens) => {
+                let this = Arc::clone(self);
+                let mut settling = Box::pin(async move { this.settle(key, quota, tokens).await });
+                // A store in this process has answered at once; any other is not waited for.
+                if (&mut settling).now_or_never().is_none() {
+                    tokio::spawn(settling);
+                }
+                Ok(())
+            }
+            Entry::Refuse(retry_after) => {
+                gauge.note(Standing { policy: key.0, quota, remaining: 0, retry_after });
+                Err(Error::Throttled(retry_after))
+            }
+        }
+    }
+
+    async fn settle(&self, line: LineKey, quota: Quota, tokens: u32) {
+        let key = match &line.1 {
+            Whom::Network(network) => LimitKey::new(&self.secret, line.0, network.as_bytes()),
+            Whom::Owner(tag) => LimitKey::new(&self.secret, line.0, tag),
+        };
+        let charged = self.store.charge(&key, &quota, tokens, self.clock.now()).await;
+        let refused = match charged {
+            Ok(taken) if taken.allowed => Some(Duration::ZERO),
+            Ok(taken) => Some(taken.retry_after),
+            Err(error) => {
+                tracing::debug!(%error, "requests could not be counted");
+                None
+            }
+        };
+        self.ledger.settled(&line, tokens, refused, self.clock.now());
+    }
+}

@@ -1,0 +1,45 @@
+//! Whom an address stands for.
+
+use std::net::IpAddr;
+
+/// What addresses are counted by (SR-23): an IPv4 address as it is, an IPv6 address by its first
+/// 64 bits, for who has one address there has them all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Network([u8; 9]);
+
+impl Network {
+    /// The network of an address. An IPv4 address in IPv6 clothes is the IPv4 address.
+    pub fn of(address: IpAddr) -> Self {
+        let mut bytes = [0; 9];
+        match address.to_canonical() {
+            IpAddr::V4(v4) => {
+                bytes[0] = 4;
+                bytes[1..5].copy_from_slice(&v4.octets());
+            }
+            IpAddr::V6(v6) => {
+                bytes[0] = 6;
+                bytes[1..].copy_from_slice(&v6.octets()[..8]);
+            }
+        }
+        Self(bytes)
+    }
+
+    /// The network as bytes, to be hashed.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sr_23_ipv4_counts_by_address_and_ipv6_by_64_bits() {
+        let network = |text: &str| Network::of(text.parse().unwrap());
+        assert_ne!(network("192.0.2.1"), network("192.0.2.2"));
+        assert_eq!(network("192.0.2.1"), network("::ffff:192.0.2.1"));
+        assert_eq!(network("2001:db8:0:1::1"), network("2001:db8:0:1:ffff:ffff:ffff:ffff"));
+        assert_ne!(network("2001:db8:0:1::1"), network("2001:db8:0:2::1"));
+    }
+}

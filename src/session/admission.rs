@@ -1,0 +1,78 @@
+//! Who may try a password, and which browsers are known.
+
+use std::sync::Arc;
+
+use super::{Client, Presented, Sessions};
+use crate::account::Account;
+use crate::account::email::Email;
+use crate::account::password::Precedence;
+use crate::error::{Error, Result};
+use crate::limit::device::{DeviceToken, KnownDevice};
+use crate::limit::{Attempt, Limits};
+
+impl Sessions {
+    /// The limits.
+    pub(super) fn limits(&self) -> &Arc<Limits> {
+        self.accounts.limits()
+    }
+
+    /// Admits an attempt at the password of whoever signs in with `email` (SR-22, SR-23).
+    ///
+    /// # Errors
+    /// [`Error::Throttled`]; [`Error::Unavailable`].
+    pub(super) async fn admit(
+        &self,
+        email: &str,
+        client: &Client,
+        presented: &Presented,
+    ) -> Result<Attempt<'_>> {
+        let identifier = identifier(email);
+        let device = self.known_device(&identifier, presented).await?;
+        let limits = self.limits();
+        limits.login(&identifier, device.as_ref(), client.ip, &client.gauge).await
+    }
+
+    /// The device, if the account that signs in as `identifier` knows it still. Only who holds a
+    /// cookie of that very account has it looked up; for all others there is no difference between
+    /// an account that exists and one that does not.
+    async fn known_device(
+        &self,
+        identifier: &str,
+        presented: &Presented,
+    ) -> Result<Option<KnownDevice>> {
+        let devices = self.limits().devices();
+        let shown = presented.device.as_ref();
+        let found =
+            shown.and_then(|cookie| devices.known(cookie.expose(), identifier, self.clock.now()));
+        let Some(device) = found else { return Ok(None) };
+        match self.accounts.find(identifier).await {
+            Ok(account) => {
+                let current = devices.is_current(&device, &account.id, account.session_epoch);
+                Ok(current.then_some(device))
+            }
+            Err(Error::NotFound | Error::Invalid(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What makes the browser known to `account`, whose owner has just proved who they are there.
+    pub(super) fn device_token(&self, account: &Account, presented: &Presented) -> DeviceToken {
+        let (devices, now) = (self.limits().devices(), self.clock.now());
+        let identifier = account.email.key();
+        let shown = presented.device.as_ref();
+        let known = shown.and_then(|cookie| devices.known(cookie.expose(), &identifier, now));
+        let standing = (&account.id, account.session_epoch);
+        devices.issue(&identifier, standing, known.as_ref(), now, &*self.random)
+    }
+}
+
+/// The line in which an attempt waits for its hash: a flood of strangers must not keep an owner out.
+pub(super) fn precedence(attempt: &Attempt<'_>) -> Precedence {
+    if attempt.is_on_known_device() { Precedence::Known } else { Precedence::Stranger }
+}
+
+/// What failures are counted under: an address in the form in which accounts are told apart, and
+/// anything else as it is, so that it is answered alike (SR-20).
+fn identifier(email: &str) -> String {
+    Email::parse(email).map_or_else(|_| email.trim().to_lowercase(), |email| email.key())
+}
