@@ -29,6 +29,8 @@ impl Permission {
     pub const SESSIONS_READ: &'static str = "sessions:read";
     /// End anybody's sessions.
     pub const SESSIONS_REVOKE: &'static str = "sessions:revoke";
+    /// Read the audit trail.
+    pub const AUDIT_READ: &'static str = "audit:read";
 
     /// Every permission that Doorward itself asks for, with what it allows.
     pub const CATALOGUE: &'static [(&'static str, &'static str)] = &[
@@ -39,6 +41,7 @@ impl Permission {
         (Self::ROLES_WRITE, "Create and change roles"),
         (Self::SESSIONS_READ, "See everybody's sessions"),
         (Self::SESSIONS_REVOKE, "End anybody's sessions"),
+        (Self::AUDIT_READ, "Read the audit log"),
     ];
 
     /// Reads a permission of the catalogue; `None` for any other text.

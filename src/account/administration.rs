@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use super::notice::{Notice, NoticeKind};
 use super::store::{AccountFilter, Creation};
 use super::{Account, Accounts, Status, done};
+use crate::audit::{Entry, Kind};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::id::{AccountId, SecretString, base64url, from_base64url};
@@ -80,7 +82,7 @@ impl Accounts {
         invitation: Invitation<'_>,
     ) -> Result<Account> {
         let granted = self.existing(roles, invitation.roles).await?;
-        actor.may_grant(granted.iter())?;
+        self.require_grant(actor, None, granted.iter()).await?;
         let mut names: BTreeSet<RoleName> = granted.into_iter().map(|role| role.name).collect();
         if names.is_empty() {
             names.insert(RoleName::user());
@@ -88,7 +90,12 @@ impl Accounts {
         let Invitation { email, display_name, password, .. } = invitation;
         let new = self.prepare(email, password, display_name, names.into_iter().collect()).await?;
         match self.store.create(&new).await? {
-            Creation::Created(account) => Ok(account),
+            Creation::Created(account) => {
+                let event = Entry::of(Kind::UserCreated).about(&account.id);
+                let event = event.detail(format!("roles: {}", list(&account.roles)));
+                self.record_by(Some(actor), event).await;
+                Ok(account)
+            }
             Creation::EmailTaken => Err(Error::Conflict("another account has this e-mail address")),
             Creation::UnknownRole | Creation::SetupRefused => Err(unknown_role()),
         }
@@ -115,10 +122,13 @@ impl Accounts {
         let removed: Vec<String> =
             before.roles.difference(&wanted).map(ToString::to_string).collect();
         let added = names.iter().filter(|role| !before.roles.contains(&role.name));
-        actor.may_grant(added.chain(&self.existing(roles, &removed).await?))?;
+        let removed = self.existing(roles, &removed).await?;
+        self.require_grant(actor, Some(id), added.chain(&removed)).await?;
         let names: Vec<RoleName> = wanted.into_iter().collect();
         self.standings.ping().await?;
         let account = done(self.store.set_roles(id, &names).await?)?;
+        let change = format!("roles: {}; before: {}", list(&account.roles), list(&before.roles));
+        self.record_by(Some(actor), Entry::of(Kind::AuthzChange).about(id).detail(change)).await;
         self.standings.publish(&account, self.clock.now()).await?;
         Ok(account)
     }
@@ -136,6 +146,11 @@ impl Accounts {
         actor.must_be_another(id)?;
         self.standings.ping().await?;
         let account = done(self.store.set_status(id, status).await?)?;
+        let kind = match status {
+            Status::Active => Kind::UserEnabled,
+            Status::Disabled => Kind::UserDisabled,
+        };
+        self.record_by(Some(actor), Entry::of(kind).about(id)).await;
         match status {
             Status::Active => self.standings.publish(&account, self.clock.now()).await?,
             Status::Disabled => {
@@ -155,6 +170,9 @@ impl Accounts {
         let hash = self.checked_hash(password, "password", &account).await?;
         self.standings.ping().await?;
         let account = done(self.store.set_password(id, &hash).await?)?;
+        self.record_by(Some(Actor::Operator), Entry::of(Kind::PasswordChange).about(id)).await;
+        let notice = Notice::new(NoticeKind::PasswordChanged, self.clock.now());
+        let account = self.try_notify(account, notice).await;
         self.standings.revoke(&account, None, self.clock.now()).await?;
         Ok(account)
     }
@@ -166,7 +184,10 @@ impl Accounts {
     pub async fn end_sessions(&self, id: &AccountId) -> Result<u64> {
         self.standings.ping().await?;
         let account = done(self.store.raise_session_epoch(id).await?)?;
-        self.standings.revoke(&account, None, self.clock.now()).await
+        let ended = self.standings.revoke(&account, None, self.clock.now()).await?;
+        let event = Entry::of(Kind::SessionEnded).about(id).detail(format!("all: {ended}"));
+        self.audit.record(event).await;
+        Ok(ended)
     }
 
     /// Deletes somebody else's account and ends its sessions.
@@ -175,7 +196,7 @@ impl Accounts {
     /// [`Error::Conflict`] for one's own account; [`Error::LastAdmin`]; [`Error::NotFound`].
     pub async fn delete(&self, actor: Actor<'_>, id: &AccountId) -> Result<()> {
         actor.must_be_another(id)?;
-        self.erase(id).await
+        self.erase(id, Some(actor)).await
     }
 
     /// A page of accounts, newest first. `cursor` is the `next_cursor` of the page before.
@@ -215,12 +236,33 @@ impl Accounts {
         found.map(|found| found.account).ok_or(Error::NotFound)
     }
 
+    /// Lets nobody grant or take away what they do not hold, and records who tries.
+    async fn require_grant<'r>(
+        &self,
+        actor: Actor<'_>,
+        subject: Option<&AccountId>,
+        roles: impl Iterator<Item = &'r Role>,
+    ) -> Result<()> {
+        let refused = actor.may_grant(roles);
+        if let Err(Error::PermissionDenied(permission)) = &refused {
+            let event = Entry::of(Kind::AuthzFail).detail(format!("to grant {permission}"));
+            let event = subject.map_or(event.clone(), |id| event.about(id));
+            self.record_by(Some(actor), event).await;
+        }
+        refused
+    }
+
     /// The roles with these names.
     async fn existing(&self, roles: &dyn RoleStore, names: &[String]) -> Result<Vec<Role>> {
         let all = roles.roles().await?;
         let find = |name: &String| all.iter().find(|role| role.name.as_str() == name).cloned();
         names.iter().map(|name| find(name).ok_or_else(unknown_role)).collect()
     }
+}
+
+/// Names of roles as an event lists them.
+fn list(roles: &BTreeSet<RoleName>) -> String {
+    roles.iter().map(RoleName::as_str).collect::<Vec<_>>().join(", ")
 }
 
 fn unknown_role() -> Error {

@@ -2,6 +2,7 @@
 
 mod administration;
 pub mod email;
+pub mod notice;
 pub mod password;
 pub mod store;
 
@@ -12,11 +13,13 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::audit::{self, Audit, Entry, Kind};
 use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, FieldError, Result};
 use crate::id::{AccountId, Random, SecretString, SessionId, base64url, random_bytes, sha256};
 use crate::role::{Permission, RoleName};
 use email::Email;
+use notice::{Notice, NoticeKind};
 use password::{Context, Hasher, Password, Policy, Verdict};
 use store::{AccountStore, Change, Creation, NewAccount, Standings};
 
@@ -80,6 +83,9 @@ pub struct Account {
     pub version: i64,
     /// Sessions opened under a lower epoch are dead, whatever a session store says (SR-38).
     pub session_epoch: i64,
+    /// What its owner has not yet put away; the oldest first (SR-81).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notices: Vec<Notice>,
 }
 
 impl Account {
@@ -114,6 +120,7 @@ pub struct Accounts {
     standings: Arc<dyn Standings>,
     hasher: Arc<Hasher>,
     policy: AccountPolicy,
+    audit: Arc<Audit>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
 }
@@ -125,10 +132,11 @@ impl Accounts {
         standings: Arc<dyn Standings>,
         hasher: Arc<Hasher>,
         policy: AccountPolicy,
+        audit: Arc<Audit>,
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
     ) -> Self {
-        Self { store, standings, hasher, policy, clock, random }
+        Self { store, standings, hasher, policy, audit, clock, random }
     }
 
     /// Whether people may register themselves.
@@ -159,7 +167,11 @@ impl Accounts {
         let mut new = self.prepare(email, Some(password), display_name, roles).await?;
         new.last_login_at = Some(new.created_at);
         match self.store.create(&new).await? {
-            Creation::Created(account) => Ok(account),
+            Creation::Created(account) => {
+                let event = Entry::of(Kind::UserCreated).about(&account.id);
+                self.audit.record(event.by(account.id.as_str()).detail("registration")).await;
+                Ok(account)
+            }
             _ => Err(Error::RegistrationRefused),
         }
     }
@@ -173,6 +185,7 @@ impl Accounts {
         let token = base64url(random_bytes::<32>(&*self.random));
         let now = self.clock.now();
         self.store.add_setup_token(&sha256(&token), now + SETUP_LINK_LIFETIME, now).await?;
+        self.audit.record(Entry::of(Kind::TokenCreated).detail("set-up link")).await;
         Ok(Some(SecretString::new(token)))
     }
 
@@ -192,9 +205,18 @@ impl Accounts {
         let mut new = self.prepare(email, Some(password), display_name, roles).await?;
         new.last_login_at = Some(new.created_at);
         match self.store.create_first_admin(&new, &sha256(token.expose())).await? {
-            Creation::Created(account) => Ok(account),
+            Creation::Created(account) => {
+                let event = Entry::of(Kind::UserCreated).about(&account.id);
+                self.audit
+                    .record(event.by(account.id.as_str()).detail("set-up: admin, user"))
+                    .await;
+                Ok(account)
+            }
             Creation::EmailTaken => Err(Error::RegistrationRefused),
-            Creation::UnknownRole | Creation::SetupRefused => Err(Error::SetupLinkInvalid),
+            Creation::UnknownRole | Creation::SetupRefused => {
+                self.audit.record(Entry::of(Kind::AuthzFail).detail("set-up link")).await;
+                Err(Error::SetupLinkInvalid)
+            }
         }
     }
 
@@ -211,7 +233,9 @@ impl Accounts {
     /// [`Error::InvalidCredentials`]; [`Error::Overloaded`]; [`Error::Unavailable`].
     pub async fn authenticate(&self, email: &str, password: SecretString) -> Result<Account> {
         // Too long to be anybody's password: not worth a hash, and no account's business.
-        let password = Password::from_secret(&password).map_err(|_| Error::InvalidCredentials)?;
+        let Ok(password) = Password::from_secret(&password) else {
+            return Err(self.login_refused(None).await);
+        };
         let credentials = match Email::parse(email) {
             Ok(email) => self.store.credentials(&email).await?,
             Err(_) => None,
@@ -219,17 +243,26 @@ impl Accounts {
         let known = credentials.and_then(|found| Some((found.account, found.password_hash?)));
         let Some((account, hash)) = known else {
             self.hasher.verify_nobody(&password).await?;
-            return Err(Error::InvalidCredentials);
+            return Err(self.login_refused(None).await);
         };
         let rehashed = match self.hasher.verify(&password, &hash).await? {
-            Verdict::Mismatch => return Err(Error::InvalidCredentials),
+            Verdict::Mismatch => return Err(self.login_refused(Some(&account.id)).await),
             Verdict::Match { rehash: false } => None,
             Verdict::Match { rehash: true } => Some(self.hasher.hash(&password).await?),
         };
-        self.store
-            .record_login(&account.id, &hash, rehashed.as_ref(), self.clock.now())
-            .await?
-            .ok_or(Error::InvalidCredentials)
+        let now = self.clock.now();
+        match self.store.record_login(&account.id, &hash, rehashed.as_ref(), now).await? {
+            Some(account) => Ok(account),
+            None => Err(self.login_refused(Some(&account.id)).await),
+        }
+    }
+
+    /// Records that a sign-in was refused. What was typed is not recorded: people type passwords
+    /// into the wrong field.
+    async fn login_refused(&self, account: Option<&AccountId>) -> Error {
+        let event = Entry::of(Kind::LoginFail);
+        self.audit.record(account.map_or(event.clone(), |id| event.about(id))).await;
+        Error::InvalidCredentials
     }
 
     /// The account with this identifier.
@@ -253,6 +286,7 @@ impl Accounts {
         let display_name = checked_display_name(display_name)?;
         self.standings.ping().await?;
         let account = done(self.store.set_display_name(id, display_name).await?)?;
+        self.audit.record(Entry::of(Kind::UserUpdated).about(id).detail("display name")).await;
         self.standings.publish(&account, self.clock.now()).await?;
         Ok(account)
     }
@@ -269,10 +303,16 @@ impl Accounts {
         new: SecretString,
         keep: &SessionId,
     ) -> Result<Account> {
-        let account = self.confirm_password(id, current).await?;
+        let account = self.confirm_password(id, current, Kind::PasswordChangeFail).await?;
         let hash = self.checked_hash(new, "new_password", &account).await?;
         self.standings.ping().await?;
         let account = done(self.store.set_password(id, &hash).await?)?;
+        self.audit.record(Entry::of(Kind::PasswordChange).about(id)).await;
+        let notice = Notice {
+            session: Some(keep.clone()),
+            ..Notice::new(NoticeKind::PasswordChanged, self.clock.now())
+        };
+        let account = self.try_notify(account, notice).await;
         self.standings.revoke(&account, Some(keep), self.clock.now()).await?;
         Ok(account)
     }
@@ -282,26 +322,49 @@ impl Accounts {
     /// # Errors
     /// [`Error::WrongPassword`]; [`Error::LastAdmin`]; [`Error::NotFound`].
     pub async fn delete_own(&self, id: &AccountId, password: SecretString) -> Result<()> {
-        self.confirm_password(id, password).await?;
-        self.erase(id).await
+        self.confirm_password(id, password, Kind::AuthzFail).await?;
+        self.erase(id, None).await
     }
 
-    async fn erase(&self, id: &AccountId) -> Result<()> {
+    /// Deletes the account; `actor` as in [`Accounts::record_by`].
+    async fn erase(&self, id: &AccountId, actor: Option<Actor<'_>>) -> Result<()> {
         self.standings.ping().await?;
         let gone = done(self.store.delete(id).await?)?;
+        self.record_by(actor, Entry::of(Kind::UserDeleted).about(id)).await;
         self.standings.revoke(&gone, None, self.clock.now()).await?;
         Ok(())
     }
 
-    /// The account, once `password` has proved to be its own.
-    async fn confirm_password(&self, id: &AccountId, password: SecretString) -> Result<Account> {
+    /// The account, once `password` has proved to be its own; otherwise an event of the kind
+    /// `refused`.
+    async fn confirm_password(
+        &self,
+        id: &AccountId,
+        password: SecretString,
+        refused: Kind,
+    ) -> Result<Account> {
         let found = self.store.credentials_of(id).await?.ok_or(Error::NotFound)?;
-        let password = Password::from_secret(&password).map_err(|_| Error::WrongPassword)?;
-        let hash = found.password_hash.ok_or(Error::WrongPassword)?;
-        match self.hasher.verify(&password, &hash).await? {
+        let verdict = match (Password::from_secret(&password), &found.password_hash) {
+            (Ok(password), Some(hash)) => self.hasher.verify(&password, hash).await?,
+            _ => Verdict::Mismatch,
+        };
+        match verdict {
             Verdict::Match { .. } => Ok(found.account),
-            Verdict::Mismatch => Err(Error::WrongPassword),
+            Verdict::Mismatch => {
+                self.audit.record(Entry::of(refused).about(id).detail("wrong password")).await;
+                Err(Error::WrongPassword)
+            }
         }
+    }
+
+    /// Records what `actor` did; without one, what the request's own account did.
+    async fn record_by(&self, actor: Option<Actor<'_>>, event: Entry) {
+        let event = match actor {
+            Some(Actor::Account(account)) => event.by(account.id.as_str()),
+            Some(Actor::Operator) => event.by(audit::OPERATOR),
+            None => event,
+        };
+        self.audit.record(event).await;
     }
 
     /// Checks every field of a new account and hashes its password.

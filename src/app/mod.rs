@@ -6,6 +6,7 @@ mod policy;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rocket::fairing::AdHoc;
 use rocket::{Build, Orbit, Rocket};
@@ -15,6 +16,9 @@ use rocket_db_pools::Database;
 use crate::account::Accounts;
 use crate::account::password::{Hasher, Params};
 use crate::account::store::{AccountStore, Standings};
+use crate::audit::chain::Chain;
+use crate::audit::store::AuditStore;
+use crate::audit::{self, Audit, Entry, Kind};
 use crate::clock::{self, Clock};
 use crate::config::Config;
 use crate::guard::client::TrustedProxies;
@@ -53,6 +57,9 @@ impl Default for World {
     }
 }
 
+/// How long a server or a command that ends waits for its last events to be in the database.
+pub(crate) const FLUSH_LIMIT: Duration = Duration::from_secs(5);
+
 /// The SQL database, as Rocket keeps it.
 #[derive(Database)]
 #[database("doorward_sql")]
@@ -77,6 +84,8 @@ pub struct Services {
     pub sessions: Arc<Sessions>,
     /// Tokens.
     pub tokens: Arc<Tokens>,
+    /// The audit trail.
+    pub audit: Arc<Audit>,
     form_tokens: FormTokens,
 }
 
@@ -121,11 +130,18 @@ impl Services {
         let hasher =
             Arc::new(Hasher::start(policy::hashing(config, world)?, Arc::clone(&world.random))?);
         let standings = Arc::clone(&session_store) as Arc<dyn Standings>;
+        let audit = Arc::new(Audit::start(
+            Arc::clone(&sql) as Arc<dyn AuditStore>,
+            Chain::new(&secret),
+            Arc::clone(&world.clock),
+            Arc::clone(&world.random),
+        ));
         let accounts = Arc::new(Accounts::new(
             Arc::clone(&sql) as Arc<dyn AccountStore>,
             standings,
             hasher,
             policy::account_policy(config)?,
+            Arc::clone(&audit),
             Arc::clone(&world.clock),
             Arc::clone(&world.random),
         ));
@@ -140,6 +156,7 @@ impl Services {
             Arc::clone(&tokens),
             Succession::new(&secret),
             policy::lifetimes(config),
+            Arc::clone(&audit),
             Arc::clone(&world.clock),
             Arc::clone(&world.random),
         ));
@@ -150,6 +167,7 @@ impl Services {
             accounts,
             sessions,
             tokens,
+            audit,
             form_tokens: FormTokens::new(&secret),
         })
     }
@@ -202,6 +220,15 @@ pub fn build(config: Config, world: World) -> Result<Rocket<Build>, StartError> 
     let rocket = rocket.attach(AdHoc::on_liftoff("Set-up link", move |rocket| {
         Box::pin(async move { print_setup_link(rocket, &public_url).await })
     }));
+    let rocket = rocket.attach(AdHoc::on_liftoff("Audit: start", |rocket| {
+        Box::pin(record_server(rocket, Kind::Startup))
+    }));
+    let rocket = rocket.attach(AdHoc::on_shutdown("Audit: stop", |rocket| {
+        Box::pin(async move {
+            record_server(rocket, Kind::Shutdown).await;
+            flush(rocket).await;
+        })
+    }));
     Ok(rocket.attach(AdHoc::try_on_ignite("Doorward", move |rocket| async move {
         match ignite(&rocket, &config, &world).await {
             Ok(services) => Ok(manage(rocket, services)),
@@ -238,7 +265,26 @@ fn manage(rocket: Rocket<Build>, services: Services) -> Rocket<Build> {
         .manage(services.accounts)
         .manage(services.sessions)
         .manage(services.tokens)
+        .manage(services.audit)
         .manage(services.form_tokens)
+}
+
+/// Records that this server starts or stops.
+async fn record_server(rocket: &Rocket<Orbit>, kind: Kind) {
+    if let Some(audit) = rocket.state::<Arc<Audit>>() {
+        let version = concat!("doorward ", env!("CARGO_PKG_VERSION"));
+        audit.record(Entry::of(kind).by(audit::SERVER).detail(version)).await;
+    }
+}
+
+/// Waits until the audit trail is in the database, as long as an operator who stops a server may
+/// be made to wait.
+pub(crate) async fn flush<P: rocket::Phase>(rocket: &Rocket<P>) {
+    if let Some(audit) = rocket.state::<Arc<Audit>>()
+        && !audit.flush(FLUSH_LIMIT).await
+    {
+        tracing::error!("some events are in this log only: the database did not take them");
+    }
 }
 
 /// On a database without an administrator, says where to make the first one (SR-6).

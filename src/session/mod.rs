@@ -7,14 +7,16 @@ pub mod store;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::account::notice::{Notice, NoticeKind};
 use crate::account::{Account, Accounts, Status};
-use crate::audit;
+use crate::audit::{Audit, Entry, Kind};
 use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, Result};
 use crate::id::{AccountId, Random, SecretString, SessionId, random_bytes};
 use crate::token::access::AccessJti;
 use crate::token::refresh::{RefreshJti, Succession};
 use crate::token::{Grant, Tokens};
+use device::Device;
 pub use record::{Client, Issued, Lifetimes, Presented, SEEN_EVERY, Session};
 use store::{Live, Opened, Opening, Pair, Rotate, Rotation, SessionStore};
 
@@ -35,6 +37,7 @@ pub struct Sessions {
     tokens: Arc<Tokens>,
     succession: Succession,
     lifetimes: Lifetimes,
+    audit: Arc<Audit>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
 }
@@ -47,10 +50,11 @@ impl Sessions {
         tokens: Arc<Tokens>,
         succession: Succession,
         lifetimes: Lifetimes,
+        audit: Arc<Audit>,
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
     ) -> Self {
-        Self { accounts, store, tokens, succession, lifetimes, clock, random }
+        Self { accounts, store, tokens, succession, lifetimes, audit, clock, random }
     }
 
     /// Signs a person in: a new session with new tokens, and an end to the one that was presented
@@ -66,16 +70,12 @@ impl Sessions {
         client: Client,
         presented: &Presented,
     ) -> Result<Issued> {
-        let account = match self.accounts.authenticate(email, password).await {
-            Ok(account) => account,
-            Err(error) => {
-                if matches!(error, Error::InvalidCredentials) {
-                    audit::record(audit::Kind::LoginFail, None, Some(client.ip));
-                }
-                return Err(error);
-            }
-        };
-        self.open(account, remember, client, presented).await
+        let account = self.accounts.authenticate(email, password).await?;
+        let issued = self.open(account, remember, client, presented).await?;
+        let id = &issued.account.id;
+        let event = Entry::of(Kind::LoginSuccess).about(id).by(id.as_str());
+        self.audit.record(event.from(issued.session.ip)).await;
+        Ok(issued)
     }
 
     /// Registers a person and signs them in.
@@ -90,7 +90,6 @@ impl Sessions {
     ) -> Result<Issued> {
         let Registration { email, password, display_name } = registration;
         let account = self.accounts.register(email, password, display_name).await?;
-        audit::record(audit::Kind::UserCreated, Some(&account.id), Some(client.ip));
         self.open(account, false, client, presented).await
     }
 
@@ -107,7 +106,6 @@ impl Sessions {
     ) -> Result<Issued> {
         let Registration { email, password, display_name } = registration;
         let account = self.accounts.set_up(token, email, password, display_name).await?;
-        audit::record(audit::Kind::UserCreated, Some(&account.id), Some(client.ip));
         self.open(account, false, client, presented).await
     }
 
@@ -125,7 +123,6 @@ impl Sessions {
         let session = &live.session;
         let account =
             self.accounts.change_password(&session.account, current, new, &session.id).await?;
-        audit::record(audit::Kind::PasswordChange, Some(&account.id), Some(session.ip));
         self.reissue(session, account).await
     }
 
@@ -150,9 +147,13 @@ impl Sessions {
             now,
             &*self.random,
         );
+        let device = Device::from_user_agent(&session.user_agent).name;
+        let account = self.accounts.meet(account, &device, &session.id).await;
         let issued = self.establish(session, account, Opening::New, now).await?;
+        let (id, session) = (&issued.account.id, &issued.session);
+        let event = Entry::of(Kind::SessionCreated).about(id).by(id.as_str()).from(session.ip);
+        self.audit.record(event.detail(format!("session {} on {device}", session.id))).await;
         self.log_out(presented).await?;
-        audit::record(audit::Kind::LoginSuccess, Some(&issued.account.id), Some(issued.session.ip));
         Ok(issued)
     }
 
@@ -215,7 +216,13 @@ impl Sessions {
                 self.sign(session, account, &access, &refresh)
             }
             Rotation::Reused => {
-                audit::record(audit::Kind::TokenReuse, Some(&account.id), None);
+                let event = Entry::of(Kind::TokenReuse).about(&account.id);
+                self.audit.record(event.detail(format!("session {}", claims.session))).await;
+                let notice = Notice::new(NoticeKind::TokenReused, now);
+                let told = self.accounts.try_notify(account, notice).await;
+                // The owner's other sessions show it from their next request on. The answer is
+                // the same if that fails: they learn of it at their next refresh.
+                let _ = self.store.publish(&told, now).await;
                 Err(Error::TokenReused)
             }
             Rotation::Unknown => Err(Error::SessionEnded),
@@ -233,7 +240,9 @@ impl Sessions {
         let second = refresh.filter(|other| Some(other) != access.as_ref());
         for (account, session) in access.into_iter().chain(second) {
             if self.store.end(&account, &session).await? {
-                audit::record(audit::Kind::SessionEnd, Some(&account), None);
+                // Whoever holds a session's token acts for its account.
+                let event = Entry::of(Kind::SessionEnded).about(&account).by(account.as_str());
+                self.audit.record(event.detail(format!("session {session}, signed out"))).await;
             }
         }
         Ok(())
@@ -252,7 +261,8 @@ impl Sessions {
     /// [`Error::NotFound`] if the account has no such session.
     pub async fn end(&self, account: &AccountId, session: &SessionId) -> Result<()> {
         if self.store.end(account, session).await? {
-            audit::record(audit::Kind::SessionEnd, Some(account), None);
+            let event = Entry::of(Kind::SessionEnded).about(account);
+            self.audit.record(event.detail(format!("session {session}"))).await;
             Ok(())
         } else {
             Err(Error::NotFound)
@@ -267,6 +277,8 @@ impl Sessions {
                 ended += 1;
             }
         }
+        let event = Entry::of(Kind::SessionEnded).about(account);
+        self.audit.record(event.detail(format!("all others: {ended}"))).await;
         Ok(ended)
     }
 

@@ -1,19 +1,22 @@
-//! Accounts and roles in SQL: SQLite and PostgreSQL, with one schema and one SQL text for both.
+//! Accounts, roles and the audit trail in SQL: SQLite and PostgreSQL, with one schema and one SQL text for both.
 
 mod account;
+mod audit;
 mod change;
 mod failure;
 mod list;
+mod notice;
 mod pool;
 mod role;
 mod row;
 
 pub use pool::SqlPool;
 
-/// Keeps accounts and roles in an SQL database.
+/// Keeps accounts, roles and the audit trail in an SQL database.
 ///
-/// Implements [`AccountStore`](crate::account::store::AccountStore) and
-/// [`RoleStore`](crate::role::RoleStore). Every method answers within five seconds: if the database
+/// Implements [`AccountStore`](crate::account::store::AccountStore),
+/// [`RoleStore`](crate::role::RoleStore) and
+/// [`AuditStore`](crate::audit::store::AuditStore). Every method answers within five seconds: if the database
 /// does not, with [`Error::Unavailable`](crate::error::Error::Unavailable) (SR-72). A change that was
 /// answered so may have been made nevertheless, if the answer got lost on its way.
 #[derive(Clone, Debug)]
