@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::account::Account;
+use crate::audit::Event;
 use crate::id::SessionId;
 use crate::role::Role;
 use crate::session::device::Device;
@@ -157,4 +158,34 @@ pub struct PermissionView {
     pub name: &'static str,
     /// What it allows.
     pub description: &'static str,
+}
+
+/// An event of the audit trail.
+#[derive(Debug, Serialize)]
+pub struct EventView {
+    id: String,
+    at: String,
+    kind: String,
+    actor: Option<String>,
+    subject: Option<String>,
+    ip: Option<String>,
+    result: String,
+    request_id: Option<String>,
+    detail: Option<String>,
+}
+
+impl From<Event> for EventView {
+    fn from(event: Event) -> Self {
+        Self {
+            id: event.id.to_string(),
+            at: event.at.to_string(),
+            kind: event.kind,
+            actor: event.actor,
+            subject: event.subject,
+            ip: event.ip,
+            result: event.result,
+            request_id: event.request_id,
+            detail: event.detail,
+        }
+    }
 }

@@ -218,7 +218,9 @@ pub fn build(config: Config, world: World) -> Result<Rocket<Build>, StartError> 
     }
     let public_url = config.tokens.issuer.clone();
     let rocket = rocket.attach(AdHoc::on_liftoff("Set-up link", move |rocket| {
-        Box::pin(async move { print_setup_link(rocket, &public_url).await })
+        Box::pin(async move {
+            audit::Origin::server().scope(print_setup_link(rocket, &public_url)).await;
+        })
     }));
     let rocket = rocket.attach(AdHoc::on_liftoff("Audit: start", |rocket| {
         Box::pin(record_server(rocket, Kind::Startup))

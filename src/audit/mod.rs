@@ -7,6 +7,7 @@
 pub mod chain;
 mod event;
 mod origin;
+pub mod stats;
 pub mod store;
 pub mod verify;
 mod writer;

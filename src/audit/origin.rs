@@ -37,6 +37,11 @@ impl Origin {
         Self { actor: OnceLock::from(OPERATOR.to_owned()), ..Self::default() }
     }
 
+    /// The server itself.
+    pub fn server() -> Self {
+        Self { actor: OnceLock::from(SERVER.to_owned()), ..Self::default() }
+    }
+
     /// Does `work` as work that comes from here.
     pub async fn scope<F: Future>(self, work: F) -> F::Output {
         ORIGIN.scope(self, work).await

@@ -36,6 +36,7 @@ pub fn routes() -> Vec<Route> {
         profile::routes(),
         session::routes(),
         delete::routes(),
+        notice::routes(),
         admin::routes(),
         asset::routes(),
     ] {
