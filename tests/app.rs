@@ -10,6 +10,7 @@ use std::time::Duration;
 use doorward::account::password::Params;
 use doorward::account::{Accounts, Actor, Invitation};
 use doorward::app::{self, World};
+use doorward::audit::Audit;
 use doorward::clock::{Manual, Timestamp};
 use doorward::config::Config;
 use doorward::id::{Os, SecretString};
@@ -78,6 +79,12 @@ macro_rules! on_every_backend {
 pub struct TestApp {
     browser: Visitor,
     clock: Manual,
+    /// Where its accounts are.
+    pub database: String,
+    /// Where its sessions are.
+    pub store: String,
+    /// The secret of its keys.
+    pub secret: String,
     _directory: TempDir,
 }
 
@@ -108,13 +115,14 @@ impl TestApp {
             _ => redis::server().database(),
         };
         let pem = SigningKey::generate_pem().expect("a key");
+        let secret = MasterSecret::generate_base64(&Os).expose().to_owned();
         let mut env: BTreeMap<String, String> = BTreeMap::from([
-            ("DOORWARD_DATABASE_URL".into(), database),
-            ("DOORWARD_STORE_URL".into(), store),
+            ("DOORWARD_DATABASE_URL".into(), database.clone()),
+            ("DOORWARD_STORE_URL".into(), store.clone()),
             ("DOORWARD_DATA_DIR".into(), path.to_string()),
             ("DOORWARD_PUBLIC_URL".into(), ORIGIN.into()),
             ("DOORWARD_KEYS_SIGNING".into(), pem.expose().into()),
-            ("DOORWARD_KEYS_SECRET".into(), MasterSecret::generate_base64(&Os).expose().into()),
+            ("DOORWARD_KEYS_SECRET".into(), secret.clone()),
             ("DOORWARD_LOG_ACCESS".into(), "false".into()),
         ]);
         env.extend(settings.iter().map(|(name, value)| ((*name).into(), (*value).into())));
@@ -127,7 +135,8 @@ impl TestApp {
         };
         let rocket = app::build(config, world).expect("an application");
         let client = Client::untracked(rocket).await.expect("it ignites");
-        Self { browser: Visitor::of(Arc::new(client)), clock, _directory: directory }
+        let browser = Visitor::of(Arc::new(client));
+        Self { browser, clock, database, store, secret, _directory: directory }
     }
 
     /// Another browser, or another program, with nothing in its jar.
@@ -143,6 +152,13 @@ impl TestApp {
     /// The service behind accounts, to prepare what a test is not about.
     pub fn accounts(&self) -> &Arc<Accounts> {
         self.client.rocket().state().expect("the service is managed")
+    }
+
+    /// The audit trail, with everything that was recorded so far in the table.
+    pub async fn audit(&self) -> &Arc<Audit> {
+        let audit: &Arc<Audit> = self.client.rocket().state().expect("the service is managed");
+        assert!(audit.flush(Duration::from_secs(20)).await, "the database takes events");
+        audit
     }
 
     /// A fresh set-up token.

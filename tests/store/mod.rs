@@ -2,7 +2,7 @@
 
 mod account;
 mod bench;
-mod database;
+pub mod database;
 mod embedded;
 mod list;
 mod race;
