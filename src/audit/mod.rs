@@ -9,6 +9,8 @@ mod event;
 mod origin;
 pub mod stats;
 pub mod store;
+#[cfg(test)]
+mod tests;
 pub mod verify;
 mod writer;
 

@@ -44,6 +44,7 @@ pub struct Sessions {
 
 impl Sessions {
     /// Puts the service together.
+    #[allow(clippy::too_many_arguments, reason = "each is another service, named once, in `app`")]
     pub fn new(
         accounts: Arc<Accounts>,
         store: Arc<dyn SessionStore>,

@@ -27,7 +27,8 @@ pub async fn sql(url: &str, statements: &str) {
     connection.execute(sqlx::raw_sql(AssertSqlSafe(statements))).await.expect(statements);
 }
 
-/// Every row of every table, as text, with the table's name.
+/// Every row of every table, as text, with the table's name; of SQLite also its files as they are,
+/// with what was in them before.
 pub async fn sql_rows(url: &str) -> Vec<(String, String)> {
     let pool = SqlPool::open(&SecretString::new(url), 1).await.expect("open");
     let mut connection = pool.get().await.expect("a connection");
@@ -50,8 +51,12 @@ pub async fn sql_rows(url: &str) -> Vec<(String, String)> {
                 .fetch_all(&mut *connection)
                 .await
                 .expect("the columns");
-            let texts =
-                columns.iter().map(|name| format!("CAST(COALESCE(\"{name}\", '') AS TEXT)"));
+            let texts = columns.iter().map(|name| {
+                format!(
+                    "CASE typeof(\"{name}\") WHEN 'blob' THEN hex(\"{name}\") \
+                     ELSE COALESCE(\"{name}\", '') END"
+                )
+            });
             texts.collect::<Vec<_>>().join(" || ' ' || ")
         };
         let rows = format!("SELECT {row} FROM \"{table}\" t");
@@ -60,6 +65,12 @@ pub async fn sql_rows(url: &str) -> Vec<(String, String)> {
             .await
             .expect("rows");
         found.extend(rows.into_iter().map(|row| (table.clone(), row)));
+    }
+    if let Some(path) = url.strip_prefix("sqlite://") {
+        for path in [path.to_owned(), format!("{path}-wal")] {
+            let bytes = std::fs::read(&path).unwrap_or_default();
+            found.push((path, String::from_utf8_lossy(&bytes).into_owned()));
+        }
     }
     found
 }

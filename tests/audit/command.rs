@@ -3,12 +3,11 @@
 use serde_json::Value;
 
 use crate::app::{Backend, TestApp};
-use crate::support::process::{Finished, run};
+use crate::support::process::{Finished, Server, run};
 
 fn doorward(app: &TestApp, arguments: &[&str]) -> Finished {
     let environment = [
         ("DOORWARD_DATABASE_URL", app.database.as_str()),
-        ("DOORWARD_STORE_URL", app.store.as_str()),
         ("DOORWARD_KEYS_SECRET", app.secret.as_str()),
     ];
     run(arguments, "a tower of marzipan\n", &environment)
@@ -16,7 +15,7 @@ fn doorward(app: &TestApp, arguments: &[&str]) -> Finished {
 
 #[rocket::async_test]
 async fn what_the_operator_does_is_recorded_and_the_trail_verified() {
-    let app = TestApp::boot(Backend::PostgresRedis).await;
+    let app = TestApp::boot(Backend::SqliteEmbedded).await;
     app.audit().await;
     let made = doorward(&app, &["user", "create", "--email", "ada@example.org", "--role", "admin"]);
     assert_eq!(made.code, Some(0), "{}", made.stderr);
@@ -48,4 +47,38 @@ async fn what_the_operator_does_is_recorded_and_the_trail_verified() {
         (&2.into(), &"altered".into())
     );
     assert_eq!(doorward(&app, &["audit", "list", "--kind", "nonsense"]).code, Some(2));
+}
+
+#[rocket::async_test]
+async fn sr_80_a_server_that_stops_or_is_killed_leaves_a_whole_trail() {
+    let server = Server::start(&[("DOORWARD_LOG_FORMAT", "json")]);
+    let kinds = || {
+        let listed = server.run(&["audit", "list", "--json"], "");
+        let listed: Value = serde_json::from_str(&listed.stdout).expect("JSON");
+        let items = listed["items"].as_array().expect("items").clone();
+        items.into_iter().rev().collect::<Vec<_>>()
+    };
+    let whole = || assert_eq!(server.run(&["audit", "verify"], "").code, Some(0));
+    assert!(server.stop().success());
+    let first = kinds();
+    let names: Vec<_> = first.iter().filter_map(|event| event["kind"].as_str()).collect();
+    assert_eq!(names.first(), Some(&"sys_startup"));
+    assert_eq!(names.last(), Some(&"sys_shutdown"));
+    // One line of JSON for each event, with the same name and time.
+    let lines = server.lines().all();
+    for event in &first {
+        let id = event["id"].as_str().expect("an id");
+        let found: Vec<_> = lines.iter().filter(|line| line.contains(id)).collect();
+        assert_eq!(found.len(), 1, "{event}");
+        let line: Value = serde_json::from_str(found[0]).expect("JSON");
+        assert_eq!((&line["event"], &line["at"]), (&event["kind"], &event["at"]));
+        assert_eq!(line["target"], "audit");
+    }
+    whole();
+    server.restart();
+    server.kill();
+    whole();
+    server.restart();
+    whole();
+    assert!(kinds().len() > first.len());
 }

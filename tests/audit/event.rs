@@ -44,6 +44,18 @@ macro_rules! recorded {
 }
 
 on_every_backend! {
+    async fn sr_80_what_the_server_does_is_recorded(app: TestApp) {
+        let said = events(&app).await;
+        let said = said.iter().map(|e| (e.kind.as_str(), e.actor.as_deref(), e.detail.as_deref()));
+        let mut said: Vec<_> = said.collect();
+        said.sort_unstable();
+        let version = concat!("doorward ", env!("CARGO_PKG_VERSION"));
+        assert_eq!(said, [
+            ("authn_token_created", Some("server"), Some("set-up link")),
+            ("sys_startup", Some("server"), Some(version)),
+        ]);
+    }
+
     async fn sr_80_what_people_do_is_recorded(app: TestApp) {
         let body = json!({ "email": "ada@example.org", "password": PASSWORD });
         let (answer, said) =

@@ -144,7 +144,8 @@ async fn plant_noise(app: &TestApp) {
         "document-uri": format!("http://localhost:8000/setup?token={}", token(34)),
         "blocked-uri": "inline", "script-sample": token(35),
     } });
-    let ask = visitor.ask(Method::Post, "/csp-report");
+    let browser = app.stranger();
+    let ask = browser.ask(Method::Post, "/csp-report");
     ask.body("application/csp-report", report.to_string()).send().await.expect(204);
 }
 

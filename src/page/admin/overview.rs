@@ -100,8 +100,11 @@ async fn show(
     Ok(Shown::good(OverviewPage { figures, chart: hours.as_deref().and_then(draw), stores }))
 }
 
+/// One of the numbers of an hour.
+type Pick = fn(&Numbers) -> u64;
+
 /// What is counted over a day.
-const DAILY: [(&str, fn(&Numbers) -> u64); 4] = [
+const DAILY: [(&str, Pick); 4] = [
     ("Sign-ins", |hour| hour.login_success),
     ("Refused sign-ins", |hour| hour.login_fail),
     ("Throttled", |hour| hour.throttled),
