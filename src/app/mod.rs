@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rocket::fairing::AdHoc;
-use rocket::{Build, Orbit, Rocket};
+use rocket::{Build, Ignite, Orbit, Rocket};
 use rocket_cors::{AllowedHeaders, AllowedOrigins, CorsOptions};
 use rocket_db_pools::Database;
 
@@ -226,10 +226,7 @@ pub fn build(config: Config, world: World) -> Result<Rocket<Build>, StartError> 
         Box::pin(record_server(rocket, Kind::Startup))
     }));
     let rocket = rocket.attach(AdHoc::on_shutdown("Audit: stop", |rocket| {
-        Box::pin(async move {
-            record_server(rocket, Kind::Shutdown).await;
-            flush(rocket).await;
-        })
+        Box::pin(record_server(rocket, Kind::Shutdown))
     }));
     Ok(rocket.attach(AdHoc::try_on_ignite("Doorward", move |rocket| async move {
         match ignite(&rocket, &config, &world).await {
@@ -279,13 +276,17 @@ async fn record_server(rocket: &Rocket<Orbit>, kind: Kind) {
     }
 }
 
-/// Waits until the audit trail is in the database, as long as an operator who stops a server may
-/// be made to wait.
-pub(crate) async fn flush<P: rocket::Phase>(rocket: &Rocket<P>) {
+/// Ends a server that has answered its last request: its last events are in the database, and the
+/// database is told that it is gone.
+pub async fn finish(rocket: Rocket<Ignite>) {
     if let Some(audit) = rocket.state::<Arc<Audit>>()
         && !audit.flush(FLUSH_LIMIT).await
     {
         tracing::error!("some events are in this log only: the database did not take them");
+    }
+    if let Some(sql) = Sql::fetch(&rocket) {
+        // Whoever holds a connection has been given up by now.
+        let _ = tokio::time::timeout(FLUSH_LIMIT, sql.finish()).await;
     }
 }
 

@@ -180,7 +180,9 @@ impl Entry {
     /// and numbers: never what a client sent as it sent it.
     #[must_use]
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
-        self.detail = Some(detail.into());
+        let detail: String = detail.into();
+        // No database refuses what has no control characters.
+        self.detail = Some(detail.chars().filter(|c| !c.is_control()).collect());
         self
     }
 }

@@ -151,7 +151,7 @@ async fn serve(config: Config, world: World) -> Result<(), StartError> {
     tracing::info!(address, public_url, "serving");
     let ended = rocket.launch().await.map_err(|error| tell(&error))?;
     // Requests that were finished while the server stopped have recorded events, too.
-    app::flush(&ended).await;
+    app::finish(ended).await;
     Ok(())
 }
 

@@ -220,6 +220,18 @@ on_both! {
         assert_eq!(trail.database.number("SELECT COUNT(*) FROM audit_event").await, 8);
         assert_eq!(trail.broken().await, Some(Break::Head));
 
+        trail.sql(restore).await;
+        // A row in the way of the next one keeps nobody from recording.
+        trail
+            .sql(
+                "INSERT INTO audit_event (seq, id, at, kind, result, mac) \
+                 VALUES (6, 'x', 0, 'user_created', 'success', 'x')",
+            )
+            .await;
+        trail.add(2).await;
+        assert_eq!(trail.database.number("SELECT COUNT(*) FROM audit_event").await, 8);
+        assert_eq!(trail.broken().await, Some(Break::Altered(6)));
+
         // All of it gone, as if there had never been anything: a checkpoint tells.
         trail.sql("DELETE FROM audit_event; UPDATE audit_head SET seq = 0, mac = '', seal = ''").await;
         assert_eq!(trail.broken().await, None);

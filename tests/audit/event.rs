@@ -226,6 +226,10 @@ on_every_backend! {
         }
         let html = admin.get(&format!("/admin/audit?subject={ada}")).await.expect(200).text();
         assert!(html.contains("authn_login_fail") && html.contains(&ada));
+        let html = admin.get("/admin/audit?subject=ada@example.org&kind=authn_login_fail").await;
+        assert!(html.expect(200).text().contains("3 events on this page"));
+        let html = admin.get("/admin/audit?subject=nobody@example.org").await.expect(200).text();
+        assert!(html.contains("No event matches."));
 
         let stats = admin.get("/api/v1/admin/stats?bucket=hour").await.expect(200).json();
         let hours = stats["items"].as_array().expect("items");

@@ -5,15 +5,18 @@ use std::sync::Arc;
 use rocket::{FromForm, Route, State, get, routes};
 use serde::Serialize;
 
+use crate::account::Accounts;
 use crate::audit::stats::DAY;
 use crate::audit::store::EventFilter;
 use crate::audit::{Audit, Event, Kind, Outcome};
 use crate::clock::Timestamp;
+use crate::error::{Error, Result as DomainResult};
 use crate::guard::{Allowed, AuditRead};
 use crate::page::error::Refusal;
 use crate::page::part::Moment;
 use crate::page::show::Shown;
 use crate::page::view::Page;
+use crate::role::{Permission, require};
 
 /// Lists events, the latest first (`GET /admin/audit`).
 #[derive(Debug, Default, Serialize)]
@@ -113,29 +116,45 @@ impl AuditQuery<'_> {
     }
 
     /// What is asked for. A filter that means nothing is no filter.
-    fn filter(&self) -> EventFilter {
-        let text = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
-        EventFilter {
-            actor: text(self.actor),
-            subject: text(self.subject),
+    async fn filter(&self, accounts: Option<&Accounts>) -> DomainResult<EventFilter> {
+        Ok(EventFilter {
+            actor: named(accounts, self.actor).await?,
+            subject: named(accounts, self.subject).await?,
             kind: Kind::parse(self.kind),
             from: day(self.from),
             // The last day counts whole.
             to: day(self.to).map(|day| day + DAY),
             after: None,
             limit: PAGE_SIZE,
-        }
+        })
+    }
+}
+
+/// Whom a filter names: events know accounts by their identifiers, people by their addresses.
+async fn named(accounts: Option<&Accounts>, text: &str) -> DomainResult<Option<String>> {
+    let text = text.trim();
+    let Some(accounts) = accounts.filter(|_| text.contains('@')) else {
+        return Ok(Some(text.to_owned()).filter(|text| !text.is_empty()));
+    };
+    match accounts.find(text).await {
+        Ok(account) => Ok(Some(account.id.to_string())),
+        // Nobody: then nothing is found.
+        Err(Error::NotFound | Error::Invalid(_)) => Ok(Some(text.to_owned())),
+        Err(error) => Err(error),
     }
 }
 
 /// The events, the latest first. Days are those of UTC.
 #[get("/admin/audit?<query..>")]
 async fn show(
-    _viewer: Allowed<AuditRead>,
+    viewer: Allowed<AuditRead>,
     query: AuditQuery<'_>,
     audit: &State<Arc<Audit>>,
+    accounts: &State<Arc<Accounts>>,
 ) -> Result<Shown<AuditPage>, Refusal> {
-    let filter = query.filter();
+    // Whose address it is, only those learn who may see accounts.
+    let sees_accounts = require(&viewer.0.account.permissions, Permission::USERS_READ).is_ok();
+    let filter = query.filter(sees_accounts.then_some(&***accounts)).await?;
     let filtered = filter.actor.is_some()
         || filter.subject.is_some()
         || filter.kind.is_some()

@@ -41,10 +41,7 @@ impl AuditStore for SqlStore {
             if known.is_some() {
                 return write.end(false).await;
             }
-            let head = match head {
-                Some(head) => head,
-                None => self.replaced_head(&mut write).await?,
-            };
+            let head = sound_head(&mut write, head).await?;
             let (rows, head) = chain.extend(&head, events);
             insert(&mut write, &rows).await?;
             sqlx::query("UPDATE audit_head SET seq = $1, mac = $2, seal = $3 WHERE one = 1")
@@ -131,25 +128,27 @@ impl AuditStore for SqlStore {
     }
 }
 
-impl SqlStore {
-    /// A head in the place of one that somebody removed: without a seal, so that it stays known,
-    /// and after all rows that are there, so that events go on being kept.
-    async fn replaced_head(&self, write: &mut Write) -> Result<Head> {
-        let last = sqlx::query("SELECT seq, mac FROM audit_event ORDER BY seq DESC LIMIT 1")
-            .fetch_optional(&mut **write)
-            .await?;
-        let head = match last {
-            Some(row) => Head { seq: row.try_get(0)?, mac: row.try_get(1)?, seal: "gone".into() },
-            None => Head { seal: "gone".into(), ..Head::default() },
-        };
-        sqlx::query("INSERT INTO audit_head (one, seq, mac, seal) VALUES (1, $1, $2, $3)")
-            .bind(head.seq)
-            .bind(head.mac.as_str())
-            .bind(head.seal.as_str())
-            .execute(&mut **write)
-            .await?;
-        Ok(head)
+/// The head to go on from. Where it is gone, or there are rows behind it, somebody has been at the
+/// table: then it is one after all rows that are there, so that events go on being kept, and without
+/// a seal, so that it stays known.
+async fn sound_head(write: &mut Write, head: Option<Head>) -> Result<Head> {
+    let last = sqlx::query("SELECT seq, mac FROM audit_event ORDER BY seq DESC LIMIT 1")
+        .fetch_optional(&mut **write)
+        .await?;
+    let (seq, mac) = match last {
+        Some(row) => (row.try_get("seq")?, row.try_get("mac")?),
+        None => (0, String::new()),
+    };
+    match head {
+        Some(head) if seq <= head.seq => return Ok(head),
+        Some(_) => {}
+        None => {
+            sqlx::query("INSERT INTO audit_head (one, seq, mac, seal) VALUES (1, 0, '', '')")
+                .execute(&mut **write)
+                .await?;
+        }
     }
+    Ok(Head { seq, mac, seal: "broken".to_owned() })
 }
 
 /// Adds rows, many with one statement.
