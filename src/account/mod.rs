@@ -1,29 +1,31 @@
 //! Accounts: who there is, what proves it, and every change an account can go through.
 
 mod administration;
+mod admission;
 pub mod email;
 pub mod notice;
 pub mod password;
+mod setup;
 pub mod store;
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::audit::{self, Audit, Entry, Kind};
 use crate::clock::{Clock, Timestamp};
-use crate::error::{Error, FieldError, Result};
-use crate::id::{AccountId, Random, SecretString, SessionId, base64url, random_bytes, sha256};
+use crate::error::{Error, Result};
+use crate::id::{AccountId, Random, SecretString, SessionId};
 use crate::role::{Permission, RoleName};
 use email::Email;
 use notice::{Notice, NoticeKind};
-use password::{Context, Hasher, Password, Policy, Verdict};
-use store::{AccountStore, Change, Creation, NewAccount, Standings};
+use password::{Hasher, Password, Policy, Verdict};
+use store::{AccountStore, Change, Creation, Standings};
 
 pub use administration::{Actor, Invitation, Page};
+pub use setup::SETUP_LINK_LIFETIME;
 
 /// Whether an account may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -111,9 +113,6 @@ pub struct AccountPolicy {
     pub registration_open: bool,
 }
 
-/// How long a set-up link can be used.
-pub const SETUP_LINK_LIFETIME: Duration = Duration::from_secs(15 * 60);
-
 /// The service behind everything that happens to accounts.
 pub struct Accounts {
     store: Arc<dyn AccountStore>,
@@ -174,55 +173,6 @@ impl Accounts {
             }
             _ => Err(Error::RegistrationRefused),
         }
-    }
-
-    /// A fresh one-time token for `/setup`, good for [`SETUP_LINK_LIFETIME`]; `None` once an
-    /// administrator exists (SR-6).
-    pub async fn issue_setup_token(&self) -> Result<Option<SecretString>> {
-        if self.store.admin_exists().await? {
-            return Ok(None);
-        }
-        let token = base64url(random_bytes::<32>(&*self.random));
-        let now = self.clock.now();
-        self.store.add_setup_token(&sha256(&token), now + SETUP_LINK_LIFETIME, now).await?;
-        self.audit.record(Entry::of(Kind::TokenCreated).detail("set-up link")).await;
-        Ok(Some(SecretString::new(token)))
-    }
-
-    /// Makes the first administrator, for whoever holds the set-up token (SR-6).
-    ///
-    /// # Errors
-    /// [`Error::SetupLinkInvalid`]; [`Error::Invalid`]; [`Error::RegistrationRefused`] if the
-    /// address belongs to an account already.
-    pub async fn set_up(
-        &self,
-        token: &SecretString,
-        email: &str,
-        password: SecretString,
-        display_name: &str,
-    ) -> Result<Account> {
-        let roles = vec![RoleName::admin(), RoleName::user()];
-        let mut new = self.prepare(email, Some(password), display_name, roles).await?;
-        new.last_login_at = Some(new.created_at);
-        match self.store.create_first_admin(&new, &sha256(token.expose())).await? {
-            Creation::Created(account) => {
-                let event = Entry::of(Kind::UserCreated).about(&account.id);
-                self.audit
-                    .record(event.by(account.id.as_str()).detail("set-up: admin, user"))
-                    .await;
-                Ok(account)
-            }
-            Creation::EmailTaken => Err(Error::RegistrationRefused),
-            Creation::UnknownRole | Creation::SetupRefused => {
-                self.audit.record(Entry::of(Kind::AuthzFail).detail("set-up link")).await;
-                Err(Error::SetupLinkInvalid)
-            }
-        }
-    }
-
-    /// Whether the set-up link with this token still works; asking does not spend it.
-    pub async fn setup_token_works(&self, token: &SecretString) -> Result<bool> {
-        self.store.setup_token_works(&sha256(token.expose()), self.clock.now()).await
     }
 
     /// Checks an address and a password, notes the sign-in, and gives the account.
@@ -366,78 +316,6 @@ impl Accounts {
         };
         self.audit.record(event).await;
     }
-
-    /// Checks every field of a new account and hashes its password.
-    async fn prepare(
-        &self,
-        email: &str,
-        password: Option<SecretString>,
-        display_name: &str,
-        roles: Vec<RoleName>,
-    ) -> Result<NewAccount> {
-        let mut wrong = Vec::new();
-        let email = keep_error(Email::parse(email), &mut wrong)?;
-        let name = keep_error(checked_display_name(display_name), &mut wrong)?;
-        let password = match password {
-            None => None,
-            Some(text) => {
-                let local_part = email.as_ref().map_or("", Email::local_part);
-                let name = name.unwrap_or_default();
-                let admitted = self.admit(text, "password", local_part, name).await;
-                keep_error(admitted, &mut wrong)?
-            }
-        };
-        let (Some(email), Some(name), true) = (email, name, wrong.is_empty()) else {
-            return Err(Error::Invalid(wrong));
-        };
-        let password_hash = match password {
-            Some(password) => Some(self.hasher.hash(&password).await?),
-            None => None,
-        };
-        Ok(NewAccount {
-            id: AccountId::random(&*self.random),
-            email,
-            display_name: name.to_owned(),
-            password_hash,
-            roles,
-            created_at: self.clock.now(),
-            last_login_at: None,
-        })
-    }
-
-    async fn checked_hash(
-        &self,
-        text: SecretString,
-        field: &'static str,
-        owner: &Account,
-    ) -> Result<password::PasswordHash> {
-        let local_part = owner.email.local_part();
-        let password = self.admit(text, field, local_part, &owner.display_name).await?;
-        self.hasher.hash(&password).await
-    }
-
-    /// The password that the client sent in `field`, if the policy lets it in (SR-1…3).
-    async fn admit(
-        &self,
-        text: SecretString,
-        field: &str,
-        email_local_part: &str,
-        display_name: &str,
-    ) -> Result<Password> {
-        let context = Context {
-            email_local_part,
-            display_name,
-            product: "doorward",
-            public_host: &self.policy.public_host,
-        };
-        let admitted = match Password::from_secret(&text) {
-            Ok(password) => {
-                self.policy.passwords.require(&password, &context).await.map(|()| password)
-            }
-            Err(too_long) => Err(too_long.into()),
-        };
-        admitted.map_err(|refusal| refusal.about(field))
-    }
 }
 
 /// The account after a change that was made.
@@ -449,18 +327,6 @@ fn done(change: Change) -> Result<Account> {
         Change::UnknownRole => {
             Err(Error::field("roles", "unknown_role", "One of these roles does not exist."))
         }
-    }
-}
-
-/// Puts the field errors of `result` with the others, so that a form shows all of them at once.
-fn keep_error<T>(result: Result<T>, wrong: &mut Vec<FieldError>) -> Result<Option<T>> {
-    match result {
-        Ok(value) => Ok(Some(value)),
-        Err(Error::Invalid(errors)) => {
-            wrong.extend(errors);
-            Ok(None)
-        }
-        Err(other) => Err(other),
     }
 }
 
