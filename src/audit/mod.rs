@@ -14,7 +14,9 @@ mod tests;
 pub mod verify;
 mod writer;
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -34,6 +36,11 @@ use writer::Item;
 /// How long an operation waits for a place in a full queue before it goes on without.
 const PATIENCE: Duration = Duration::from_millis(50);
 
+/// How long nothing more of one kind and address is recorded sparingly.
+const SPARINGLY: Duration = Duration::from_secs(60);
+/// How many kinds and addresses are told apart in that time.
+const MAX_NOTED: usize = 1000;
+
 /// The service that records events and reads them back.
 pub struct Audit {
     queue: mpsc::Sender<Item>,
@@ -41,6 +48,8 @@ pub struct Audit {
     chain: Arc<Chain>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
+    /// What was last recorded sparingly, of whom and when.
+    noted: Mutex<HashMap<(Kind, Option<IpAddr>), Timestamp>>,
 }
 
 /// One page of events, and where the next one begins.
@@ -63,7 +72,7 @@ impl Audit {
         let (sender, receiver) = mpsc::channel(writer::QUEUE);
         let chain = Arc::new(chain);
         tokio::spawn(writer::run(receiver, Arc::clone(&store), Arc::clone(&chain)));
-        Self { queue: sender, store, chain, clock, random }
+        Self { queue: sender, store, chain, clock, random, noted: Mutex::default() }
     }
 
     /// Records an event: a line in the log now, a row of the table in a moment.
@@ -93,6 +102,34 @@ impl Audit {
         if self.queue.send_timeout(item, PATIENCE).await.is_err() {
             tracing::error!(event_id = %id, "an event is in this log only: the audit queue is full");
         }
+    }
+
+    /// Records an event that anybody can cause as often as they like: one of its kind and address in
+    /// a minute, and of all addresses no more than a thousand. Whoever floods the server does not
+    /// flood the audit trail as well.
+    pub async fn record_sparingly(&self, entry: Entry) {
+        let whose = (entry.kind, entry.ip.or_else(client_ip));
+        if self.note(whose) {
+            self.record(entry).await;
+        }
+    }
+
+    /// Whether this is the first of its kind and address for a minute.
+    fn note(&self, whose: (Kind, Option<IpAddr>)) -> bool {
+        let now = self.clock.now();
+        let fresh = |at: &Timestamp| now.since(*at) < SPARINGLY;
+        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+        if noted.get(&whose).is_some_and(fresh) {
+            return false;
+        }
+        if noted.len() >= MAX_NOTED {
+            noted.retain(|_, at| fresh(at));
+        }
+        let room = noted.len() < MAX_NOTED;
+        if room {
+            noted.insert(whose, now);
+        }
+        room
     }
 
     /// Waits until every event that was recorded before is in the table, for `patience` at most;

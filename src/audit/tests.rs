@@ -70,6 +70,20 @@ async fn sr_80_a_database_that_is_away_holds_nobody_up() {
 }
 
 #[tokio::test]
+async fn sr_80_a_flood_of_requests_is_no_flood_of_events() {
+    let chain = Chain::new(&MasterSecret::generate(&Os));
+    let clock = Manual::at(Timestamp::from_millis(0));
+    let audit = Audit::start(Arc::new(Away), chain, Arc::new(clock.clone()), Arc::new(Os));
+    let from = |n: u32| (Kind::RateLimited, Some(IpAddr::from(n.to_be_bytes())));
+    assert!(audit.note(from(1)) && !audit.note(from(1)) && audit.note(from(2)));
+    assert!(audit.note((Kind::Csrf, from(1).1)));
+    let noted = (3..5000).filter(|n| audit.note(from(*n))).count();
+    assert_eq!(noted, MAX_NOTED - 3);
+    clock.advance(SPARINGLY);
+    assert!(audit.note(from(1)) && audit.note(from(4999)));
+}
+
+#[tokio::test]
 async fn an_event_knows_where_the_work_comes_from() {
     assert_eq!((client_ip(), origin::actor()), (None, None));
     let ip: std::net::IpAddr = [203, 0, 113, 7].into();

@@ -62,6 +62,7 @@ async fn record_refusal(request: &Request<'_>, status: Option<Status>) {
             "csrf_refused" => Kind::Csrf,
             "permission_denied" => Kind::AuthzFail,
             "validation_failed" => Kind::InputInvalid,
+            "throttled" => Kind::RateLimited,
             _ => return,
         },
         _ => return,
@@ -69,7 +70,11 @@ async fn record_refusal(request: &Request<'_>, status: Option<Status>) {
     let Some(audit) = request.rocket().state::<Arc<Audit>>() else { return };
     // The pattern of the route, not the path: what a client sent is not recorded as it sent it.
     let route = request.route().map_or("", |route| route.uri.path());
-    audit.record(Entry::of(kind).detail(format!("{} {route}", request.method()))).await;
+    let event = Entry::of(kind).detail(format!("{} {route}", request.method()));
+    match kind {
+        Kind::RateLimited => audit.record_sparingly(event).await,
+        _ => audit.record(event).await,
+    }
 }
 
 async fn admit(request: &Request<'_>) -> Result<(), Problem> {
