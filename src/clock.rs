@@ -36,6 +36,12 @@ impl Timestamp {
         self.0.div_euclid(1000)
     }
 
+    /// Reads a moment in RFC 3339, to the millisecond; `None` for any other text.
+    pub fn parse(text: &str) -> Option<Self> {
+        let moment: jiff::Timestamp = text.parse().ok()?;
+        Some(Self(moment.as_millisecond()))
+    }
+
     /// How long it is from `earlier` until this moment; zero if `earlier` is not earlier.
     pub fn since(self, earlier: Timestamp) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
@@ -123,6 +129,9 @@ mod tests {
             Timestamp::from_millis(1_764_000_000_123).to_string(),
             "2025-11-24T16:00:00.123Z"
         );
+        let moment = Timestamp::from_millis(1_764_000_000_123);
+        assert_eq!(Timestamp::parse("2025-11-24T17:00:00.123+01:00"), Some(moment));
+        assert_eq!(Timestamp::parse("2025-11-24"), None);
     }
 
     #[test]

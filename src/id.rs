@@ -129,6 +129,18 @@ identifier! {
     SessionId
 }
 
+identifier! {
+    /// Names an event of the audit trail.
+    EventId
+}
+
+impl EventId {
+    /// An identifier as a store remembers it, which may be anything.
+    pub fn stored(text: &str) -> Self {
+        Self(text.into())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -191,6 +191,13 @@ pub fn leave(request: &Request<'_>, problem: Problem) {
     *slot.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(problem);
 }
 
+/// What was left for the catcher so far, if anything was: its status and its code.
+pub fn left(request: &Request<'_>) -> Option<(Status, &'static str)> {
+    let slot = request.local_cache(LeftBehind::default);
+    let left = slot.0.lock().unwrap_or_else(PoisonError::into_inner);
+    left.as_ref().map(|problem| (problem.status, problem.code))
+}
+
 /// The problem behind a failed request: what a guard left, or else what `status` stands for.
 pub fn found(status: Status, request: &Request<'_>) -> Problem {
     let slot = request.local_cache(LeftBehind::default);

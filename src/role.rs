@@ -31,6 +31,8 @@ impl Permission {
     pub const SESSIONS_REVOKE: &'static str = "sessions:revoke";
     /// Put single access tokens on the denylist.
     pub const TOKENS_REVOKE: &'static str = "tokens:revoke";
+    /// Read the audit trail.
+    pub const AUDIT_READ: &'static str = "audit:read";
 
     /// Every permission that Doorward itself asks for, with what it allows.
     pub const CATALOGUE: &'static [(&'static str, &'static str)] = &[
@@ -42,6 +44,7 @@ impl Permission {
         (Self::SESSIONS_READ, "See everybody's sessions"),
         (Self::SESSIONS_REVOKE, "End anybody's sessions"),
         (Self::TOKENS_REVOKE, "Refuse single access tokens before their time"),
+        (Self::AUDIT_READ, "Read the audit log"),
     ];
 
     /// Reads a permission of the catalogue; `None` for any other text.

@@ -10,6 +10,7 @@ use std::time::Duration;
 use doorward::account::password::Params;
 use doorward::account::{Accounts, Actor, Invitation};
 use doorward::app::{self, Services, StartError, World};
+use doorward::audit::Audit;
 use doorward::clock::{Manual, Timestamp};
 use doorward::config::Config;
 use doorward::id::{Os, SecretString};
@@ -92,6 +93,12 @@ macro_rules! on_every_backend {
 pub struct TestApp {
     browser: Visitor,
     clock: Manual,
+    /// Where its accounts are.
+    pub database: String,
+    /// Where its sessions are.
+    pub store: String,
+    /// The secret of its keys.
+    pub secret: String,
     settings: BTreeMap<String, String>,
     directory: Arc<TempDir>,
 }
@@ -137,13 +144,14 @@ impl TestApp {
             _ => redis::server().database(),
         };
         let pem = SigningKey::generate_pem().expect("a key");
+        let secret = MasterSecret::generate_base64(&Os).expose().to_owned();
         let mut env: BTreeMap<String, String> = BTreeMap::from([
-            ("DOORWARD_DATABASE_URL".into(), database),
-            ("DOORWARD_STORE_URL".into(), store),
+            ("DOORWARD_DATABASE_URL".into(), database.clone()),
+            ("DOORWARD_STORE_URL".into(), store.clone()),
             ("DOORWARD_DATA_DIR".into(), path.to_string()),
             ("DOORWARD_PUBLIC_URL".into(), ORIGIN.into()),
             ("DOORWARD_KEYS_SIGNING".into(), pem.expose().into()),
-            ("DOORWARD_KEYS_SECRET".into(), MasterSecret::generate_base64(&Os).expose().into()),
+            ("DOORWARD_KEYS_SECRET".into(), secret.clone()),
             ("DOORWARD_LOG_ACCESS".into(), "false".into()),
         ]);
         // Limits are the business of those tests that switch them on.
@@ -167,7 +175,11 @@ impl TestApp {
         let (config, world) = (config(settings.clone()), world(&clock));
         let rocket = change(app::build(config, world).expect("an application"));
         let client = Client::untracked(rocket).await.expect("it ignites");
-        Self { browser: Visitor::of(Arc::new(client)), clock, settings, directory }
+        let browser = Visitor::of(Arc::new(client));
+        let setting = |name: &str| settings[name].clone();
+        let (database, store) = (setting("DOORWARD_DATABASE_URL"), setting("DOORWARD_STORE_URL"));
+        let secret = setting("DOORWARD_KEYS_SECRET");
+        Self { browser, clock, database, store, secret, settings, directory }
     }
 
     /// The services as a command of the operator opens them beside the application, with some
@@ -231,6 +243,13 @@ impl TestApp {
             let grant = sqlx::query(grant).bind(name).bind(*permission);
             grant.execute(&mut database).await.expect("a permission");
         }
+    }
+
+    /// The audit trail, with everything that was recorded so far in the table.
+    pub async fn audit(&self) -> &Arc<Audit> {
+        let audit: &Arc<Audit> = self.client.rocket().state().expect("the service is managed");
+        assert!(audit.flush(Duration::from_secs(20)).await, "the database takes events");
+        audit
     }
 
     /// A fresh set-up token.

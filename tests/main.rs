@@ -2,6 +2,7 @@
 
 mod api;
 mod app;
+mod audit;
 mod cli;
 mod crash;
 mod house;

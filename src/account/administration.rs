@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use super::notice::{Notice, NoticeKind};
 use super::store::{AccountFilter, Creation};
 use super::{Account, Accounts, Status, checked_display_name, done};
+use crate::audit::{Entry, Kind};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::id::{AccountId, SecretString, base64url, from_base64url};
@@ -89,7 +91,7 @@ impl Accounts {
         invitation: Invitation<'_>,
     ) -> Result<Account> {
         let granted = self.existing(roles, invitation.roles).await?;
-        actor.may_grant(granted.iter())?;
+        self.require_grant(actor, None, granted.iter()).await?;
         let mut names: BTreeSet<RoleName> = granted.into_iter().map(|role| role.name).collect();
         if names.is_empty() {
             names.insert(RoleName::user());
@@ -97,7 +99,12 @@ impl Accounts {
         let Invitation { email, display_name, password, .. } = invitation;
         let new = self.prepare(email, password, display_name, names.into_iter().collect()).await?;
         match self.store.create(&new).await? {
-            Creation::Created(account) => Ok(account),
+            Creation::Created(account) => {
+                let event = Entry::of(Kind::UserCreated).about(&account.id);
+                let event = event.detail(format!("roles: {}", list(&account.roles)));
+                self.record_by(Some(actor), event).await;
+                Ok(account)
+            }
             Creation::EmailTaken => Err(Error::Conflict("another account has this e-mail address")),
             Creation::UnknownRole | Creation::SetupRefused => Err(unknown_role()),
         }
@@ -124,10 +131,13 @@ impl Accounts {
         let removed: Vec<String> =
             before.roles.difference(&wanted).map(ToString::to_string).collect();
         let added = names.iter().filter(|role| !before.roles.contains(&role.name));
-        actor.may_grant(added.chain(&self.existing(roles, &removed).await?))?;
+        let removed = self.existing(roles, &removed).await?;
+        self.require_grant(actor, Some(id), added.chain(&removed)).await?;
         let names: Vec<RoleName> = wanted.into_iter().collect();
         self.standings.ping().await?;
         let account = done(self.store.set_roles(id, &names).await?)?;
+        let change = format!("roles: {}; before: {}", list(&account.roles), list(&before.roles));
+        self.record_by(Some(actor), Entry::of(Kind::AuthzChange).about(id).detail(change)).await;
         self.standings.publish(&account, self.clock.now()).await?;
         Ok(account)
     }
@@ -144,9 +154,14 @@ impl Accounts {
         status: Status,
     ) -> Result<Account> {
         actor.must_be_another(id)?;
-        actor.may_stop(&self.get(id).await?)?;
+        self.require_power(actor, id).await?;
         self.standings.ping().await?;
         let account = done(self.store.set_status(id, status).await?)?;
+        let kind = match status {
+            Status::Active => Kind::UserEnabled,
+            Status::Disabled => Kind::UserDisabled,
+        };
+        self.record_by(Some(actor), Entry::of(kind).about(id)).await;
         match status {
             Status::Active => self.standings.publish(&account, self.clock.now()).await?,
             Status::Disabled => {
@@ -191,6 +206,9 @@ impl Accounts {
         let hash = self.checked_hash(password, "password", &account).await?;
         self.standings.ping().await?;
         let account = done(self.store.set_password(id, &hash).await?)?;
+        self.record_by(Some(Actor::Operator), Entry::of(Kind::PasswordChange).about(id)).await;
+        let notice = Notice::new(NoticeKind::PasswordChanged, self.clock.now());
+        let account = self.try_notify(account, notice).await;
         self.standings.revoke(&account, None, self.clock.now()).await?;
         Ok(account)
     }
@@ -202,7 +220,11 @@ impl Accounts {
     pub async fn end_sessions(&self, id: &AccountId) -> Result<u64> {
         self.standings.ping().await?;
         let account = done(self.store.raise_session_epoch(id).await?)?;
-        self.standings.revoke(&account, None, self.clock.now()).await
+        let ended = self.standings.revoke(&account, None, self.clock.now()).await;
+        // Also if that failed: the sessions are dead already, by their epoch (SR-38).
+        let detail = ended.as_ref().map_or_else(|_| "all".to_owned(), |n| format!("all: {n}"));
+        self.audit.record(Entry::of(Kind::SessionEnded).about(id).detail(detail)).await;
+        ended
     }
 
     /// Deletes somebody else's account and ends its sessions.
@@ -212,8 +234,8 @@ impl Accounts {
     /// what the actor does not; [`Error::LastAdmin`]; [`Error::NotFound`].
     pub async fn delete(&self, actor: Actor<'_>, id: &AccountId) -> Result<()> {
         actor.must_be_another(id)?;
-        actor.may_stop(&self.get(id).await?)?;
-        self.erase(id).await
+        self.require_power(actor, id).await?;
+        self.erase(id, Some(actor)).await
     }
 
     /// A page of accounts, newest first. `cursor` is the `next_cursor` of the page before.
@@ -253,12 +275,44 @@ impl Accounts {
         found.map(|found| found.account).ok_or(Error::NotFound)
     }
 
+    /// Lets nobody stop an account that holds more than they do, and records who tries.
+    async fn require_power(&self, actor: Actor<'_>, id: &AccountId) -> Result<()> {
+        let refused = actor.may_stop(&self.get(id).await?);
+        if let Err(Error::PermissionDenied(permission)) = &refused {
+            let event =
+                Entry::of(Kind::AuthzFail).detail(format!("to stop who holds {permission}"));
+            self.record_by(Some(actor), event.about(id)).await;
+        }
+        refused
+    }
+
+    /// Lets nobody grant or take away what they do not hold, and records who tries.
+    async fn require_grant<'r>(
+        &self,
+        actor: Actor<'_>,
+        subject: Option<&AccountId>,
+        roles: impl Iterator<Item = &'r Role>,
+    ) -> Result<()> {
+        let refused = actor.may_grant(roles);
+        if let Err(Error::PermissionDenied(permission)) = &refused {
+            let event = Entry::of(Kind::AuthzFail).detail(format!("to grant {permission}"));
+            let event = subject.map_or(event.clone(), |id| event.about(id));
+            self.record_by(Some(actor), event).await;
+        }
+        refused
+    }
+
     /// The roles with these names.
     async fn existing(&self, roles: &dyn RoleStore, names: &[String]) -> Result<Vec<Role>> {
         let all = roles.roles().await?;
         let find = |name: &String| all.iter().find(|role| role.name.as_str() == name).cloned();
         names.iter().map(|name| find(name).ok_or_else(unknown_role)).collect()
     }
+}
+
+/// Names of roles as an event lists them.
+fn list(roles: &BTreeSet<RoleName>) -> String {
+    roles.iter().map(RoleName::as_str).collect::<Vec<_>>().join(", ")
 }
 
 fn unknown_role() -> Error {

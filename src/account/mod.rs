@@ -1,27 +1,32 @@
 //! Accounts: who there is, what proves it, and every change an account can go through.
 
 mod administration;
+mod admission;
 pub mod email;
+pub mod notice;
 pub mod password;
+mod setup;
 pub mod store;
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::audit::{self, Audit, Entry, Kind};
 use crate::clock::{Clock, Timestamp};
-use crate::error::{Error, FieldError, Result};
-use crate::id::{AccountId, Random, SecretString, SessionId, base64url, random_bytes, sha256};
+use crate::error::{Error, Result};
+use crate::id::{AccountId, Random, SecretString, SessionId};
 use crate::limit::Limits;
 use crate::role::{Permission, RoleName};
 use email::Email;
-use password::{Context, Hasher, Password, Policy, Precedence, Verdict};
-use store::{AccountStore, Change, Creation, NewAccount, Standings};
+use notice::{Notice, NoticeKind};
+use password::{Hasher, Password, Policy, Precedence, Verdict};
+use store::{AccountStore, Change, Creation, Standings};
 
 pub use administration::{Actor, Invitation, Page};
+pub use setup::SETUP_LINK_LIFETIME;
 
 /// Whether an account may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,6 +86,9 @@ pub struct Account {
     pub version: i64,
     /// Sessions opened under a lower epoch are dead, whatever a session store says (SR-38).
     pub session_epoch: i64,
+    /// What its owner has not yet put away; the oldest first (SR-81).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notices: Vec<Notice>,
 }
 
 impl Account {
@@ -106,9 +114,6 @@ pub struct AccountPolicy {
     pub registration_open: bool,
 }
 
-/// How long a set-up link can be used.
-pub const SETUP_LINK_LIFETIME: Duration = Duration::from_secs(15 * 60);
-
 /// The service behind everything that happens to accounts.
 pub struct Accounts {
     store: Arc<dyn AccountStore>,
@@ -116,22 +121,25 @@ pub struct Accounts {
     hasher: Arc<Hasher>,
     policy: AccountPolicy,
     limits: Arc<Limits>,
+    audit: Arc<Audit>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
 }
 
 impl Accounts {
     /// Puts the service together.
+    #[allow(clippy::too_many_arguments, reason = "each is another service, named once, in `app`")]
     pub fn new(
         store: Arc<dyn AccountStore>,
         standings: Arc<dyn Standings>,
         hasher: Arc<Hasher>,
         policy: AccountPolicy,
         limits: Arc<Limits>,
+        audit: Arc<Audit>,
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
     ) -> Self {
-        Self { store, standings, hasher, policy, limits, clock, random }
+        Self { store, standings, hasher, policy, limits, audit, clock, random }
     }
 
     /// Who may try what, how often.
@@ -167,48 +175,13 @@ impl Accounts {
         let mut new = self.prepare(email, Some(password), display_name, roles).await?;
         new.last_login_at = Some(new.created_at);
         match self.store.create(&new).await? {
-            Creation::Created(account) => Ok(account),
+            Creation::Created(account) => {
+                let event = Entry::of(Kind::UserCreated).about(&account.id);
+                self.audit.record(event.by(account.id.as_str()).detail("registration")).await;
+                Ok(account)
+            }
             _ => Err(Error::RegistrationRefused),
         }
-    }
-
-    /// A fresh one-time token for `/setup`, good for [`SETUP_LINK_LIFETIME`]; `None` once an
-    /// administrator exists (SR-6).
-    pub async fn issue_setup_token(&self) -> Result<Option<SecretString>> {
-        if self.store.admin_exists().await? {
-            return Ok(None);
-        }
-        let token = base64url(random_bytes::<32>(&*self.random));
-        let now = self.clock.now();
-        self.store.add_setup_token(&sha256(&token), now + SETUP_LINK_LIFETIME, now).await?;
-        Ok(Some(SecretString::new(token)))
-    }
-
-    /// Makes the first administrator, for whoever holds the set-up token (SR-6).
-    ///
-    /// # Errors
-    /// [`Error::SetupLinkInvalid`]; [`Error::Invalid`]; [`Error::RegistrationRefused`] if the
-    /// address belongs to an account already.
-    pub async fn set_up(
-        &self,
-        token: &SecretString,
-        email: &str,
-        password: SecretString,
-        display_name: &str,
-    ) -> Result<Account> {
-        let roles = vec![RoleName::admin(), RoleName::user()];
-        let mut new = self.prepare(email, Some(password), display_name, roles).await?;
-        new.last_login_at = Some(new.created_at);
-        match self.store.create_first_admin(&new, &sha256(token.expose())).await? {
-            Creation::Created(account) => Ok(account),
-            Creation::EmailTaken => Err(Error::RegistrationRefused),
-            Creation::UnknownRole | Creation::SetupRefused => Err(Error::SetupLinkInvalid),
-        }
-    }
-
-    /// Whether the set-up link with this token still works; asking does not spend it.
-    pub async fn setup_token_works(&self, token: &SecretString) -> Result<bool> {
-        self.store.setup_token_works(&sha256(token.expose()), self.clock.now()).await
     }
 
     /// Checks an address and a password, notes the sign-in, and gives the account.
@@ -224,7 +197,9 @@ impl Accounts {
         precedence: Precedence,
     ) -> Result<Account> {
         // Too long to be anybody's password: not worth a hash, and no account's business.
-        let password = Password::from_secret(&password).map_err(|_| Error::InvalidCredentials)?;
+        let Ok(password) = Password::from_secret(&password) else {
+            return Err(self.login_refused(None).await);
+        };
         let credentials = match Email::parse(email) {
             Ok(email) => self.store.credentials(&email).await?,
             Err(_) => None,
@@ -232,10 +207,10 @@ impl Accounts {
         let known = credentials.and_then(|found| Some((found.account, found.password_hash?)));
         let Some((account, hash)) = known else {
             self.hasher.verify_nobody(&password).await?;
-            return Err(Error::InvalidCredentials);
+            return Err(self.login_refused(None).await);
         };
         let rehashed = match self.hasher.verify_for(precedence, &password, &hash).await? {
-            Verdict::Mismatch => return Err(Error::InvalidCredentials),
+            Verdict::Mismatch => return Err(self.login_refused(Some(&account.id)).await),
             Verdict::Match { rehash: false } => None,
             Verdict::Match { rehash: true } => match self.hasher.hash(&password).await {
                 // The next sign-in will do.
@@ -243,10 +218,19 @@ impl Accounts {
                 hashed => Some(hashed?),
             },
         };
-        self.store
-            .record_login(&account.id, &hash, rehashed.as_ref(), self.clock.now())
-            .await?
-            .ok_or(Error::InvalidCredentials)
+        let now = self.clock.now();
+        match self.store.record_login(&account.id, &hash, rehashed.as_ref(), now).await? {
+            Some(account) => Ok(account),
+            None => Err(self.login_refused(Some(&account.id)).await),
+        }
+    }
+
+    /// Records that a sign-in was refused. What was typed is not recorded: people type passwords
+    /// into the wrong field.
+    async fn login_refused(&self, account: Option<&AccountId>) -> Error {
+        let event = Entry::of(Kind::LoginFail);
+        self.audit.record(account.map_or(event.clone(), |id| event.about(id))).await;
+        Error::InvalidCredentials
     }
 
     /// The account with this identifier.
@@ -281,6 +265,7 @@ impl Accounts {
         let display_name = checked_display_name(display_name)?;
         self.standings.ping().await?;
         let account = done(self.store.set_display_name(id, display_name).await?)?;
+        self.audit.record(Entry::of(Kind::UserUpdated).about(id).detail("display name")).await;
         self.standings.publish(&account, self.clock.now()).await?;
         Ok(account)
     }
@@ -298,10 +283,16 @@ impl Accounts {
         new: SecretString,
         keep: &SessionId,
     ) -> Result<Account> {
-        let account = self.confirm_password(id, keep, current).await?;
+        let account = self.confirm_password(id, keep, current, Kind::PasswordChangeFail).await?;
         let hash = self.checked_hash(new, "new_password", &account).await?;
         self.standings.ping().await?;
         let account = done(self.store.set_password(id, &hash).await?)?;
+        self.audit.record(Entry::of(Kind::PasswordChange).about(id)).await;
+        let notice = Notice {
+            session: Some(keep.clone()),
+            ..Notice::new(NoticeKind::PasswordChanged, self.clock.now())
+        };
+        let account = self.try_notify(account, notice).await;
         self.standings.revoke(&account, Some(keep), self.clock.now()).await?;
         Ok(account)
     }
@@ -317,32 +308,42 @@ impl Accounts {
         session: &SessionId,
         password: SecretString,
     ) -> Result<()> {
-        self.confirm_password(id, session, password).await?;
-        self.erase(id).await
+        self.confirm_password(id, session, password, Kind::AuthzFail).await?;
+        self.erase(id, None).await
     }
 
-    async fn erase(&self, id: &AccountId) -> Result<()> {
+    /// Deletes the account; `actor` as in [`Accounts::record_by`].
+    async fn erase(&self, id: &AccountId, actor: Option<Actor<'_>>) -> Result<()> {
         self.standings.ping().await?;
         let gone = done(self.store.delete(id).await?)?;
+        self.record_by(actor, Entry::of(Kind::UserDeleted).about(id)).await;
         self.standings.revoke(&gone, None, self.clock.now()).await?;
         Ok(())
     }
 
-    /// The account, once `password` has proved to be its own. Whoever holds the session cannot
-    /// guess at it for long (SR-22).
+    /// The account, once `password` has proved to be its own; otherwise an event of the kind
+    /// `refused`. Whoever holds the session cannot guess at it for long (SR-22).
     async fn confirm_password(
         &self,
         id: &AccountId,
         session: &SessionId,
         password: SecretString,
+        refused: Kind,
     ) -> Result<Account> {
         let found = self.store.credentials_of(id).await?.ok_or(Error::NotFound)?;
-        let password = Password::from_secret(&password).map_err(|_| Error::WrongPassword)?;
-        let hash = found.password_hash.ok_or(Error::WrongPassword)?;
         let attempt = self.limits.confirm(session).await?;
-        match self.hasher.verify_for(Precedence::Known, &password, &hash).await {
+        let verified = match (Password::from_secret(&password), &found.password_hash) {
+            (Ok(password), Some(hash)) => {
+                self.hasher.verify_for(Precedence::Known, &password, hash).await
+            }
+            _ => Ok(Verdict::Mismatch),
+        };
+        match verified {
             Ok(Verdict::Match { .. }) => attempt.succeeded().await.map(|()| found.account),
-            Ok(Verdict::Mismatch) => Err(Error::WrongPassword),
+            Ok(Verdict::Mismatch) => {
+                self.audit.record(Entry::of(refused).about(id).detail("wrong password")).await;
+                Err(Error::WrongPassword)
+            }
             Err(error) => {
                 attempt.not_made().await;
                 Err(error)
@@ -350,76 +351,14 @@ impl Accounts {
         }
     }
 
-    /// Checks every field of a new account and hashes its password.
-    async fn prepare(
-        &self,
-        email: &str,
-        password: Option<SecretString>,
-        display_name: &str,
-        roles: Vec<RoleName>,
-    ) -> Result<NewAccount> {
-        let mut wrong = Vec::new();
-        let email = keep_error(Email::parse(email), &mut wrong)?;
-        let name = keep_error(checked_display_name(display_name), &mut wrong)?;
-        let password = match password {
-            None => None,
-            Some(text) => {
-                let local_part = email.as_ref().map_or("", Email::local_part);
-                let name = name.unwrap_or_default();
-                let admitted = self.admit(text, "password", local_part, name).await;
-                keep_error(admitted, &mut wrong)?
-            }
+    /// Records what `actor` did; without one, what the request's own account did.
+    async fn record_by(&self, actor: Option<Actor<'_>>, event: Entry) {
+        let event = match actor {
+            Some(Actor::Account(account)) => event.by(account.id.as_str()),
+            Some(Actor::Operator) => event.by(audit::OPERATOR),
+            None => event,
         };
-        let (Some(email), Some(name), true) = (email, name, wrong.is_empty()) else {
-            return Err(Error::Invalid(wrong));
-        };
-        let password_hash = match password {
-            Some(password) => Some(self.hasher.hash(&password).await?),
-            None => None,
-        };
-        Ok(NewAccount {
-            id: AccountId::random(&*self.random),
-            email,
-            display_name: name.to_owned(),
-            password_hash,
-            roles,
-            created_at: self.clock.now(),
-            last_login_at: None,
-        })
-    }
-
-    async fn checked_hash(
-        &self,
-        text: SecretString,
-        field: &'static str,
-        owner: &Account,
-    ) -> Result<password::PasswordHash> {
-        let local_part = owner.email.local_part();
-        let password = self.admit(text, field, local_part, &owner.display_name).await?;
-        self.hasher.hash(&password).await
-    }
-
-    /// The password that the client sent in `field`, if the policy lets it in (SR-1…3).
-    async fn admit(
-        &self,
-        text: SecretString,
-        field: &str,
-        email_local_part: &str,
-        display_name: &str,
-    ) -> Result<Password> {
-        let context = Context {
-            email_local_part,
-            display_name,
-            product: "doorward",
-            public_host: &self.policy.public_host,
-        };
-        let admitted = match Password::from_secret(&text) {
-            Ok(password) => {
-                self.policy.passwords.require(&password, &context).await.map(|()| password)
-            }
-            Err(too_long) => Err(too_long.into()),
-        };
-        admitted.map_err(|refusal| refusal.about(field))
+        self.audit.record(event).await;
     }
 }
 
@@ -432,18 +371,6 @@ fn done(change: Change) -> Result<Account> {
         Change::UnknownRole => {
             Err(Error::field("roles", "unknown_role", "One of these roles does not exist."))
         }
-    }
-}
-
-/// Puts the field errors of `result` with the others, so that a form shows all of them at once.
-fn keep_error<T>(result: Result<T>, wrong: &mut Vec<FieldError>) -> Result<Option<T>> {
-    match result {
-        Ok(value) => Ok(Some(value)),
-        Err(Error::Invalid(errors)) => {
-            wrong.extend(errors);
-            Ok(None)
-        }
-        Err(other) => Err(other),
     }
 }
 

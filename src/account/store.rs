@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 
 use super::email::Email;
+use super::notice::Notice;
 use super::password::PasswordHash;
 use super::{Account, Status};
 use crate::clock::Timestamp;
@@ -53,6 +54,17 @@ pub enum Change {
     UnknownRole,
     /// It would have left no enabled administrator (SR-51).
     LastAdmin,
+}
+
+/// Whether an account was seen on a device before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sighting {
+    /// It was.
+    Known,
+    /// On others, but not on this one.
+    New,
+    /// It was not seen on any yet.
+    First,
 }
 
 /// An account with the hash of its password, for the one who checks passwords.
@@ -155,6 +167,21 @@ pub trait AccountStore: Send + Sync + 'static {
 
     /// Raises the session epoch: every session opened before is dead for good (SR-38).
     async fn raise_session_epoch(&self, id: &AccountId) -> Result<Change>;
+
+    /// Adds a notice to the account.
+    async fn add_notice(&self, id: &AccountId, notice: Notice) -> Result<Change>;
+
+    /// Puts the account's notices away, as [`Notice::dismiss`] does.
+    async fn dismiss_notices(
+        &self,
+        id: &AccountId,
+        session: &SessionId,
+        until: Timestamp,
+    ) -> Result<Change>;
+
+    /// Notes that the account was seen on a device, and says what is new about that. Does not
+    /// raise the version.
+    async fn note_device(&self, id: &AccountId, device: &str, now: Timestamp) -> Result<Sighting>;
 
     /// Deletes the account and all that belongs to it. The account in [`Change::Done`] is what it
     /// was, disabled, with version and session epoch raised.

@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod admin;
+pub mod audit;
 pub mod health;
 pub mod key;
 pub mod list;
@@ -23,6 +24,7 @@ pub fn routes() -> Vec<Route> {
     let mut routes = session::routes();
     routes.extend(account::routes());
     routes.extend(admin::routes());
+    routes.extend(audit::routes());
     gate::guarded(routes)
 }
 

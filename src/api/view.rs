@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::account::Account;
+use crate::audit::Event;
 use crate::id::SessionId;
 use crate::role::Role;
 use crate::session::device::Device;
@@ -176,6 +177,36 @@ impl From<&DeniedToken> for DeniedTokenView {
             reason: token.reason.clone(),
             denied_at: token.denied_at.to_string(),
             expires_at: token.expires_at.to_string(),
+        }
+    }
+}
+
+/// An event of the audit trail.
+#[derive(Debug, Serialize)]
+pub struct EventView {
+    id: String,
+    at: String,
+    kind: String,
+    actor: Option<String>,
+    subject: Option<String>,
+    ip: Option<String>,
+    result: String,
+    request_id: Option<String>,
+    detail: Option<String>,
+}
+
+impl From<Event> for EventView {
+    fn from(event: Event) -> Self {
+        Self {
+            id: event.id.to_string(),
+            at: event.at.to_string(),
+            kind: event.kind,
+            actor: event.actor,
+            subject: event.subject,
+            ip: event.ip,
+            result: event.result,
+            request_id: event.request_id,
+            detail: event.detail,
         }
     }
 }

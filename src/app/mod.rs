@@ -8,15 +8,19 @@ mod tend;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rocket::fairing::AdHoc;
-use rocket::{Build, Orbit, Rocket};
+use rocket::{Build, Ignite, Orbit, Rocket};
 use rocket_cors::{AllowedHeaders, AllowedOrigins, CorsOptions};
 use rocket_db_pools::Database;
 
 use crate::account::Accounts;
 use crate::account::password::{Hasher, Params};
 use crate::account::store::{AccountStore, Standings};
+use crate::audit::chain::Chain;
+use crate::audit::store::AuditStore;
+use crate::audit::{self, Audit, Entry, Kind};
 use crate::clock::{self, Clock};
 use crate::config::Config;
 use crate::error::chain;
@@ -58,6 +62,9 @@ impl Default for World {
     }
 }
 
+/// How long a server or a command that ends waits for its last events to be in the database.
+pub(crate) const FLUSH_LIMIT: Duration = Duration::from_secs(5);
+
 /// The SQL database, as Rocket keeps it.
 #[derive(Database)]
 #[database("doorward_sql")]
@@ -84,6 +91,8 @@ pub struct Services {
     pub keys: Arc<Keys>,
     /// Tokens.
     pub tokens: Arc<Tokens>,
+    /// The audit trail.
+    pub audit: Arc<Audit>,
     form_tokens: FormTokens,
 }
 
@@ -138,12 +147,19 @@ impl Services {
             Arc::clone(&world.clock),
         ));
         let standings = Arc::clone(&session_store) as Arc<dyn Standings>;
+        let audit = Arc::new(Audit::start(
+            Arc::clone(&sql) as Arc<dyn AuditStore>,
+            Chain::new(&secret),
+            Arc::clone(&world.clock),
+            Arc::clone(&world.random),
+        ));
         let accounts = Arc::new(Accounts::new(
             Arc::clone(&sql) as Arc<dyn AccountStore>,
             standings,
             hasher,
             policy::account_policy(config)?,
             Arc::clone(&limits),
+            Arc::clone(&audit),
             Arc::clone(&world.clock),
             Arc::clone(&world.random),
         ));
@@ -158,6 +174,7 @@ impl Services {
             Arc::clone(&tokens),
             Succession::new(&secret),
             policy::lifetimes(config),
+            Arc::clone(&audit),
             Arc::clone(&world.clock),
             Arc::clone(&world.random),
         ));
@@ -169,6 +186,7 @@ impl Services {
             sessions,
             keys,
             tokens,
+            audit,
             form_tokens: FormTokens::new(&secret),
         })
     }
@@ -221,8 +239,16 @@ pub fn build(config: Config, world: World) -> Result<Rocket<Build>, StartError> 
     let public_url = config.tokens.issuer.clone();
     let rocket =
         rocket.attach(tend::keys()).attach(AdHoc::on_liftoff("Set-up link", move |rocket| {
-            Box::pin(async move { print_setup_link(rocket, &public_url).await })
+            Box::pin(async move {
+                audit::Origin::server().scope(print_setup_link(rocket, &public_url)).await;
+            })
         }));
+    let rocket = rocket.attach(AdHoc::on_liftoff("Audit: start", |rocket| {
+        Box::pin(record_server(rocket, Kind::Startup))
+    }));
+    let rocket = rocket.attach(AdHoc::on_shutdown("Audit: stop", |rocket| {
+        Box::pin(record_server(rocket, Kind::Shutdown))
+    }));
     Ok(rocket.attach(AdHoc::try_on_ignite("Doorward", move |rocket| async move {
         match ignite(&rocket, &config, &world).await {
             Ok(services) => Ok(manage(rocket, services)),
@@ -275,7 +301,33 @@ fn manage(rocket: Rocket<Build>, services: Services) -> Rocket<Build> {
         .manage(services.sessions)
         .manage(services.keys)
         .manage(services.tokens)
+        .manage(services.audit)
         .manage(services.form_tokens)
+}
+
+/// Records that this server starts or stops.
+async fn record_server(rocket: &Rocket<Orbit>, kind: Kind) {
+    if let Some(audit) = rocket.state::<Arc<Audit>>() {
+        let version = concat!("doorward ", env!("CARGO_PKG_VERSION"));
+        audit.record(Entry::of(kind).by(audit::SERVER).detail(version)).await;
+    }
+}
+
+/// Ends a server that has answered its last request: its last events are in the database, and the
+/// database is told that it is gone.
+pub async fn finish(rocket: Rocket<Ignite>) {
+    if let Some(audit) = rocket.state::<Arc<Audit>>()
+        && !audit.flush(FLUSH_LIMIT).await
+    {
+        tracing::error!("some events are in this log only: the database did not take them");
+    }
+    if let Some(store) = rocket.state::<Arc<dyn SessionStore>>() {
+        store.close().await;
+    }
+    if let Some(sql) = Sql::fetch(&rocket) {
+        // Whoever holds a connection has been given up by now.
+        let _ = tokio::time::timeout(FLUSH_LIMIT, sql.finish()).await;
+    }
 }
 
 /// On a database without an administrator, says where to make the first one (SR-6).

@@ -4,14 +4,16 @@ use std::sync::{Arc, Weak};
 
 use rocket::fairing::{AdHoc, Fairing};
 
+use crate::audit::{Audit, Entry, Kind, Origin};
 use crate::token::key::Keys;
 
 /// Follows the signing keys of the other replicas, and rotates them when it is time.
 pub(super) fn keys() -> impl Fairing {
     AdHoc::on_liftoff("Signing keys", |rocket| {
         Box::pin(async move {
-            if let Some(keys) = rocket.state::<Arc<Keys>>() {
-                rocket::tokio::spawn(tend_keys(Arc::downgrade(keys)));
+            let services = rocket.state::<Arc<Keys>>().zip(rocket.state::<Arc<Audit>>());
+            if let Some((keys, audit)) = services {
+                rocket::tokio::spawn(tend_keys(Arc::downgrade(keys), Arc::downgrade(audit)));
             }
         })
     })
@@ -19,14 +21,18 @@ pub(super) fn keys() -> impl Fairing {
 
 /// Ends when the server has ended. While the database is away the keys stay as they are, and the log
 /// says so once.
-async fn tend_keys(keys: Weak<Keys>) {
+async fn tend_keys(keys: Weak<Keys>, audit: Weak<Audit>) {
     let mut failing = false;
     loop {
         rocket::tokio::time::sleep(Keys::TEND_EVERY).await;
         let Some(keys) = keys.upgrade() else { return };
         let outcome = keys.tend().await;
+        if let (Ok(Some(key)), Some(audit)) = (&outcome, audit.upgrade()) {
+            let event = Entry::of(Kind::KeyRotated).detail(format!("next key {}", key.id));
+            Origin::server().scope(audit.record(event)).await;
+        }
         match &outcome {
-            Ok(()) if failing => tracing::info!("the signing keys can be read again"),
+            Ok(_) if failing => tracing::info!("the signing keys can be read again"),
             Err(error) if !failing => {
                 let cause = std::error::Error::source(error);
                 let cause = cause.map_or_else(|| error.to_string(), ToString::to_string);

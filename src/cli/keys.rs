@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::Report;
 use crate::app::{Services, StartError};
+use crate::audit::{Entry, Kind};
 use crate::clock::Timestamp;
 use crate::token::key::{self, KeyState, KeyView, Keys, Start};
 
@@ -48,6 +49,8 @@ pub(super) async fn run(command: Command, services: &Services) -> Result<Report,
         Command::Rotate { algorithm, now } => {
             let start = if now { Start::Now } else { Start::AfterLead };
             let made = keys.rotate(algorithm.map(Into::into), start).await?;
+            let event = Entry::of(Kind::KeyRotated).detail(format!("next key {}", made.id));
+            services.audit.record(event).await;
             Ok(rotated(&made, start))
         }
     }
@@ -57,7 +60,7 @@ fn list(keys: &Keys) -> Report {
     let views = keys.list();
     let items: Vec<Value> = views.iter().map(value).collect();
     let value = json!({ "items": items, "next_cursor": null });
-    Report { lines: views.iter().map(line).collect(), value }
+    Report { lines: views.iter().map(line).collect(), value, failed: false }
 }
 
 fn rotated(made: &KeyView, start: Start) -> Report {
@@ -73,6 +76,7 @@ fn rotated(made: &KeyView, start: Start) -> Report {
     Report {
         lines: vec![format!("Made {}", line(made)), when],
         value: json!({ "key": value(made) }),
+        failed: false,
     }
 }
 

@@ -1,5 +1,6 @@
 //! The command line: runs the server, and does to accounts what an operator has to do.
 
+mod audit;
 mod health;
 mod keys;
 mod log;
@@ -13,9 +14,9 @@ use clap::{Parser, Subcommand};
 use serde_json::{Value, json};
 
 use crate::app::{self, Services, StartError, World};
+use crate::audit::Origin;
 use crate::config::{Config, Refused};
 use crate::error::chain;
-use crate::session::store::SessionStore;
 
 /// Accounts, sessions and roles for web applications.
 #[derive(Parser)]
@@ -41,6 +42,9 @@ enum Command {
     /// List and rotate the keys that sign tokens
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Read the audit trail, and check that nobody has tampered with it
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Print a fresh link to make the first administrator
     SetupLink,
     /// Bring the database to this release's schema
@@ -55,11 +59,13 @@ enum Command {
 struct Report {
     lines: Vec<String>,
     value: Value,
+    /// Whether what it says is bad news: then the exit code is 1.
+    failed: bool,
 }
 
 impl Report {
     fn new(line: impl Into<String>, value: Value) -> Self {
-        Self { lines: vec![line.into()], value }
+        Self { lines: vec![line.into()], value, failed: false }
     }
 
     fn print(&self, json: bool) {
@@ -93,7 +99,8 @@ pub fn main() -> ExitCode {
     match done {
         Ok(report) => {
             report.iter().for_each(|report| report.print(arguments.json));
-            ExitCode::SUCCESS
+            let failed = report.is_some_and(|report| report.failed);
+            if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
         }
         Err(error) => fail(&explain(&*error), arguments.json),
     }
@@ -105,19 +112,23 @@ async fn run(command: Option<Command>, config: Config) -> Result<Option<Report>,
         None | Some(Command::Serve) => serve(config, world).await.map(|()| None),
         Some(Command::User(command)) => {
             let services = Services::open(&config, &world).await?;
-            user::run(command, &services).await.map(Some)
+            recorded(&services, user::run(command, &services)).await.map(Some)
+        }
+        Some(Command::Audit(command)) => {
+            let services = Services::open(&config, &world).await?;
+            audit::run(command, &services).await.map(Some)
         }
         Some(Command::Token(command)) => {
             let services = Services::open(&config, &world).await?;
-            token::run(command, &services).await.map(Some)
+            recorded(&services, token::run(command, &services)).await.map(Some)
         }
         Some(Command::Keys(command)) => {
             let services = Services::open(&config, &world).await?;
-            keys::run(command, &services).await.map(Some)
+            recorded(&services, keys::run(command, &services)).await.map(Some)
         }
         Some(Command::SetupLink) => {
             let services = Services::open(&config, &world).await?;
-            let token = services.accounts.issue_setup_token().await?;
+            let token = recorded(&services, services.accounts.issue_setup_token()).await?;
             let token = token.ok_or("an administrator exists already")?;
             let link = app::setup_link(&config.tokens.issuer, token.expose());
             let url = link.rsplit(' ').next().unwrap_or_default().to_owned();
@@ -137,6 +148,15 @@ async fn run(command: Option<Command>, config: Config) -> Result<Option<Report>,
     }
 }
 
+/// Does `work` as the operator's; its events are in the database before the command ends.
+async fn recorded<T>(services: &Services, work: impl Future<Output = T>) -> T {
+    let done = Origin::operator().scope(work).await;
+    if !services.audit.flush(app::FLUSH_LIMIT).await {
+        tracing::error!("the audit trail could not be written");
+    }
+    done
+}
+
 /// Serves until a signal says to stop; what is being answered then is finished first.
 async fn serve(config: Config, world: World) -> Result<(), StartError> {
     for warning in config.warnings() {
@@ -150,10 +170,9 @@ async fn serve(config: Config, world: World) -> Result<(), StartError> {
     if let Some(address) = metrics {
         tokio::spawn(app::metrics::application(address)?.launch());
     }
-    let stopped = rocket.launch().await.map_err(|error| tell(&error))?;
-    if let Some(store) = stopped.state::<Arc<dyn SessionStore>>() {
-        store.close().await;
-    }
+    let ended = rocket.launch().await.map_err(|error| tell(&error))?;
+    // Requests that were finished while the server stopped have recorded events, too.
+    app::finish(ended).await;
     Ok(())
 }
 

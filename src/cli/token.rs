@@ -58,7 +58,7 @@ async fn list(services: &Services) -> Result<Report, StartError> {
             })
         })
         .collect();
-    Ok(Report { lines, value: json!({ "items": items }) })
+    Ok(Report { lines, value: json!({ "items": items }), failed: false })
 }
 
 /// The token from standard input: never an argument, which every process on the machine can see.

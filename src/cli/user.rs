@@ -136,7 +136,7 @@ async fn list(
         lines.push(format!("(the newest {limit}; --limit shows more)"));
     }
     let value = json!({ "items": page.items.iter().map(value).collect::<Vec<_>>() });
-    Ok(Report { lines, value })
+    Ok(Report { lines, value, failed: false })
 }
 
 async fn show(services: &Services, name: &str) -> Result<Report, StartError> {
@@ -150,7 +150,11 @@ async fn show(services: &Services, name: &str) -> Result<Report, StartError> {
         .iter()
         .map(|s| json!({ "id": s.id, "ip": s.ip, "last_seen_at": s.last_seen_at.to_string() }))
         .collect();
-    Ok(Report { lines, value: json!({ "user": value(&account), "sessions": sessions }) })
+    Ok(Report {
+        lines,
+        value: json!({ "user": value(&account), "sessions": sessions }),
+        failed: false,
+    })
 }
 
 fn changed(verb: &str, account: &Account) -> Report {

@@ -1,12 +1,15 @@
 //! The gate in front of every route: what no request may pass with, whichever route it is for.
 
+use std::sync::Arc;
+
 use rocket::Route;
 use rocket::data::Data;
 use rocket::http::{Method, Status};
 use rocket::request::Request;
 use rocket::route::{Handler, Outcome};
 
-use super::{csrf, limit};
+use super::{client, csrf, limit};
+use crate::audit::{Audit, Entry, Kind, Origin};
 use crate::problem::{self, Problem};
 
 /// Longest request target, in bytes (SR-60).
@@ -29,14 +32,48 @@ struct Gate(Box<dyn Handler>);
 #[rocket::async_trait]
 impl Handler for Gate {
     async fn handle<'r>(&self, request: &'r Request<'_>, mut data: Data<'r>) -> Outcome<'r> {
-        match admit(request, &mut data).await {
-            Ok(()) => self.0.handle(request, data).await,
-            Err(problem) => {
-                let status = problem.status;
-                problem::leave(request, problem);
-                Outcome::Error(status)
-            }
-        }
+        let origin = Origin::request(client::address(request), problem::request_id(request));
+        let work = async {
+            let outcome = match admit(request, &mut data).await {
+                Ok(()) => self.0.handle(request, data).await,
+                Err(problem) => {
+                    let status = problem.status;
+                    problem::leave(request, problem);
+                    Outcome::Error(status)
+                }
+            };
+            let status = match &outcome {
+                Outcome::Success(response) => Some(response.status()),
+                Outcome::Error(status) => Some(*status),
+                Outcome::Forward(_) => None,
+            };
+            record_refusal(request, status).await;
+            outcome
+        };
+        origin.scope(work).await
+    }
+}
+
+/// Records what a guard refused, whichever guard it was (SR-80). What the domain refuses, it
+/// records itself.
+async fn record_refusal(request: &Request<'_>, status: Option<Status>) {
+    let kind = match problem::left(request) {
+        Some((left, code)) if Some(left) == status => match code {
+            "csrf_refused" => Kind::Csrf,
+            "permission_denied" => Kind::AuthzFail,
+            "validation_failed" => Kind::InputInvalid,
+            "throttled" => Kind::RateLimited,
+            _ => return,
+        },
+        _ => return,
+    };
+    let Some(audit) = request.rocket().state::<Arc<Audit>>() else { return };
+    // The pattern of the route, not the path: what a client sent is not recorded as it sent it.
+    let route = request.route().map_or("", |route| route.uri.path());
+    let event = Entry::of(kind).detail(format!("{} {route}", request.method()));
+    match kind {
+        Kind::RateLimited => audit.record_sparingly(event).await,
+        _ => audit.record(event).await,
     }
 }
 

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use rocket::outcome::try_outcome;
 use rocket::request::{FromRequest, Outcome, Request};
 
+use crate::audit;
 use crate::error::{Error, Result};
 use crate::id::{self, SecretString};
 use crate::problem::{self, Problem};
@@ -58,6 +59,7 @@ needs! {
     SessionsRead = Permission::SESSIONS_READ,
     SessionsRevoke = Permission::SESSIONS_REVOKE,
     TokensRevoke = Permission::TOKENS_REVOKE,
+    AuditRead = Permission::AUDIT_READ,
 }
 
 /// Whether a request is for the JSON interface.
@@ -79,7 +81,13 @@ type Judgement = std::result::Result<Arc<Live>, Arc<Error>>;
 
 /// Judges a request's credentials: once, however many guards ask.
 pub async fn signed_in<'r>(request: &'r Request<'_>) -> &'r Judgement {
-    request.local_cache_async(async { judge(request).await.map(Arc::new).map_err(Arc::new) }).await
+    let judgement = request
+        .local_cache_async(async { judge(request).await.map(Arc::new).map_err(Arc::new) })
+        .await;
+    if let Ok(live) = judgement {
+        audit::acting(&live.account.id);
+    }
+    judgement
 }
 
 /// The person behind a request, if a guard has judged it already.

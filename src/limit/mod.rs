@@ -81,6 +81,11 @@ impl Attempt<'_> {
         self.on_known_device
     }
 
+    /// How many attempts before this one have failed since the last good one, where it was counted.
+    pub fn failures_before(&self) -> u32 {
+        self.counted.as_ref().map_or(0, |(_, number)| number.saturating_sub(1))
+    }
+
     /// The password was right: what was counted where this attempt was is forgotten. Nothing that
     /// was counted by address is (SR-23).
     ///

@@ -37,6 +37,7 @@ pub fn routes() -> Vec<Route> {
         profile::routes(),
         session::routes(),
         delete::routes(),
+        notice::routes(),
         admin::routes(),
         asset::routes(),
     ] {

@@ -1,8 +1,18 @@
-//! The sentence at the top of a page that says what was just done.
+//! The sentences at the top of a page: what was just done, and what happened to one's account.
 
-use rocket::Request;
+use std::sync::Arc;
 
-use super::view::{Notice, NoticeKind};
+use rocket::{Request, Route, State, post, routes};
+use serde::Deserialize;
+
+use super::error::Refusal;
+use super::show::See;
+use super::view::{Alert, Notice, NoticeKind};
+use crate::account::{self, Accounts};
+use crate::clock::Timestamp;
+use crate::guard::LoggedIn;
+use crate::guard::form::Form;
+use crate::session::store::Live;
 
 /// The notice that the address asks for: `?done=<word>`, where the word is one of ours. A stranger's
 /// link can at most make a page claim one of these.
@@ -26,4 +36,62 @@ pub fn of(request: &Request<'_>) -> Option<Notice> {
         _ => return None,
     };
     Some(Notice { kind: NoticeKind::Success, text: text.to_owned() })
+}
+
+/// What happened to the viewer's account, as this session is shown it (SR-81).
+pub fn alerts(live: &Live) -> Vec<Alert> {
+    let notices = live.account.notices.iter();
+    notices.filter(|notice| notice.is_for(&live.session.id)).map(alert).collect()
+}
+
+fn alert(notice: &account::notice::Notice) -> Alert {
+    use account::notice::NoticeKind as Kind;
+    let text = match &notice.kind {
+        Kind::PasswordChanged => {
+            "Your password was changed. If it was not you, ask an administrator for help."
+                .to_owned()
+        }
+        Kind::NewDevice => format!(
+            "Somebody signed in on a device that is new to us: {}. If it was not you, sign that \
+             device out and change your password.",
+            if notice.device.is_empty() { "Unknown device" } else { &notice.device }
+        ),
+        Kind::TokenReused => "A sign-in of yours was used from two places at once and has been \
+             ended: somebody may have copied it. If you see devices you do not know, sign them out \
+             and change your password."
+            .to_owned(),
+        Kind::LoginAfterFailures { failures } => format!(
+            "Somebody signed in after {failures} failed attempts. If it was not you, change your \
+             password."
+        ),
+    };
+    Alert {
+        text,
+        at: notice.at.into(),
+        ip: notice.ip.map(|ip| ip.to_string()),
+        millis: notice.at.as_millis(),
+    }
+}
+
+pub(super) fn routes() -> Vec<Route> {
+    routes![dismiss]
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DismissForm {
+    until: i64,
+}
+
+/// Puts away what was shown; what has happened since stays.
+#[post("/profile/notices/dismiss", data = "<form>")]
+async fn dismiss(
+    viewer: LoggedIn,
+    form: Form<DismissForm>,
+    accounts: &State<Arc<Accounts>>,
+) -> Result<See, Refusal> {
+    let until = Timestamp::from_millis(form.0.until);
+    let Live { session, account } = &*viewer.0;
+    accounts.dismiss_notices(&account.id, &session.id, until).await?;
+    Ok(See("/profile".to_owned()))
 }

@@ -68,6 +68,11 @@ fn frame<P: Page>(request: &Request<'_>) -> Chrome {
         csrf_token: form_token::<P>(request, live.as_deref()),
         viewer: live.as_deref().filter(|_| !P::FOR_VISITORS).map(viewer),
         notice: notice::of(request),
+        alerts: live
+            .as_deref()
+            .filter(|_| !P::FOR_VISITORS)
+            .map(notice::alerts)
+            .unwrap_or_default(),
         path: request.uri().path().as_str().to_owned(),
     }
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 use tera::{Context, Kwargs, State, Tera, TeraResult, Value};
 
 use super::asset::Assets;
-use super::part::initials;
+use super::part::{Moment, initials};
 use crate::error::{Error, Result};
 
 static TEMPLATES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/templates");
@@ -49,6 +49,8 @@ pub struct Chrome {
     pub viewer: Option<Viewer>,
     /// What the last action did.
     pub notice: Option<Notice>,
+    /// What happened to the viewer's account that they have not put away (SR-81).
+    pub alerts: Vec<Alert>,
     /// The path of the request, to mark the place in the navigation.
     pub path: String,
 }
@@ -81,11 +83,12 @@ pub struct AdminLink {
 }
 
 /// The rooms of the dashboard, in the order of the navigation.
-pub const ADMIN_LINKS: [AdminLink; 4] = [
+pub const ADMIN_LINKS: [AdminLink; 5] = [
     AdminLink { href: "/admin", label: "Overview", permission: "admin:view" },
     AdminLink { href: "/admin/users", label: "People", permission: "users:read" },
     AdminLink { href: "/admin/roles", label: "Roles", permission: "roles:read" },
     AdminLink { href: "/admin/tokens", label: "Denied tokens", permission: "tokens:revoke" },
+    AdminLink { href: "/admin/audit", label: "Audit log", permission: "audit:read" },
 ];
 
 impl Viewer {
@@ -101,6 +104,19 @@ impl Viewer {
             admin_links,
         }
     }
+}
+
+/// Something that happened to the viewer's account, at the top of every page until it is put away.
+#[derive(Clone, Debug, Serialize)]
+pub struct Alert {
+    /// What happened, and what to do if it was somebody else.
+    pub text: String,
+    /// When.
+    pub at: Moment,
+    /// From which address, if it came over the network.
+    pub ip: Option<String>,
+    /// The moment in milliseconds, to put away what was shown and nothing later.
+    pub millis: i64,
 }
 
 /// A sentence about what was just done, at the top of the page.

@@ -5,10 +5,16 @@ use std::sync::Arc;
 use super::{Client, Presented, Sessions};
 use crate::account::Account;
 use crate::account::email::Email;
+use crate::account::notice::{Notice, NoticeKind};
 use crate::account::password::Precedence;
+use crate::audit::{Entry, Kind};
 use crate::error::{Error, Result};
 use crate::limit::device::{DeviceToken, KnownDevice};
 use crate::limit::{Attempt, Limits};
+use crate::metric;
+
+/// How many failed attempts an owner is told of; fewer are what people do (SR-81).
+const TELLING_FAILURES: u32 = 5;
 
 impl Sessions {
     /// The limits.
@@ -30,6 +36,27 @@ impl Sessions {
         let device = self.known_device(&identifier, presented).await?;
         let limits = self.limits();
         limits.login(&identifier, device.as_ref(), client.ip, &client.gauge).await
+    }
+
+    /// Counts and records an attempt that was not admitted; gives back why it was not.
+    pub(super) async fn not_admitted(&self, error: Error) -> Error {
+        metric::login(match error {
+            Error::Throttled(_) => metric::Login::Throttled,
+            _ => metric::Login::Failed,
+        });
+        if matches!(error, Error::Throttled(_)) {
+            self.audit.record_sparingly(Entry::of(Kind::RateLimited).detail("sign-in")).await;
+        }
+        error
+    }
+
+    /// Tells the owner of an account who has just signed in of the failures before (SR-81).
+    pub(super) async fn tell_of_failures(&self, account: Account, failures: u32) -> Account {
+        if failures < TELLING_FAILURES {
+            return account;
+        }
+        let kind = NoticeKind::LoginAfterFailures { failures };
+        self.accounts.try_notify(account, Notice::new(kind, self.clock.now())).await
     }
 
     /// The device, if the account that signs in as `identifier` knows it still. Only who holds a

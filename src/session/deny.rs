@@ -1,6 +1,7 @@
 //! Refusing single access tokens before their time.
 
 use super::Sessions;
+use crate::audit::{Entry, Kind};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::id::SecretString;
@@ -45,7 +46,10 @@ impl Sessions {
             },
         };
         let token = DeniedToken { digest, denied_at: now, expires_at, reason: reason.to_owned() };
-        self.store.deny(&token, now).await
+        self.store.deny(&token, now).await?;
+        let detail = format!("jti digest {}; {reason}", token.digest.as_str());
+        self.audit.record(Entry::of(Kind::TokenRevoked).detail(detail)).await;
+        Ok(())
     }
 
     /// The denylist, the latest first.

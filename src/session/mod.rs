@@ -9,8 +9,9 @@ pub mod store;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::account::notice::{Notice, NoticeKind};
 use crate::account::{Account, Accounts, Status};
-use crate::audit;
+use crate::audit::{Audit, Entry, Kind};
 use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, Result};
 use crate::id::{AccountId, Random, SecretString, SessionId, random_bytes};
@@ -18,6 +19,7 @@ use crate::metric;
 use crate::token::access::AccessJti;
 use crate::token::refresh::{RefreshJti, Succession};
 use crate::token::{Grant, Tokens};
+use device::Device;
 pub use record::{Client, Issued, Lifetimes, Presented, SEEN_EVERY, Session};
 use store::{Live, Opened, Opening, Pair, Rotate, Rotation, SessionStore};
 
@@ -41,22 +43,25 @@ pub struct Sessions {
     tokens: Arc<Tokens>,
     succession: Succession,
     lifetimes: Lifetimes,
+    audit: Arc<Audit>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
 }
 
 impl Sessions {
     /// Puts the service together.
+    #[allow(clippy::too_many_arguments, reason = "each is another service, named once, in `app`")]
     pub fn new(
         accounts: Arc<Accounts>,
         store: Arc<dyn SessionStore>,
         tokens: Arc<Tokens>,
         succession: Succession,
         lifetimes: Lifetimes,
+        audit: Arc<Audit>,
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
     ) -> Self {
-        Self { accounts, store, tokens, succession, lifetimes, clock, random }
+        Self { accounts, store, tokens, succession, lifetimes, audit, clock, random }
     }
 
     /// Signs a person in: a new session with new tokens, and an end to the one that was presented
@@ -72,13 +77,10 @@ impl Sessions {
         client: Client,
         presented: &Presented,
     ) -> Result<Issued> {
-        let admitted = self.admit(email, &client, presented).await;
-        let attempt = admitted.inspect_err(|error| {
-            metric::login(match error {
-                Error::Throttled(_) => metric::Login::Throttled,
-                _ => metric::Login::Failed,
-            });
-        })?;
+        let attempt = match self.admit(email, &client, presented).await {
+            Ok(attempt) => attempt,
+            Err(error) => return Err(self.not_admitted(error).await),
+        };
         let precedence = admission::precedence(&attempt);
         let account = match self.accounts.authenticate(email, password, precedence).await {
             Ok(account) => account,
@@ -87,16 +89,20 @@ impl Sessions {
                     Error::InvalidCredentials => metric::Login::Refused,
                     _ => metric::Login::Failed,
                 });
-                if matches!(error, Error::InvalidCredentials) {
-                    audit::record(audit::Kind::LoginFail, None, Some(client.ip));
-                } else {
+                if !matches!(error, Error::InvalidCredentials) {
                     attempt.not_made().await;
                 }
                 return Err(error);
             }
         };
+        let failures = attempt.failures_before();
         attempt.succeeded().await?;
-        self.open(account, remember, client, presented).await
+        let account = self.tell_of_failures(account, failures).await;
+        let issued = self.open(account, remember, client, presented).await?;
+        let id = &issued.account.id;
+        let event = Entry::of(Kind::LoginSuccess).about(id).by(id.as_str());
+        self.audit.record(event.from(issued.session.ip)).await;
+        Ok(issued)
     }
 
     /// Registers a person and signs them in.
@@ -112,7 +118,6 @@ impl Sessions {
         let Registration { email, password, display_name } = registration;
         self.limits().register(client.ip, &client.gauge).await?;
         let account = self.accounts.register(email, password, display_name).await?;
-        audit::record(audit::Kind::UserCreated, Some(&account.id), Some(client.ip));
         self.open(account, false, client, presented).await
     }
 
@@ -130,7 +135,6 @@ impl Sessions {
         let Registration { email, password, display_name } = registration;
         self.limits().register(client.ip, &client.gauge).await?;
         let account = self.accounts.set_up(token, email, password, display_name).await?;
-        audit::record(audit::Kind::UserCreated, Some(&account.id), Some(client.ip));
         self.open(account, false, client, presented).await
     }
 
@@ -148,7 +152,6 @@ impl Sessions {
         let session = &live.session;
         let account =
             self.accounts.change_password(&session.account, current, new, &session.id).await?;
-        audit::record(audit::Kind::PasswordChange, Some(&account.id), Some(session.ip));
         self.reissue(session, account).await
     }
 
@@ -173,10 +176,14 @@ impl Sessions {
             now,
             &*self.random,
         );
+        let device = Device::from_user_agent(&session.user_agent).name;
+        let account = self.accounts.meet(account, &device, &session.id).await;
         let mut issued = self.establish(session, account, Opening::New, now).await?;
         issued.device = Some(self.device_token(&issued.account, presented));
+        let (id, session) = (&issued.account.id, &issued.session);
+        let event = Entry::of(Kind::SessionCreated).about(id).by(id.as_str()).from(session.ip);
+        self.audit.record(event.detail(format!("session {} on {device}", session.id))).await;
         self.log_out(presented).await?;
-        audit::record(audit::Kind::LoginSuccess, Some(&issued.account.id), Some(issued.session.ip));
         Ok(issued)
     }
 
@@ -275,7 +282,13 @@ impl Sessions {
             Rotation::Repeated(session) => (session, metric::Refresh::RepeatedUnused),
             Rotation::Reused => {
                 self.remember_ended(&claims.session).await;
-                audit::record(audit::Kind::TokenReuse, Some(&account.id), None);
+                let event = Entry::of(Kind::TokenReuse).about(&account.id);
+                self.audit.record(event.detail(format!("session {}", claims.session))).await;
+                let notice = Notice::new(NoticeKind::TokenReused, now);
+                let told = self.accounts.try_notify(account, notice).await;
+                // The owner's other sessions show it from their next request on. The answer is
+                // the same if that fails: they learn of it at their next refresh.
+                let _ = self.store.publish(&told, now).await;
                 return Err(Error::TokenReused);
             }
             Rotation::Unknown => return Err(Error::SessionEnded),
@@ -298,7 +311,9 @@ impl Sessions {
         let second = refresh.filter(|other| Some(other) != access.as_ref());
         for (account, session) in access.into_iter().chain(second) {
             if self.finish(&account, &session).await? {
-                audit::record(audit::Kind::SessionEnd, Some(&account), None);
+                // Whoever holds a session's token acts for its account.
+                let event = Entry::of(Kind::SessionEnded).about(&account).by(account.as_str());
+                self.audit.record(event.detail(format!("session {session}, signed out"))).await;
             }
         }
         Ok(())
@@ -327,7 +342,8 @@ impl Sessions {
     /// [`Error::NotFound`] if the account has no such session.
     pub async fn end(&self, account: &AccountId, session: &SessionId) -> Result<()> {
         if self.finish(account, session).await? {
-            audit::record(audit::Kind::SessionEnd, Some(account), None);
+            let event = Entry::of(Kind::SessionEnded).about(account);
+            self.audit.record(event.detail(format!("session {session}"))).await;
             Ok(())
         } else {
             Err(Error::NotFound)
@@ -342,6 +358,8 @@ impl Sessions {
                 ended += 1;
             }
         }
+        let event = Entry::of(Kind::SessionEnded).about(account);
+        self.audit.record(event.detail(format!("all others: {ended}"))).await;
         Ok(ended)
     }
 

@@ -23,6 +23,8 @@ fn needed(method: Method, path: &str) -> Option<&'static str> {
             Method::Get => Permission::USERS_READ,
             _ => Permission::USERS_WRITE,
         }),
+        "/admin/stats" => Some(Permission::ADMIN_VIEW),
+        _ if path.starts_with("/admin/audit") => Some(Permission::AUDIT_READ),
         _ if path.starts_with("/admin/tokens") => Some(Permission::TOKENS_REVOKE),
         _ if path.starts_with("/admin/") => Some(Permission::ROLES_READ),
         _ => None,

@@ -31,7 +31,9 @@ on_every_backend! {
         on_device(&app, IPHONE, "192.0.2.2").await;
         app.later(minutes(3));
         let page = laptop.get("/profile/sessions").await.expect(200);
+        // Behind what tells of the new device.
         let text = page.reading();
+        let text = &text[text.rfind("Your devices").expect("the heading")..];
         let place = |what: &str| text.find(what).unwrap_or_else(|| panic!("{what} in {text}"));
         assert!(place("Firefox on Linux") < place("This device"));
         assert!(place("This device") < place("192.0.2.1"));

@@ -229,6 +229,7 @@ pub fn account(now: Timestamp) -> Account {
         last_login_at: None,
         version: 1,
         session_epoch: 0,
+        notices: Vec::new(),
     }
 }
 

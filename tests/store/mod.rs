@@ -3,7 +3,7 @@
 mod account;
 mod bench;
 mod cluster;
-mod database;
+pub mod database;
 mod denylist;
 mod embedded;
 mod key;

@@ -87,7 +87,10 @@ on_both_databases! {
         let rocket = rocket::custom(figment).attach(Accounts::init()).ignite().await.unwrap();
         let pool: &SqlPool = Accounts::fetch(&rocket).unwrap();
         SqlStore::new(pool.clone()).ping().await.unwrap();
+        // What Rocket says when a shutdown begins: requests that are being finished go on.
         Pool::close(pool).await;
+        SqlStore::new(pool.clone()).ping().await.unwrap();
+        pool.finish().await;
         assert!(Pool::get(pool).await.is_err());
     }
 }

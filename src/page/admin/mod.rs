@@ -1,5 +1,7 @@
 //! The dashboard: everybody's accounts, for those who may see and change them.
 
+pub mod audit;
+pub mod chart;
 pub mod overview;
 pub mod role;
 pub mod token;
@@ -25,6 +27,7 @@ pub(super) fn routes() -> Vec<Route> {
     routes.extend(user::routes());
     routes.extend(role::routes());
     routes.extend(token::routes());
+    routes.extend(audit::routes());
     routes
 }
 

@@ -1,12 +1,17 @@
 //! The dashboard's first page: how many, how well.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rocket::{Route, State, get, routes};
 use serde::Serialize;
 
+use super::chart::Chart;
 use crate::account::Accounts;
 use crate::account::store::AccountStore;
+use crate::audit::Audit;
+use crate::audit::stats::{self, Numbers};
+use crate::clock::{Clock, Timestamp};
 use crate::guard::{AdminView, Allowed};
 use crate::page::error::Refusal;
 use crate::page::part::number;
@@ -19,6 +24,8 @@ use crate::session::store::SessionStore;
 pub struct OverviewPage {
     /// The numbers, the most telling first.
     pub figures: Vec<Figure>,
+    /// Sign-ins over time; nothing if the audit trail cannot be read.
+    pub chart: Option<Chart>,
     /// Each store and whether it answers.
     pub stores: Vec<StoreHealth>,
 }
@@ -57,30 +64,65 @@ pub(super) fn routes() -> Vec<Route> {
     routes![show]
 }
 
-/// The numbers of the moment and the health of the stores.
+/// The numbers of the moment, the last 24 hours, and the health of the stores.
 #[get("/admin")]
 async fn show(
     _viewer: Allowed<AdminView>,
     accounts: &State<Arc<Accounts>>,
     database: &State<Arc<dyn AccountStore>>,
     store: &State<Arc<dyn SessionStore>>,
+    audit: &State<Arc<Audit>>,
+    clock: &State<Arc<dyn Clock>>,
 ) -> Result<Shown<OverviewPage>, Refusal> {
-    let (people, database, store) = tokio::join!(accounts.count(), database.ping(), store.ping());
-    let people = people.map_or_else(|_| "?".to_owned(), number);
+    let now = clock.now();
+    let from = stats::begin_of(now, stats::HOUR) - stats::HOUR * 23;
+    let (people, database, store, hours) = tokio::join!(
+        accounts.count(),
+        database.ping(),
+        store.ping(),
+        stats::numbers(audit, from, now + Duration::from_millis(1), stats::HOUR),
+    );
+    let mut figures = vec![Figure::new("People", people.ok(), "with an account")];
+    let hours = hours.ok();
+    for (label, pick) in DAILY {
+        let sum = hours.as_ref().map(|hours| hours.iter().map(pick).sum());
+        figures.push(Figure::new(label, sum, "in the last 24 hours"));
+    }
     let health = |name: &str, detail: &str, healthy| StoreHealth {
         name: name.to_owned(),
         detail: detail.to_owned(),
         healthy,
     };
-    Ok(Shown::good(OverviewPage {
-        figures: vec![Figure {
-            label: "People".to_owned(),
-            value: people,
-            note: "with an account".to_owned(),
-        }],
-        stores: vec![
-            health("Database", "accounts and roles", database.is_ok()),
-            health("Session store", "live sessions", store.is_ok()),
-        ],
-    }))
+    let stores = vec![
+        health("Database", "accounts, roles and the audit log", database.is_ok()),
+        health("Session store", "live sessions", store.is_ok()),
+    ];
+    Ok(Shown::good(OverviewPage { figures, chart: hours.as_deref().and_then(draw), stores }))
+}
+
+/// One of the numbers of an hour.
+type Pick = fn(&Numbers) -> u64;
+
+/// What is counted over a day.
+const DAILY: [(&str, Pick); 4] = [
+    ("Sign-ins", |hour| hour.login_success),
+    ("Refused sign-ins", |hour| hour.login_fail),
+    ("Throttled", |hour| hour.throttled),
+    ("Reused tokens", |hour| hour.token_reuse),
+];
+
+impl Figure {
+    fn new(label: &str, value: Option<u64>, note: &str) -> Self {
+        let value = value.map_or_else(|| "?".to_owned(), number);
+        Self { label: label.to_owned(), value, note: note.to_owned() }
+    }
+}
+
+fn draw(hours: &[Numbers]) -> Option<Chart> {
+    let label = |at: Timestamp| at.to_string().get(11..16).unwrap_or_default().to_owned();
+    let bars: Vec<_> = hours
+        .iter()
+        .map(|hour| (label(hour.begins_at), hour.login_success, hour.login_fail))
+        .collect();
+    Chart::draw("Sign-ins by the hour, the last 24 hours (UTC)", &bars)
 }

@@ -1,6 +1,8 @@
 //! Samples of the dashboard's pages.
 
 use super::*;
+use crate::page::admin::audit::{AuditPage, EventRow};
+use crate::page::admin::chart::Chart;
 use crate::page::admin::overview::{Figure, OverviewPage, StoreHealth};
 use crate::page::admin::role::{PermissionRow, RoleColumn, RolesPage};
 use crate::page::admin::user::{DeleteUserPage, UserPage};
@@ -43,6 +45,8 @@ pub(super) fn print_overview(press: &mut Press) {
         detail: say(detail),
         healthy,
     };
+    let bars: Vec<_> =
+        (0..24u64).map(|h| (say(&format!("{h:02}:00")), h * 7 % 31, h % 5)).collect();
     let overview = OverviewPage {
         figures: vec![
             figure("People", "12,840", "+37 today"),
@@ -50,6 +54,7 @@ pub(super) fn print_overview(press: &mut Press) {
             figure("Refused sign-ins", "96", "in the last 24 hours"),
             figure("Reused tokens", "0", "in the last 24 hours"),
         ],
+        chart: Chart::draw(&say("Sign-ins, the last 24 hours"), &bars),
         stores: vec![
             store("Accounts", "PostgreSQL, 2 ms", true),
             store("Sessions", "Redis, 1 ms", false),
@@ -129,4 +134,32 @@ pub(super) fn print_records(press: &mut Press) {
         ],
     };
     press.print("admin-roles", "/admin/roles", true, &roles);
+    let event = |kind: &str, success, subject: Option<&str>, detail: &str| EventRow {
+        at: moment(9),
+        kind: say(kind),
+        result: say(if success { "success" } else { "failure" }),
+        success,
+        actor: subject.map(|_| say("operator")),
+        subject: subject.map(say),
+        ip: Some(say("2001:db8::17")),
+        detail: if detail.is_empty() { String::new() } else { say(detail) },
+    };
+    let audit = AuditPage {
+        actor: say("operator"),
+        subject: say("dXNlcg"),
+        kind: "authn_login_fail".into(),
+        from: say("2026-01-01"),
+        to: say("2026-01-31"),
+        kinds: vec!["authn_login_success".into(), "authn_login_fail".into()],
+        events: vec![
+            event("authn_login_success", true, Some("dXNlcg"), "session c2Vz on Firefox on Linux"),
+            event("authn_login_fail", false, None, ""),
+        ],
+        filtered: true,
+        first_href: Some(say("/admin/audit?kind=authn_login_fail")),
+        next_href: Some(say("/admin/audit?cursor=abc&kind=authn_login_fail")),
+    };
+    press.print("admin-audit", "/admin/audit", true, &audit);
+    let nothing = AuditPage { events: Vec::new(), ..audit };
+    press.print("admin-audit-none", "/admin/audit", true, &nothing);
 }

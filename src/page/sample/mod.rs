@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::asset::Assets;
 use super::part::{Faults, Moment, SessionRow};
-use super::view::{Chrome, Notice, NoticeKind, Page, Viewer, Views};
+use super::view::{Alert, Chrome, Notice, NoticeKind, Page, Viewer, Views};
 use crate::clock::Timestamp;
 
 /// How a sample text is said: as it is, or with an attack behind it.
@@ -47,6 +47,7 @@ impl Press {
             nonce: "bm9uY2U".into(),
             csrf_token: Some(say("token")),
             viewer: signed_in.then(viewer),
+            alerts: if name == "profile" { alerts(say) } else { Vec::new() },
             notice: matches!(name, "profile" | "admin-user").then_some(notice),
             path: path.into(),
         };
@@ -67,6 +68,17 @@ fn moment(minutes: i64) -> Moment {
 fn faults(say: Say, fields: &[(&str, &str)], problem: Option<&str>) -> Faults {
     let whole = problem.map_or_else(Faults::default, |text| Faults::problem(&say(text)));
     fields.iter().fold(whole, |faults, (field, text)| faults.and_field(field, &say(text)))
+}
+
+fn alerts(say: Say) -> Vec<Alert> {
+    let alert = |text: &str, ip: Option<&str>| Alert {
+        text: say(text),
+        at: moment(5),
+        ip: ip.map(say),
+        millis: 1_764_000_000_000,
+    };
+    let device = "Somebody signed in on a device that is new to us: Firefox on Linux.";
+    vec![alert(device, Some("2001:db8::17")), alert("Your password was changed.", None)]
 }
 
 fn session(say: Say, current: bool, device: &str, kind: &'static str) -> SessionRow {

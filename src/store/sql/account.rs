@@ -12,9 +12,10 @@ use super::pool::in_time;
 use super::row::{self, select_account};
 use super::{SqlStore, list};
 use crate::account::email::Email;
+use crate::account::notice::Notice;
 use crate::account::password::PasswordHash;
 use crate::account::store::{
-    AccountFilter, AccountStore, Change, Creation, Credentials, NewAccount,
+    AccountFilter, AccountStore, Change, Creation, Credentials, NewAccount, Sighting,
 };
 use crate::account::{Account, Status};
 use crate::clock::Timestamp;
@@ -230,6 +231,23 @@ impl AccountStore for SqlStore {
         )
         .bind(id.as_str());
         self.change(id, raise).await
+    }
+
+    async fn add_notice(&self, id: &AccountId, notice: Notice) -> Result<Change> {
+        self.change_notices(id, |notices| Notice::add(notices, notice)).await
+    }
+
+    async fn dismiss_notices(
+        &self,
+        id: &AccountId,
+        session: &SessionId,
+        until: Timestamp,
+    ) -> Result<Change> {
+        self.change_notices(id, |notices| Notice::dismiss(notices, session, until)).await
+    }
+
+    async fn note_device(&self, id: &AccountId, device: &str, now: Timestamp) -> Result<Sighting> {
+        self.see_device(id, device, now).await
     }
 
     async fn delete(&self, id: &AccountId) -> Result<Change> {

@@ -3,6 +3,7 @@
 use sqlx::AssertSqlSafe;
 
 use super::SqlStore;
+use super::change::Statement as Query;
 use super::row::{self, select_account};
 use crate::account::Account;
 use crate::account::store::AccountFilter;
@@ -10,32 +11,55 @@ use crate::error::Result;
 
 /// A value that is bound to a parameter.
 #[derive(Debug, PartialEq)]
-enum Value {
+pub(super) enum Value {
     Text(String),
     Number(i64),
 }
 
 /// A statement as it grows: only fixed text and parameter numbers go into it, values are bound.
-struct Statement {
+pub(super) struct Statement {
     text: String,
     values: Vec<Value>,
 }
 
 impl Statement {
+    /// A statement that begins with this text.
+    pub(super) fn new(text: String) -> Self {
+        Self { text, values: Vec::new() }
+    }
+
     /// Binds a value and gives the name of its parameter.
-    fn bind(&mut self, value: Value) -> String {
+    pub(super) fn bind(&mut self, value: Value) -> String {
         self.values.push(value);
         format!("${}", self.values.len())
     }
 
-    fn text(&mut self, value: impl Into<String>) -> String {
+    pub(super) fn text(&mut self, value: impl Into<String>) -> String {
         self.bind(Value::Text(value.into()))
     }
 
     /// One more condition that a row must meet.
-    fn and(&mut self, condition: &str) {
-        self.text.push_str(" AND ");
-        self.text.push_str(condition);
+    pub(super) fn and(&mut self, condition: &str) {
+        self.push(" AND ");
+        self.push(condition);
+    }
+
+    /// More text: fixed words and names of parameters.
+    pub(super) fn push(&mut self, text: &str) {
+        self.text.push_str(text);
+    }
+
+    /// The statement with its values bound.
+    pub(super) fn query(self) -> Query<'static> {
+        // Safe: no outside text is ever put in it (SR-63).
+        let mut query = sqlx::query(AssertSqlSafe(self.text));
+        for value in self.values {
+            query = match value {
+                Value::Text(text) => query.bind(text),
+                Value::Number(number) => query.bind(number),
+            };
+        }
+        query
     }
 }
 
@@ -44,23 +68,14 @@ pub(super) async fn list(store: &SqlStore, filter: &AccountFilter) -> Result<Vec
     if filter.q.as_deref().is_some_and(|q| q.contains('\0')) {
         return Ok(Vec::new());
     }
-    let Statement { text, values } = statement(filter);
-    // Safe: `statement` puts no outside text in it (SR-63).
-    let mut query = sqlx::query(AssertSqlSafe(text));
-    for value in values {
-        query = match value {
-            Value::Text(text) => query.bind(text),
-            Value::Number(number) => query.bind(number),
-        };
-    }
+    let query = statement(filter).query();
     query.fetch_all(store.pool.reader()).await?.iter().map(row::account).collect()
 }
 
 /// The statement for a page. Its text depends on which filters are set, not on what they say, so
 /// that the database plans each with the index it has for it.
 fn statement(filter: &AccountFilter) -> Statement {
-    let mut page =
-        Statement { text: select_account!("WHERE 1 = 1").to_owned(), values: Vec::new() };
+    let mut page = Statement::new(select_account!("WHERE 1 = 1").to_owned());
     if let Some(q) = &filter.q {
         let pattern = page.text(contains(&q.to_lowercase()));
         page.and(&format!(
@@ -81,7 +96,7 @@ fn statement(filter: &AccountFilter) -> Statement {
         page.and(&format!("(a.created_at, a.id) < ({created_at}, {id})"));
     }
     let limit = page.bind(Value::Number(filter.limit.into()));
-    page.text.push_str(&format!(" ORDER BY a.created_at DESC, a.id DESC LIMIT {limit}"));
+    page.push(&format!(" ORDER BY a.created_at DESC, a.id DESC LIMIT {limit}"));
     page
 }
 

@@ -1,21 +1,24 @@
-//! Accounts, roles and signing keys in SQL: SQLite and PostgreSQL, with one schema and one SQL text for both.
+//! Accounts, roles, signing keys and the audit trail in SQL: SQLite and PostgreSQL, with one schema
+//! and one SQL text for both.
 
 mod account;
+mod audit;
 mod change;
 mod failure;
 mod key;
 mod list;
+mod notice;
 mod pool;
 mod role;
 mod row;
 
 pub use pool::SqlPool;
 
-/// Keeps accounts, roles and signing keys in an SQL database.
+/// Keeps accounts, roles, signing keys and the audit trail in an SQL database.
 ///
 /// Implements [`AccountStore`](crate::account::store::AccountStore),
-/// [`RoleStore`](crate::role::RoleStore), and [`KeyStore`](crate::token::key::KeyStore) for the signing
-/// keys. Every method answers within five seconds: if the database
+/// [`RoleStore`](crate::role::RoleStore), [`KeyStore`](crate::token::key::KeyStore) for the signing
+/// keys and [`AuditStore`](crate::audit::store::AuditStore). Every method answers within five seconds: if the database
 /// does not, with [`Error::Unavailable`](crate::error::Error::Unavailable) (SR-72). A change that was
 /// answered so may have been made nevertheless, if the answer got lost on its way.
 #[derive(Clone, Debug)]

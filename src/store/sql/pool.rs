@@ -182,6 +182,11 @@ impl SqlPool {
         Ok(connection.close().await?)
     }
 
+    /// Closes all connections, when nobody needs them any more.
+    pub async fn finish(&self) {
+        self.connections.close().await;
+    }
+
     /// The pool itself, for reading.
     pub(super) fn reader(&self) -> &Pool<Any> {
         &self.connections
@@ -285,7 +290,7 @@ impl rocket_db_pools::Pool for SqlPool {
         Ok(self.connections.acquire().await?)
     }
 
-    async fn close(&self) {
-        self.connections.close().await;
-    }
+    /// Rocket asks for this as soon as a shutdown begins, when requests that are being finished
+    /// still need the database (SR-74): [`SqlPool::finish`] does it when all is done.
+    async fn close(&self) {}
 }

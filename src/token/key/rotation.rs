@@ -140,16 +140,18 @@ impl Keys {
     }
 
     /// Reads the keys again, begins a rotation that is due, and erases keys that nothing needs any
-    /// more. To be called every [`Keys::TEND_EVERY`]; any number of replicas may do so.
+    /// more. Returns the key if this call has made one. To be called every [`Keys::TEND_EVERY`]; any number of replicas may do so.
     ///
     /// # Errors
     /// As [`Keys::reload`].
-    pub async fn tend(&self) -> Result<()> {
+    pub async fn tend(&self) -> Result<Option<KeyView>> {
         self.reload().await?;
+        let mut made = None;
         if self.is_due() {
             match self.rotate(None, Start::AfterLead).await {
+                Ok(key) => made = Some(key),
                 // Another replica was faster.
-                Ok(_) | Err(Error::Conflict(_)) => {}
+                Err(Error::Conflict(_)) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -157,7 +159,10 @@ impl Keys {
         for number in &spent {
             self.store.erase(*number).await?;
         }
-        if spent.is_empty() { Ok(()) } else { self.reload().await }
+        if !spent.is_empty() {
+            self.reload().await?;
+        }
+        Ok(made)
     }
 
     /// Makes the next key, of the same algorithm as the last one unless another is asked for.

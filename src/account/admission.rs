@@ -1,0 +1,95 @@
+//! What a new account or a new password must be before it gets in.
+
+use super::email::Email;
+use super::password::{Context, Password, PasswordHash};
+use super::store::NewAccount;
+use super::{Account, Accounts, checked_display_name};
+use crate::error::{Error, FieldError, Result};
+use crate::id::{AccountId, SecretString};
+use crate::role::RoleName;
+
+impl Accounts {
+    /// Checks every field of a new account and hashes its password.
+    pub(super) async fn prepare(
+        &self,
+        email: &str,
+        password: Option<SecretString>,
+        display_name: &str,
+        roles: Vec<RoleName>,
+    ) -> Result<NewAccount> {
+        let mut wrong = Vec::new();
+        let email = keep_error(Email::parse(email), &mut wrong)?;
+        let name = keep_error(checked_display_name(display_name), &mut wrong)?;
+        let password = match password {
+            None => None,
+            Some(text) => {
+                let local_part = email.as_ref().map_or("", Email::local_part);
+                let name = name.unwrap_or_default();
+                let admitted = self.admit(text, "password", local_part, name).await;
+                keep_error(admitted, &mut wrong)?
+            }
+        };
+        let (Some(email), Some(name), true) = (email, name, wrong.is_empty()) else {
+            return Err(Error::Invalid(wrong));
+        };
+        let password_hash = match password {
+            Some(password) => Some(self.hasher.hash(&password).await?),
+            None => None,
+        };
+        Ok(NewAccount {
+            id: AccountId::random(&*self.random),
+            email,
+            display_name: name.to_owned(),
+            password_hash,
+            roles,
+            created_at: self.clock.now(),
+            last_login_at: None,
+        })
+    }
+
+    pub(super) async fn checked_hash(
+        &self,
+        text: SecretString,
+        field: &'static str,
+        owner: &Account,
+    ) -> Result<PasswordHash> {
+        let local_part = owner.email.local_part();
+        let password = self.admit(text, field, local_part, &owner.display_name).await?;
+        self.hasher.hash(&password).await
+    }
+
+    /// The password that the client sent in `field`, if the policy lets it in (SR-1…3).
+    async fn admit(
+        &self,
+        text: SecretString,
+        field: &str,
+        email_local_part: &str,
+        display_name: &str,
+    ) -> Result<Password> {
+        let context = Context {
+            email_local_part,
+            display_name,
+            product: "doorward",
+            public_host: &self.policy.public_host,
+        };
+        let admitted = match Password::from_secret(&text) {
+            Ok(password) => {
+                self.policy.passwords.require(&password, &context).await.map(|()| password)
+            }
+            Err(too_long) => Err(too_long.into()),
+        };
+        admitted.map_err(|refusal| refusal.about(field))
+    }
+}
+
+/// Puts the field errors of `result` with the others, so that a form shows all of them at once.
+fn keep_error<T>(result: Result<T>, wrong: &mut Vec<FieldError>) -> Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(Error::Invalid(errors)) => {
+            wrong.extend(errors);
+            Ok(None)
+        }
+        Err(other) => Err(other),
+    }
+}

@@ -1,0 +1,78 @@
+//! Brings events into the table, in the background: as many as have come up in one transaction.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::sleep;
+
+use super::chain::Chain;
+use super::event::Event;
+use super::store::AuditStore;
+
+/// How many events can wait while the database is away: at some 300 bytes each, a few megabytes.
+pub(super) const QUEUE: usize = 8192;
+/// How many events one transaction adds at most.
+const BATCH: usize = 128;
+/// How long to wait after a first failure; doubled after each further one.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// How long to wait at most.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// What goes through the queue.
+#[derive(Debug)]
+pub(super) enum Item {
+    /// An event to be kept.
+    Event(Box<Event>),
+    /// Somebody waits until all before it are kept.
+    Flush(oneshot::Sender<()>),
+}
+
+/// Works until the last sender is gone and the queue is empty.
+pub(super) async fn run(
+    mut queue: mpsc::Receiver<Item>,
+    store: Arc<dyn AuditStore>,
+    chain: Arc<Chain>,
+) {
+    let mut items = Vec::with_capacity(BATCH);
+    while queue.recv_many(&mut items, BATCH).await > 0 {
+        let (mut events, mut waiting) = (Vec::with_capacity(items.len()), Vec::new());
+        for item in items.drain(..) {
+            match item {
+                Item::Event(event) => events.push(*event),
+                Item::Flush(done) => waiting.push(done),
+            }
+        }
+        if !events.is_empty() {
+            append(&*store, &chain, &events).await;
+        }
+        for done in waiting {
+            // Whoever waited may have given up.
+            let _ = done.send(());
+        }
+    }
+}
+
+/// Adds a batch, again and again until the database takes it. Said once, not at every attempt.
+async fn append(store: &dyn AuditStore, chain: &Chain, events: &[Event]) {
+    let mut pause = FIRST_PAUSE;
+    let mut failed = false;
+    loop {
+        match store.append(chain, events).await {
+            Ok(()) if failed => {
+                tracing::info!("the audit trail is written again");
+                return;
+            }
+            Ok(()) => return,
+            Err(error) => {
+                if !failed {
+                    let cause = std::error::Error::source(&error).map(ToString::to_string);
+                    tracing::error!(cause, "the audit trail cannot be written; events wait");
+                }
+                failed = true;
+            }
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}

@@ -1,0 +1,196 @@
+//! What happened, and who did it.
+
+use std::sync::Arc;
+
+use rocket::{FromForm, Route, State, get, routes};
+use serde::Serialize;
+
+use crate::account::Accounts;
+use crate::audit::stats::DAY;
+use crate::audit::store::EventFilter;
+use crate::audit::{Audit, Event, Kind, Outcome};
+use crate::clock::Timestamp;
+use crate::error::{Error, Result as DomainResult};
+use crate::guard::{Allowed, AuditRead};
+use crate::page::error::Refusal;
+use crate::page::part::Moment;
+use crate::page::show::Shown;
+use crate::page::view::Page;
+use crate::role::{Permission, require};
+
+/// Lists events, the latest first (`GET /admin/audit`).
+#[derive(Debug, Default, Serialize)]
+pub struct AuditPage {
+    /// The actor that is filtered by; empty for all.
+    pub actor: String,
+    /// The subject that is filtered by; empty for all.
+    pub subject: String,
+    /// The kind that is filtered by; empty for all.
+    pub kind: String,
+    /// The first day, `2026-01-31`; empty for all.
+    pub from: String,
+    /// The last day; empty for all.
+    pub to: String,
+    /// All kinds, to choose from.
+    pub kinds: Vec<String>,
+    /// The events on this page.
+    pub events: Vec<EventRow>,
+    /// Whether anything is filtered by.
+    pub filtered: bool,
+    /// The first page, unless this is it.
+    pub first_href: Option<String>,
+    /// The next page, if there is one.
+    pub next_href: Option<String>,
+}
+
+impl Page for AuditPage {
+    const TEMPLATE: &'static str = "admin/audit.html.tera";
+
+    fn title(&self) -> String {
+        "Audit log".into()
+    }
+}
+
+/// One event.
+#[derive(Debug, Serialize)]
+pub struct EventRow {
+    /// When it happened.
+    pub at: Moment,
+    /// What happened: `authn_login_fail`.
+    pub kind: String,
+    /// How it ended, in a word: `success`, `failure`.
+    pub result: String,
+    /// Whether it ended well.
+    pub success: bool,
+    /// Who did it, if known: an account's identifier, `operator`, `server`.
+    pub actor: Option<String>,
+    /// About whom, if anybody: an account's identifier.
+    pub subject: Option<String>,
+    /// From which address.
+    pub ip: Option<String>,
+    /// What else is known; may be empty.
+    pub detail: String,
+}
+
+/// How many events stand on a page.
+const PAGE_SIZE: u32 = 50;
+
+pub(super) fn routes() -> Vec<Route> {
+    routes![show]
+}
+
+#[derive(FromForm)]
+struct AuditQuery<'r> {
+    #[field(default = "")]
+    actor: &'r str,
+    #[field(default = "")]
+    subject: &'r str,
+    #[field(default = "")]
+    kind: &'r str,
+    #[field(default = "")]
+    from: &'r str,
+    #[field(default = "")]
+    to: &'r str,
+    cursor: Option<&'r str>,
+}
+
+impl AuditQuery<'_> {
+    /// The address of this list, from `cursor` on.
+    fn href(&self, cursor: Option<&str>) -> String {
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        for (name, value) in [
+            ("actor", self.actor),
+            ("subject", self.subject),
+            ("kind", self.kind),
+            ("from", self.from),
+            ("to", self.to),
+        ] {
+            if !value.is_empty() {
+                query.append_pair(name, value);
+            }
+        }
+        if let Some(cursor) = cursor {
+            query.append_pair("cursor", cursor);
+        }
+        format!("/admin/audit?{}", query.finish())
+    }
+
+    /// What is asked for. A filter that means nothing is no filter.
+    async fn filter(&self, accounts: Option<&Accounts>) -> DomainResult<EventFilter> {
+        Ok(EventFilter {
+            actor: named(accounts, self.actor).await?,
+            subject: named(accounts, self.subject).await?,
+            kind: Kind::parse(self.kind),
+            from: day(self.from),
+            // The last day counts whole.
+            to: day(self.to).map(|day| day + DAY),
+            after: None,
+            limit: PAGE_SIZE,
+        })
+    }
+}
+
+/// Whom a filter names: events know accounts by their identifiers, people by their addresses.
+async fn named(accounts: Option<&Accounts>, text: &str) -> DomainResult<Option<String>> {
+    let text = text.trim();
+    let Some(accounts) = accounts.filter(|_| text.contains('@')) else {
+        return Ok(Some(text.to_owned()).filter(|text| !text.is_empty()));
+    };
+    match accounts.find(text).await {
+        Ok(account) => Ok(Some(account.id.to_string())),
+        // Nobody: then nothing is found.
+        Err(Error::NotFound | Error::Invalid(_)) => Ok(Some(text.to_owned())),
+        Err(error) => Err(error),
+    }
+}
+
+/// The events, the latest first. Days are those of UTC.
+#[get("/admin/audit?<query..>")]
+async fn show(
+    viewer: Allowed<AuditRead>,
+    query: AuditQuery<'_>,
+    audit: &State<Arc<Audit>>,
+    accounts: &State<Arc<Accounts>>,
+) -> Result<Shown<AuditPage>, Refusal> {
+    // Whose address it is, only those learn who may see accounts.
+    let sees_accounts = require(&viewer.0.account.permissions, Permission::USERS_READ).is_ok();
+    let filter = query.filter(sees_accounts.then_some(&***accounts)).await?;
+    let filtered = filter.actor.is_some()
+        || filter.subject.is_some()
+        || filter.kind.is_some()
+        || filter.from.is_some()
+        || filter.to.is_some();
+    let page = audit.list(filter, query.cursor).await?;
+    Ok(Shown::good(AuditPage {
+        actor: query.actor.to_owned(),
+        subject: query.subject.to_owned(),
+        kind: query.kind.to_owned(),
+        from: query.from.to_owned(),
+        to: query.to.to_owned(),
+        kinds: Kind::ALL.iter().map(ToString::to_string).collect(),
+        events: page.items.into_iter().map(EventRow::from).collect(),
+        filtered,
+        first_href: query.cursor.map(|_| query.href(None)),
+        next_href: page.next_cursor.map(|cursor| query.href(Some(&cursor))),
+    }))
+}
+
+impl From<Event> for EventRow {
+    fn from(event: Event) -> Self {
+        Self {
+            at: event.at.into(),
+            success: event.result == Outcome::Success.as_str(),
+            kind: event.kind,
+            result: event.result,
+            actor: event.actor,
+            subject: event.subject,
+            ip: event.ip,
+            detail: event.detail.unwrap_or_default(),
+        }
+    }
+}
+
+/// The beginning of a day that a date field names, `2026-01-31`.
+fn day(date: &str) -> Option<Timestamp> {
+    Timestamp::parse(&format!("{date}T00:00:00Z"))
+}

@@ -1,0 +1,253 @@
+//! The audit trail in SQL: rows are added, and read. No statement here changes or removes one.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sqlx::any::AnyRow;
+use sqlx::{AssertSqlSafe, Row as _};
+
+use super::SqlStore;
+use super::list::{Statement, Value};
+use super::pool::{Write, in_time};
+use crate::audit::chain::{Chain, Head, Row};
+use crate::audit::store::{AuditStore, Count, EventFilter};
+use crate::audit::{Event, Kind};
+use crate::clock::Timestamp;
+use crate::error::{Error, Result};
+use crate::id::EventId;
+
+/// What a row of the table is made of.
+const COLUMNS: &str = "seq, id, at, kind, actor, subject, ip, result, request_id, detail, mac";
+/// How many rows one statement adds, the most first: few texts, so that each is prepared once.
+const CHUNKS: [usize; 3] = [32, 8, 1];
+
+#[async_trait]
+impl AuditStore for SqlStore {
+    async fn append(&self, chain: &Chain, events: &[Event]) -> Result<()> {
+        let Some(first) = events.first() else { return Ok(()) };
+        in_time(async {
+            let mut write = self.pool.write().await?;
+            // The lock: the next batch waits here until this one is committed.
+            let head = sqlx::query(
+                "UPDATE audit_head SET seq = seq WHERE one = 1 RETURNING seq, mac, seal",
+            )
+            .fetch_optional(&mut *write)
+            .await?;
+            let head = head.as_ref().map(head_of).transpose()?;
+            let known = sqlx::query("SELECT 1 FROM audit_event WHERE id = $1")
+                .bind(first.id.as_str())
+                .fetch_optional(&mut *write)
+                .await?;
+            if known.is_some() {
+                return write.end(false).await;
+            }
+            let head = sound_head(&mut write, head).await?;
+            let (rows, head) = chain.extend(&head, events);
+            insert(&mut write, &rows).await?;
+            sqlx::query("UPDATE audit_head SET seq = $1, mac = $2, seal = $3 WHERE one = 1")
+                .bind(head.seq)
+                .bind(head.mac)
+                .bind(head.seal)
+                .execute(&mut *write)
+                .await?;
+            write.commit().await
+        })
+        .await
+    }
+
+    async fn list(&self, filter: &EventFilter) -> Result<Vec<Row>> {
+        let texts = [&filter.actor, &filter.subject];
+        // PostgreSQL refuses NUL in a text, and no stored text has one.
+        if texts.into_iter().flatten().any(|text| text.contains('\0')) {
+            return Ok(Vec::new());
+        }
+        let statement = page(filter);
+        in_time(async {
+            let query = statement.query();
+            query.fetch_all(self.pool.reader()).await?.iter().map(row).collect()
+        })
+        .await
+    }
+
+    async fn tally(
+        &self,
+        kinds: &[Kind],
+        from: Timestamp,
+        to: Timestamp,
+        span: Duration,
+    ) -> Result<Vec<Count>> {
+        let span = i64::try_from(span.as_millis()).unwrap_or(i64::MAX).max(1);
+        let statement = tally(kinds, from, to, span);
+        in_time(async {
+            let query = statement.query();
+            let rows = query.fetch_all(self.pool.reader()).await?;
+            let count = |row: &AnyRow| {
+                Ok(Count {
+                    begins_at: Timestamp::from_millis(
+                        row.try_get::<i64, _>(0)?.saturating_mul(span),
+                    ),
+                    kind: row.try_get(1)?,
+                    count: u64::try_from(row.try_get::<i64, _>(2)?).map_err(Error::internal)?,
+                })
+            };
+            rows.iter().map(count).collect()
+        })
+        .await
+    }
+
+    async fn rows_after(&self, seq: i64, limit: u32) -> Result<Vec<Row>> {
+        in_time(async {
+            let rows = sqlx::query(AssertSqlSafe(format!(
+                "SELECT {COLUMNS} FROM audit_event WHERE seq > $1 ORDER BY seq LIMIT $2"
+            )))
+            .bind(seq)
+            .bind(i64::from(limit))
+            .fetch_all(self.pool.reader())
+            .await?;
+            rows.iter().map(row).collect()
+        })
+        .await
+    }
+
+    async fn last_seq(&self) -> Result<i64> {
+        in_time(async {
+            let row = sqlx::query("SELECT COALESCE(MAX(seq), 0) FROM audit_event");
+            Ok(row.fetch_one(self.pool.reader()).await?.try_get(0)?)
+        })
+        .await
+    }
+
+    async fn head(&self) -> Result<Option<Head>> {
+        in_time(async {
+            let row = sqlx::query("SELECT seq, mac, seal FROM audit_head WHERE one = 1")
+                .fetch_optional(self.pool.reader())
+                .await?;
+            row.as_ref().map(head_of).transpose()
+        })
+        .await
+    }
+}
+
+/// The head to go on from. Where it is gone, or there are rows behind it, somebody has been at the
+/// table: then it is one after all rows that are there, so that events go on being kept, and without
+/// a seal, so that it stays known.
+async fn sound_head(write: &mut Write, head: Option<Head>) -> Result<Head> {
+    let last = sqlx::query("SELECT seq, mac FROM audit_event ORDER BY seq DESC LIMIT 1")
+        .fetch_optional(&mut **write)
+        .await?;
+    let (seq, mac) = match last {
+        Some(row) => (row.try_get("seq")?, row.try_get("mac")?),
+        None => (0, String::new()),
+    };
+    match head {
+        Some(head) if seq <= head.seq => return Ok(head),
+        Some(_) => {}
+        None => {
+            sqlx::query("INSERT INTO audit_head (one, seq, mac, seal) VALUES (1, 0, '', '')")
+                .execute(&mut **write)
+                .await?;
+        }
+    }
+    Ok(Head { seq, mac, seal: "broken".to_owned() })
+}
+
+/// Adds rows, many with one statement.
+async fn insert(write: &mut Write, mut rows: &[Row]) -> Result<()> {
+    for size in CHUNKS {
+        while let Some((chunk, rest)) = rows.split_at_checked(size) {
+            let places: Vec<String> = (0..size)
+                .map(|row| {
+                    let numbers: Vec<String> =
+                        (1..=11).map(|column| format!("${}", row * 11 + column)).collect();
+                    format!("({})", numbers.join(", "))
+                })
+                .collect();
+            let text = format!("INSERT INTO audit_event ({COLUMNS}) VALUES {}", places.join(", "));
+            let mut query = sqlx::query(AssertSqlSafe(text));
+            for Row { seq, event, mac } in chunk {
+                query = query
+                    .bind(seq)
+                    .bind(event.id.as_str())
+                    .bind(event.at.as_millis())
+                    .bind(event.kind.as_str())
+                    .bind(event.actor.as_deref())
+                    .bind(event.subject.as_deref())
+                    .bind(event.ip.as_deref())
+                    .bind(event.result.as_str())
+                    .bind(event.request_id.as_deref())
+                    .bind(event.detail.as_deref())
+                    .bind(mac.as_str());
+            }
+            query.execute(&mut **write).await?;
+            rows = rest;
+        }
+    }
+    Ok(())
+}
+
+/// The statement for a page of events; its text depends on which filters are set alone (SR-63).
+fn page(filter: &EventFilter) -> Statement {
+    let mut page = Statement::new(format!("SELECT {COLUMNS} FROM audit_event WHERE 1 = 1"));
+    for (column, value) in [
+        ("actor", filter.actor.as_deref()),
+        ("subject", filter.subject.as_deref()),
+        ("kind", filter.kind.map(Kind::as_str)),
+    ] {
+        if let Some(value) = value {
+            let value = page.text(value);
+            page.and(&format!("{column} = {value}"));
+        }
+    }
+    for (relation, at) in [(">=", filter.from), ("<", filter.to)] {
+        if let Some(at) = at {
+            let at = page.bind(Value::Number(at.as_millis()));
+            page.and(&format!("at {relation} {at}"));
+        }
+    }
+    if let Some((at, seq)) = filter.after {
+        let at = page.bind(Value::Number(at.as_millis()));
+        let seq = page.bind(Value::Number(seq));
+        page.and(&format!("(at, seq) < ({at}, {seq})"));
+    }
+    let limit = page.bind(Value::Number(filter.limit.into()));
+    page.push(&format!(" ORDER BY at DESC, seq DESC LIMIT {limit}"));
+    page
+}
+
+/// The statement that counts events by span of time and kind.
+fn tally(kinds: &[Kind], from: Timestamp, to: Timestamp, span: i64) -> Statement {
+    let mut tally = Statement::new("SELECT at / ".to_owned());
+    let span = tally.bind(Value::Number(span));
+    tally.push(&format!("{span}, kind, COUNT(*) FROM audit_event WHERE 1 = 1"));
+    let kinds: Vec<String> = kinds.iter().map(|kind| tally.text(kind.as_str())).collect();
+    tally.and(&format!("kind IN ({})", kinds.join(", ")));
+    let from = tally.bind(Value::Number(from.as_millis()));
+    let to = tally.bind(Value::Number(to.as_millis()));
+    tally.and(&format!("at >= {from} AND at < {to}"));
+    tally.push(" GROUP BY 1, 2 ORDER BY 1, 2");
+    tally
+}
+
+fn row(row: &AnyRow) -> Result<Row> {
+    let text = |column| row.try_get::<String, _>(column);
+    let optional = |column| row.try_get::<Option<String>, _>(column);
+    Ok(Row {
+        seq: row.try_get("seq")?,
+        event: Event {
+            id: EventId::stored(&text("id")?),
+            at: Timestamp::from_millis(row.try_get("at")?),
+            kind: text("kind")?,
+            actor: optional("actor")?,
+            subject: optional("subject")?,
+            ip: optional("ip")?,
+            result: text("result")?,
+            request_id: optional("request_id")?,
+            detail: optional("detail")?,
+        },
+        mac: text("mac")?,
+    })
+}
+
+fn head_of(row: &AnyRow) -> Result<Head> {
+    Ok(Head { seq: row.try_get("seq")?, mac: row.try_get("mac")?, seal: row.try_get("seal")? })
+}
