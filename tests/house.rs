@@ -243,6 +243,8 @@ const PUBLIC: &[(Method, &str, &[u16])] = &[
     (Method::Post, "/api/v1/auth/refresh", &[401]),
     (Method::Post, "/api/v1/auth/logout", &[204]),
     (Method::Get, "/.well-known/jwks.json", &[200]),
+    (Method::Get, "/.well-known/change-password", &[303]),
+    (Method::Get, "/.well-known/security.txt", &[404]),
     (Method::Get, "/livez", &[200]),
     (Method::Get, "/readyz", &[200]),
     (Method::Post, "/csp-report", &[204]),

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rocket::fairing::AdHoc;
+use rocket::shield::Shield;
 use rocket::{Build, Ignite, Orbit, Rocket};
 use rocket_cors::{AllowedHeaders, AllowedOrigins, CorsOptions};
 use rocket_db_pools::Database;
@@ -31,6 +32,7 @@ use crate::id::{self, Random};
 use crate::limit::Limits;
 use crate::limit::store::LimitStore;
 use crate::page::view::Views;
+use crate::page::well_known::SecurityContact;
 use crate::role::RoleStore;
 use crate::session::Sessions;
 use crate::session::store::SessionStore;
@@ -219,10 +221,13 @@ pub fn build(config: Config, world: World) -> Result<Rocket<Build>, StartError> 
         log_requests: config.log.access,
     };
     let mut rocket = rocket::custom(figment)
+        // Rocket's own shield would set some of the same headers once more.
+        .attach(Shield::new())
         .attach(headers)
         .attach(Sql::init())
         .manage(views)
         .manage(Arc::clone(&world.clock))
+        .manage(SecurityContact(config.security.contact.clone()))
         .manage(TrustedProxies(config.proxies.trusted.clone()))
         .manage(PublicOrigin(config.public_url.origin().ascii_serialization()))
         .mount(api::BASE, api::routes())

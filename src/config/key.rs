@@ -123,6 +123,8 @@ pub(super) static KEYS: &[Key] = &[
     key("log.access", Kind::Flag, "true", "Whether each request writes a line."),
     key("metrics.address", Kind::Text, "off",
         "Where Prometheus finds `/metrics`: an address and port that the public cannot reach, such as `127.0.0.1:9464`; or `off`."),
+    key("security.contact", Kind::Text, "",
+        "Whom `/.well-known/security.txt` tells people to write to about a weakness: a `mailto:` or `https:` address."),
     key("insecure_cookies", Kind::Flag, "false",
         "Permits an http `public_url` on another host than this machine. Anybody on the way can then take over sessions."),
     key("hsts_preload", Kind::Flag, "false", "Adds `preload` to `Strict-Transport-Security`. Hard to undo."),

@@ -26,7 +26,7 @@ pub use key::reference;
 pub use report::{Report, Setting};
 pub use section::{
     Cors, Database, Keys, Limits, Log, LogFormat, Metrics, Passwords, Proxies, Registration,
-    Server, Store, Templates, Tokens,
+    Security, Server, Store, Templates, Tokens,
 };
 
 use source::Sources;
@@ -66,6 +66,8 @@ pub struct Config {
     pub log: Log,
     /// Counts for whoever watches.
     pub metrics: Metrics,
+    /// For those who find a weakness.
+    pub security: Security,
     /// Whether cookies may travel over plain http to another machine (SR-40).
     pub insecure_cookies: bool,
     /// Whether `Strict-Transport-Security` says `preload` (SR-42).

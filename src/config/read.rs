@@ -11,7 +11,7 @@ use super::key::{Key, Kind};
 use super::report::{Report, Setting};
 use super::section::{
     Cors, Database, Keys, Limits, Log, LogFormat, Metrics, Passwords, Proxies, Registration,
-    Server, Store, Templates, Tokens,
+    Security, Server, Store, Templates, Tokens,
 };
 use super::source::{FILE, Given, Sources, gather};
 use super::{Config, Refused, check, rocket, secret, value};
@@ -95,6 +95,9 @@ impl Reader {
             templates: Templates { dir: self.path("templates.dir") },
             log: self.log(),
             metrics: Metrics { address: self.parse("metrics.address", value::address).flatten() },
+            security: Security {
+                contact: self.parse("security.contact", value::contact).flatten(),
+            },
             insecure_cookies: self.flag("insecure_cookies"),
             hsts_preload: self.flag("hsts_preload"),
             report: Report::new(named, &self.given, &rockets),

@@ -193,6 +193,13 @@ pub struct Log {
     pub access: bool,
 }
 
+/// For those who find a weakness.
+#[derive(Clone, Debug)]
+pub struct Security {
+    /// Where they write to; no `security.txt` is served without it.
+    pub contact: Option<String>,
+}
+
 /// Counts for whoever watches the server.
 #[derive(Clone, Debug)]
 pub struct Metrics {

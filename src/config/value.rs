@@ -44,6 +44,17 @@ pub(super) fn list(value: &Value) -> Option<Vec<String>> {
     }
 }
 
+/// A `mailto:` or `https:` address, or nothing.
+pub(super) fn contact(text: &str) -> Result<Option<String>, String> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    match Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "mailto" | "https") => Ok(Some(url.to_string())),
+        _ => Err(format!("\"{text}\" is no mailto: or https: address")),
+    }
+}
+
 /// An address with a port to listen on, or `off`.
 pub(super) fn address(text: &str) -> Result<Option<SocketAddr>, String> {
     if text == "off" {

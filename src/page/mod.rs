@@ -14,6 +14,7 @@ pub mod session;
 pub mod setup;
 pub mod show;
 pub mod view;
+pub mod well_known;
 
 #[cfg(test)]
 mod sample;
@@ -40,6 +41,7 @@ pub fn routes() -> Vec<Route> {
         notice::routes(),
         admin::routes(),
         asset::routes(),
+        well_known::routes(),
     ] {
         routes.extend(more);
     }

@@ -117,3 +117,17 @@ async fn head_answers_as_get_without_the_body() {
     }
     app.stranger().ask(Head, "/api/v1/me").send().await.expect(401);
 }
+
+#[rocket::async_test]
+async fn sr_47_browsers_and_finders_of_weaknesses_know_where_to_go() {
+    let app = TestApp::light().await;
+    app.get("/.well-known/change-password").await.expect_redirect("/profile");
+    app.get("/.well-known/security.txt").await.expect(404);
+    let contact = [("DOORWARD_SECURITY_CONTACT", "mailto:security@example.org")];
+    let app = TestApp::boot_with(Backend::SqliteEmbedded, &contact).await;
+    let answer = app.get("/.well-known/security.txt").await.expect(200);
+    assert_eq!(answer.header("Content-Type"), Some("text/plain; charset=utf-8"));
+    let text = answer.text();
+    assert!(text.contains("Contact: mailto:security@example.org\n"), "{text}");
+    assert!(text.contains("Expires: 2027-07-14T08:00:00.000Z\n"), "{text}");
+}
