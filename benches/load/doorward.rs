@@ -15,8 +15,8 @@ use tempfile::TempDir;
 
 use crate::process::{Cores, Running, free_port};
 
-/// Enough for any limit not to stop the load, and counted all the same.
-const HIGH_LIMIT: &str = "100000000/1m";
+/// No limit stops the load.
+const NO_LIMIT: &str = "off";
 
 /// A server, with the data that it keeps until the value drops.
 pub struct Doorward {
@@ -82,7 +82,7 @@ fn high_limits(mut check: Command) -> Result<Vec<(String, String)>, Box<dyn Erro
     let mut names = Vec::new();
     collect_limits(&report, &mut names);
     let variable = |name: String| format!("DOORWARD_{}", name.replace('.', "_").to_uppercase());
-    Ok(names.into_iter().map(|name| (variable(name), HIGH_LIMIT.to_owned())).collect())
+    Ok(names.into_iter().map(|name| (variable(name), NO_LIMIT.to_owned())).collect())
 }
 
 /// The names of settings that begin with `limits.`, wherever the report has them.

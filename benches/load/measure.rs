@@ -176,8 +176,7 @@ fn millis(duration: Duration) -> String {
 fn ask_me(stage: &Stage) -> Done<()> {
     let lean = peer::lean_cookie()?;
     let mut rounds: Vec<Vec<Round>> = vec![Vec::new(); stage.subjects.len() + 2];
-    // The first time round only warms up.
-    for number in 0..=stage.plan.rounds {
+    for warmed_up in 0..=stage.plan.rounds {
         let bare = (0..CONNECTIONS).map(|_| Visitor::asks("/bare", "")).collect();
         let least = (0..CONNECTIONS).map(|_| Visitor::asks("/lean", &lean)).collect();
         let mut made = vec![stage.round(&stage.peer, bare)?, stage.round(&stage.peer, least)?];
@@ -185,7 +184,7 @@ fn ask_me(stage: &Stage) -> Done<()> {
             let visitors = subject.members.iter().map(Member::asks_me).collect();
             made.push(stage.round(&subject.server.process, visitors)?);
         }
-        if number > 0 {
+        if warmed_up > 0 {
             rounds.iter_mut().zip(made).for_each(|(all, one)| all.push(one));
         }
     }
@@ -374,6 +373,11 @@ fn storm(stage: &mut Stage) -> Done<()> {
     Ok(())
 }
 
+/// A figure, unless its measurement was left out.
+fn measured(mib: f64) -> String {
+    if mib > 0.0 { tenths(mib) } else { String::new() }
+}
+
 fn tell_memory(stage: &Stage) {
     let mut table = Table::new(&[
         "Memory and start",
@@ -386,8 +390,8 @@ fn tell_memory(stage: &Stage) {
         table.row([
             format!("Doorward, {name}"),
             tenths(memory.at_rest),
-            tenths(memory.after_load),
-            tenths(memory.after_storm),
+            measured(memory.after_load),
+            measured(memory.after_storm),
             whole(server.process.start.as_secs_f64() * 1e3),
         ]);
     }

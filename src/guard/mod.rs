@@ -66,7 +66,11 @@ needs! {
 ///
 /// Read as Rocket reads it to find the route: decoded, so that `/%61pi/` is no way around.
 pub fn is_api(request: &Request<'_>) -> bool {
-    request.uri().path().segments().next() == Some("api")
+    let path = request.uri().path();
+    match path.as_str().strip_prefix("/api/") {
+        Some(_) => true,
+        None => path.segments().next() == Some("api"),
+    }
 }
 
 /// The Bearer token of a request to the JSON interface (RFC 6750 §2.1).
