@@ -10,7 +10,6 @@ use super::*;
 use crate::person::Person;
 use crate::support::postgres::PostgresServer;
 use crate::support::process::Server;
-use crate::support::wait_until;
 
 async fn on_own_postgres() -> (PostgresServer, TestApp) {
     let postgres = PostgresServer::start();
@@ -117,9 +116,11 @@ fn disk_full_refuses_changes_and_reads_on() {
     server.fill_disk(true);
     let jar = ada.jar.clone();
     let mut bob = Person::at(server.port());
-    let begun = Instant::now();
-    assert_eq!(register(&mut bob, "bob@example.org"), 503);
-    assert!(begun.elapsed() < DATABASE_LIMIT, "{:?}", begun.elapsed());
+    for _ in 0..3 {
+        let begun = Instant::now();
+        assert_eq!(register(&mut bob, "bob@example.org"), 503);
+        assert!(begun.elapsed() < DATABASE_LIMIT, "{:?}", begun.elapsed());
+    }
     for path in ["/api/v1/auth/refresh", "/api/v1/auth/logout"] {
         let answer = ada.call("POST", path, Value::Null).expect("an answer");
         assert_eq!(answer.status, 503, "{path}: {}", answer.text());
@@ -131,11 +132,8 @@ fn disk_full_refuses_changes_and_reads_on() {
     }
     server.fill_disk(false);
     // Nothing was left half done: the same account can be made now.
-    let mut last = 0;
-    let made = wait_until(RECOVERY_LIMIT, || {
-        last = register(&mut bob, "bob@example.org");
-        last == 201
-    });
-    assert!(made, "{last}: {}", server.lines().all().join("\n"));
-    assert!(ada.is_signed_in());
+    assert_eq!(register(&mut bob, "bob@example.org"), 201, "{:#?}", server.lines().all());
+    assert!(bob.is_signed_in() && ada.is_signed_in());
+    let refreshed = ada.call("POST", "/api/v1/auth/refresh", Value::Null).expect("an answer");
+    assert_eq!(refreshed.status, 200, "{}", refreshed.text());
 }
