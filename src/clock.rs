@@ -110,6 +110,11 @@ impl Manual {
     pub fn advance(&self, by: Duration) {
         self.0.fetch_add(millis(by), Ordering::SeqCst);
     }
+
+    /// Sets the clock, and all its clones, forward or back, as whoever corrects a clock does.
+    pub fn set(&self, moment: Timestamp) {
+        self.0.store(moment.0, Ordering::SeqCst);
+    }
 }
 
 impl Clock for Manual {

@@ -166,6 +166,12 @@ impl TestApp {
         Self::start(self.settings.clone(), clock, directory, |rocket| rocket).await
     }
 
+    /// Another process of the same application, on a machine whose clock says something else.
+    pub async fn replica_at(&self, moment: Timestamp) -> Self {
+        let (clock, directory) = (Manual::at(moment), Arc::clone(&self.directory));
+        Self::start(self.settings.clone(), clock, directory, |rocket| rocket).await
+    }
+
     async fn start(
         settings: BTreeMap<String, String>,
         clock: Manual,
@@ -203,6 +209,11 @@ impl TestApp {
     /// Lets time pass.
     pub fn later(&self, by: Duration) {
         self.clock.advance(by);
+    }
+
+    /// Sets the clock, forward or back.
+    pub fn set_clock(&self, moment: Timestamp) {
+        self.clock.set(moment);
     }
 
     /// The service behind accounts, to prepare what a test is not about.

@@ -4,7 +4,7 @@ mod api;
 mod app;
 mod audit;
 mod cli;
-mod crash;
+mod fault;
 mod house;
 mod journey;
 mod key;

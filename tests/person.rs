@@ -22,6 +22,12 @@ impl Person {
         Self { port, jar: BTreeMap::new() }
     }
 
+    /// The same person in front of another server.
+    pub fn moved(mut self, port: u16) -> Self {
+        self.port = port;
+        self
+    }
+
     /// Somebody who is signed in.
     #[track_caller]
     pub fn signed_in(port: u16, email: &str) -> Self {

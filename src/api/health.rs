@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rocket::http::Status;
 use rocket::serde::json::{Json, Value, json};
-use rocket::{Route, State, get, routes};
+use rocket::{Route, Shutdown, State, get, routes};
 
 use crate::account::store::AccountStore;
 use crate::session::store::SessionStore;
@@ -19,17 +19,25 @@ fn livez() -> Json<Value> {
     Json(json!({ "status": "ok" }))
 }
 
-/// Whether the process can serve: each store by name.
+/// Whether the process can serve: each store by name. One that was asked to stop is not ready,
+/// whatever its stores say (SR-74).
 #[get("/readyz")]
 async fn readyz(
+    shutdown: Shutdown,
     accounts: &State<Arc<dyn AccountStore>>,
     sessions: &State<Arc<dyn SessionStore>>,
 ) -> (Status, Json<Value>) {
     let (database, store) = tokio::join!(accounts.ping(), sessions.ping());
     let word = |good: bool| if good { "ok" } else { "unavailable" };
-    let ready = database.is_ok() && store.is_ok();
+    let stopping = tokio::select! {
+        biased;
+        () = shutdown => true,
+        () = std::future::ready(()) => false,
+    };
+    let ready = database.is_ok() && store.is_ok() && !stopping;
     let status = if ready { Status::Ok } else { Status::ServiceUnavailable };
     let stores =
         json!({ "database": word(database.is_ok()), "session_store": word(store.is_ok()) });
-    (status, Json(json!({ "status": word(ready), "stores": stores })))
+    let said = if stopping { "stopping" } else { word(ready) };
+    (status, Json(json!({ "status": said, "stores": stores })))
 }

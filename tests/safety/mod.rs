@@ -1,11 +1,10 @@
-//! What keeps attackers out: tokens, cookies, cross-site requests, headers, limits, and failing stores.
+//! What keeps attackers out: tokens, cookies, cross-site requests, headers and limits.
 
 mod claim;
 mod client;
 mod cookie;
 mod cors;
 mod csrf;
-mod failure;
 mod header;
 mod limits;
 mod token;

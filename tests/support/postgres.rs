@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tempfile::TempDir;
 
@@ -95,6 +95,21 @@ impl PostgresServer {
         self.daemon().stop(Signal::INT);
     }
 
+    /// Lets the server stop answering while its connections stay open (SIGSTOP to each process).
+    pub fn pause(&self) {
+        let mut daemon = self.daemon();
+        // First the one that would start others.
+        daemon.signal(Signal::STOP);
+        signal_children(daemon.pid(), Signal::STOP);
+    }
+
+    /// Ends a [`pause`](Self::pause).
+    pub fn resume(&self) {
+        let mut daemon = self.daemon();
+        signal_children(daemon.pid(), Signal::CONT);
+        daemon.signal(Signal::CONT);
+    }
+
     /// Starts the server again, on the same port and with the same data, stopping it first if it
     /// still runs.
     ///
@@ -115,7 +130,18 @@ impl PostgresServer {
 impl Drop for PostgresServer {
     fn drop(&mut self) {
         // Killed outright, it would leave its workers and its shared memory behind.
+        self.resume();
         self.daemon().stop(Signal::QUIT);
+    }
+}
+
+/// Sends a signal to the processes that `parent` has started.
+fn signal_children(parent: u32, signal: Signal) {
+    let list = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"));
+    let children = list.unwrap_or_default();
+    for pid in children.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?)) {
+        // One that has just ended needs no signal.
+        let _ = kill_process(pid, signal);
     }
 }
 

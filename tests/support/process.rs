@@ -8,7 +8,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use tempfile::TempDir;
 
 use super::{START_LIMIT, bound_to_us, free_port, http, scratch_dir, spawn, wait_until};
@@ -75,6 +75,15 @@ impl Daemon {
             // Until it has been waited for, the process id cannot belong to anybody else.
             kill_process(Pid::from_child(&self.child), signal).expect("signal a child process");
         }
+    }
+
+    /// Lets no file that the process writes grow beyond this many bytes; without a limit, any.
+    /// To SQLite a write beyond it is what a full disk is.
+    pub fn limit_files(&mut self, bytes: Option<u64>) {
+        // The hard limit stays, or the soft one could not be raised again.
+        let limit = Rlimit { current: bytes, maximum: None };
+        let pid = Some(Pid::from_child(&self.child));
+        prlimit(pid, Resource::Fsize, limit).expect("limit a child process");
     }
 
     /// Asks the process to end with `signal`, also when it is paused, and waits until it has.
@@ -271,6 +280,11 @@ impl Server {
         self.running().0.signal(signal);
     }
 
+    /// Fills the disk, as far as the server can tell, or clears it again.
+    pub fn fill_disk(&self, full: bool) {
+        self.running().0.limit_files(full.then_some(0));
+    }
+
     /// Asks the server to end (SIGTERM) and waits until it has.
     ///
     /// # Panics
@@ -324,8 +338,9 @@ fn doorward<'a>(
     directory: &Path,
     environment: impl Iterator<Item = (&'a str, &'a str)>,
 ) -> Command {
-    let program = Path::new(env!("CARGO_BIN_EXE_doorward"));
-    let mut command = bound_to_us(program, "KILL", &[]);
+    // What a full disk is to us is a signal to a process with a limit; there it is none.
+    let mut command = bound_to_us(Path::new("env"), "KILL", &[]);
+    command.arg("--ignore-signal=XFSZ").arg(env!("CARGO_BIN_EXE_doorward"));
     command.current_dir(directory);
     for (key, _) in std::env::vars_os().filter(|(key, _)| configures_doorward(key)) {
         command.env_remove(key);

@@ -134,7 +134,10 @@ impl SqlPool {
                 // would cost it a connection until TCP gives up, which takes a quarter of an hour.
                 Box::pin(async move {
                     let alive = timeout(RELEASE_LIMIT, connection.ping()).await;
-                    alive.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map(|()| true)
+                    alive.unwrap_or(Err(sqlx::Error::PoolTimedOut))?;
+                    // A disk that is full makes SQLite undo a transaction by itself. The driver
+                    // cannot undo it again, believes in it for ever and would begin no other.
+                    Ok(!connection.is_in_transaction())
                 })
             })
             .connect_lazy_with(options);

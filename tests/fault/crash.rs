@@ -1,4 +1,4 @@
-//! SR-73: the server is killed in the middle of its work, and keeps every promise it made.
+//! The server is killed in the middle of its work, and keeps every promise it made (SR-73).
 //!
 //! `DW_TEST_CRASH_ROUNDS` sets the number of rounds, `DW_TEST_CRASH_SEED` the moments of the kills.
 
@@ -70,7 +70,7 @@ fn number(variable: &str, default: u64) -> u64 {
 }
 
 #[test]
-fn sr_73_a_killed_server_has_kept_every_promise() {
+fn kill_9_keeps_every_promise() {
     let rounds = number("DW_TEST_CRASH_ROUNDS", 5);
     let seed = number("DW_TEST_CRASH_SEED", 73);
     let server = Server::start(&crate::app::LIMITS.map(|(name, _)| (name, "off")));

@@ -1,0 +1,141 @@
+//! A Redis that is gone, hangs, or takes no writes.
+
+use rocket::http::Method::{Delete, Get, Patch, Post};
+use serde_json::{Value, json};
+
+use super::*;
+
+/// Fails unless everything that needs the session store is refused with 503, quickly, and no cookie
+/// is touched.
+async fn requests_are_refused(app: &TestApp) {
+    let login = json!({ "email": "ada@example.org", "password": PASSWORD });
+    let register = json!({ "email": "new@example.org", "password": PASSWORD });
+    let rename = json!({ "display_name": "Ada" });
+    let jar = (app.cookie(ACCESS), app.cookie(REFRESH));
+    for (what, method, path, body) in [
+        ("me", Get, "/api/v1/me", Value::Null),
+        ("login", Post, "/api/v1/auth/login", login),
+        ("register", Post, "/api/v1/auth/register", register),
+        ("refresh", Post, "/api/v1/auth/refresh", Value::Null),
+        ("sign-out", Post, "/api/v1/auth/logout", Value::Null),
+        ("sessions", Get, "/api/v1/me/sessions", Value::Null),
+        ("end sessions", Delete, "/api/v1/me/sessions", Value::Null),
+        ("rename", Patch, "/api/v1/me", rename),
+    ] {
+        refused_for_now(within(SESSION_LIMIT, what, app.call(method, path, body)).await);
+    }
+    let page = within(SESSION_LIMIT, "profile", app.get("/profile")).await.expect(503);
+    assert!(page.header("Retry-After").is_some() && page.all("Set-Cookie").is_empty());
+    assert_eq!((app.cookie(ACCESS), app.cookie(REFRESH)), jar);
+}
+
+/// Fails unless everything works that needs no session.
+async fn visitors_are_served(app: &TestApp) {
+    app.get("/livez").await.expect(200);
+    app.get("/.well-known/jwks.json").await.expect(200);
+    for page in ["/login", "/register"] {
+        within(SESSION_LIMIT, page, app.stranger().get(page)).await.expect(200);
+    }
+    let ready = within(SESSION_LIMIT, "readyz", app.get("/readyz")).await.expect(503).json();
+    assert_eq!(ready["stores"], json!({ "database": "ok", "session_store": "unavailable" }));
+}
+
+#[rocket::async_test]
+async fn redis_gone_requests_answer_503() {
+    let (redis, app) = on_own_redis().await;
+    app.register("ada@example.org").await;
+    redis.kill();
+    requests_are_refused(&app).await;
+    visitors_are_served(&app).await;
+}
+
+#[rocket::async_test]
+async fn redis_back_needs_no_restart() {
+    let (redis, app) = on_own_redis().await;
+    app.register("ada@example.org").await;
+    redis.stop();
+    refused_for_now(app.me().await);
+    redis.restart();
+    // It has kept nothing, so everybody signs in again.
+    back(401, || app.me()).await;
+    app.log_in("ada@example.org").await;
+    app.me().await.expect(200);
+    app.get("/readyz").await.expect(200);
+}
+
+#[rocket::async_test]
+async fn redis_paused_requests_answer_503() {
+    let (redis, app) = on_own_redis().await;
+    app.register("ada@example.org").await;
+    redis.pause();
+    requests_are_refused(&app).await;
+    visitors_are_served(&app).await;
+    redis.resume();
+    back(200, || app.me()).await;
+    app.get("/readyz").await.expect(200);
+    app.refresh().await.expect(200);
+}
+
+#[rocket::async_test]
+async fn redis_paused_signs_nobody_out() {
+    let (redis, app) = on_own_redis().await;
+    app.register("ada@example.org").await;
+    let before = app.cookie(REFRESH);
+    // The access token has run out: the request would refresh on its way.
+    app.later(minutes(11));
+    redis.pause();
+    refused_for_now(app.me().await);
+    assert_eq!(app.cookie(REFRESH), before);
+    redis.resume();
+    back(200, || app.me()).await;
+}
+
+#[rocket::async_test]
+async fn redis_paused_sign_out_says_that_it_failed() {
+    let (redis, app) = on_own_redis().await;
+    app.register("ada@example.org").await;
+    let token = app.get("/profile").await.hidden("csrf_token");
+    redis.pause();
+    refused_for_now(within(SESSION_LIMIT, "sign-out", app.log_out()).await);
+    let form = app.ask(Post, "/logout").header("Sec-Fetch-Site", "same-origin");
+    let page = within(SESSION_LIMIT, "sign-out", form.form(&[("csrf_token", &token)]).send()).await;
+    let page = page.expect(503);
+    assert!(page.text().contains("One moment, please"), "{}", page.text());
+    assert!(page.all("Set-Cookie").is_empty());
+    redis.resume();
+    back(200, || app.me()).await;
+    app.log_out().await.expect(204);
+    app.me().await.expect(401);
+}
+
+#[rocket::async_test]
+async fn redis_full_refuses_new_sessions() {
+    let (redis, app) = on_own_redis().await;
+    app.register("ada@example.org").await;
+    redis.command("CONFIG SET maxmemory-policy noeviction").expect("Redis answers");
+    redis.command("CONFIG SET maxmemory 1").expect("Redis answers");
+    refused_for_now(app.stranger().log_in_with("ada@example.org", PASSWORD).await);
+    redis.command("CONFIG SET maxmemory 0").expect("Redis answers");
+    back(200, || app.me()).await;
+    app.stranger().log_in("ada@example.org").await;
+}
+
+#[rocket::async_test]
+async fn redis_read_only_refuses_changes() {
+    let (redis, app) = on_own_redis().await;
+    app.register("ada@example.org").await;
+    for (broken, mended) in [
+        ("CONFIG SET min-replicas-to-write 1", "CONFIG SET min-replicas-to-write 0"),
+        ("REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE"),
+    ] {
+        redis.command(broken).expect("Redis answers");
+        refused_for_now(app.stranger().log_in_with("ada@example.org", PASSWORD).await);
+        refused_for_now(app.refresh().await);
+        refused_for_now(app.log_out().await);
+        let me = app.me().await.status.code;
+        assert!(matches!(me, 200 | 503), "{broken}: {me}");
+        redis.command(mended).expect("Redis answers");
+        back(200, || app.me()).await;
+    }
+    app.refresh().await.expect(200);
+}

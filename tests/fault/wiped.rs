@@ -1,0 +1,106 @@
+//! A Redis that has forgotten everything, or remembers what is over.
+
+use rocket::http::Method::{Delete, Put};
+use serde_json::json;
+
+use super::*;
+
+/// Everything that a Redis holds at a moment.
+struct Copy(Vec<(Vec<u8>, Vec<u8>)>);
+
+impl Copy {
+    fn of(server: &RedisServer) -> Self {
+        let mut link = link(server);
+        let keys: Vec<Vec<u8>> = ::redis::cmd("KEYS").arg("*").query(&mut link).expect("keys");
+        let mut dump = |key: Vec<u8>| {
+            let value: Vec<u8> = ::redis::cmd("DUMP").arg(&key).query(&mut link).expect("a value");
+            (key, value)
+        };
+        Self(keys.into_iter().map(&mut dump).collect())
+    }
+
+    fn restore(&self, server: &RedisServer) {
+        let mut link = link(server);
+        server.flush();
+        for (key, value) in &self.0 {
+            let mut restore = ::redis::cmd("RESTORE");
+            let () = restore.arg(key).arg(0).arg(value).query(&mut link).expect("it is restored");
+        }
+    }
+}
+
+fn link(server: &RedisServer) -> ::redis::Connection {
+    let client = ::redis::Client::open(server.url()).expect("an address");
+    client.get_connection().expect("Redis answers")
+}
+
+#[rocket::async_test]
+async fn redis_flushed_ends_every_session() {
+    let (redis, app) = on_own_redis().await;
+    app.register("ada@example.org").await;
+    let revoked = app.stranger();
+    revoked.log_in("ada@example.org").await;
+    let ended = revoked.copy();
+    revoked.log_out().await.expect(204);
+    redis.flush();
+    redis.command("SCRIPT FLUSH").expect("Redis answers");
+    app.me().await.expect_problem(401, "session_ended");
+    app.refresh().await.expect_problem(401, "session_ended");
+    ended.refresh().await.expect_problem(401, "session_ended");
+    app.get("/profile").await.expect_redirect("/login?next=%2Fprofile");
+    app.log_in("ada@example.org").await;
+    app.me().await.expect(200);
+}
+
+#[rocket::async_test]
+async fn redis_flushed_under_load_fails_nobody() {
+    let (redis, app) = on_own_redis().await;
+    app.register("ada@example.org").await;
+    let ask = |n: usize| {
+        let (redis, visitor) = (&redis, app.copy());
+        async move {
+            if n == 20 {
+                redis.flush();
+            }
+            if n.is_multiple_of(2) { visitor.me().await } else { visitor.refresh().await }
+                .status
+                .code
+        }
+    };
+    let answers = futures::future::join_all((0..60).map(ask)).await;
+    assert!(answers.iter().all(|status| matches!(status, 200 | 401)), "{answers:?}");
+}
+
+#[rocket::async_test]
+async fn redis_restored_revives_no_refresh_token() {
+    let (redis, app) = on_own_redis().await;
+    app.register("ada@example.org").await;
+    let gone = app.signed_in("gone@example.org", &["user"]).await;
+    let off = app.signed_in("off@example.org", &["user"]).await;
+    let (thief, left) = (app.copy(), off.copy());
+    let before = Copy::of(&redis);
+    let body = json!({ "current_password": PASSWORD, "new_password": "a bridge of nougat" });
+    app.call(Put, "/api/v1/me/password", body).await.expect(204);
+    let sign_off = json!({ "password": PASSWORD });
+    gone.copy().call(Delete, "/api/v1/me", sign_off).await.expect(204);
+    off.log_out().await.expect(204);
+    before.restore(&redis);
+    for revived in [&thief, &gone, &left] {
+        revived.refresh().await.expect_problem(401, "session_ended");
+    }
+}
+
+#[rocket::async_test]
+async fn redis_restored_revives_access_for_one_life_at_most() {
+    let (redis, app) = on_own_redis().await;
+    app.register("ada@example.org").await;
+    let left = app.copy();
+    let before = Copy::of(&redis);
+    app.log_out().await.expect(204);
+    left.me().await.expect(401);
+    before.restore(&redis);
+    // Requests are judged by Redis alone, and its copy says that the session lives.
+    left.me().await.expect(200);
+    app.later(minutes(10));
+    left.me().await.expect_problem(401, "session_ended");
+}
