@@ -4,7 +4,7 @@
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
-use super::{Cluster, Dice, Jar, PROCESSES, number, report};
+use super::{Cluster, Dice, Jar, PROCESSES, number, only_refresh};
 use crate::app::{ACCESS, PASSWORD, REFRESH};
 use crate::support::{START_LIMIT, wait_until};
 
@@ -37,10 +37,17 @@ fn race(proof: &str, grace: &str) {
         jar = successor.clone();
     }
     let repeated = cluster.refreshes("repeated_in_grace") + cluster.refreshes("repeated_unused");
-    assert_eq!(cluster.refreshes("rotated"), rounds, "one swap a round");
-    assert_eq!(repeated, rounds * (RACERS as u64 - 1), "and everybody else was answered alike");
+    let (rotated, failed) = (cluster.refreshes("rotated"), cluster.refreshes("failed"));
+    assert_eq!(rotated + repeated, rounds * RACERS as u64, "every racer was answered");
+    // A swap whose answer came too late from Redis is done, and counts as failed.
+    let swaps = rotated..=rotated + failed;
+    assert!(swaps.contains(&rounds), "one swap a round: {rotated} and {failed} failed");
     assert_eq!(cluster.refreshes("reused"), 0);
-    report(proof, started, &format!("{rounds} rounds, {} refreshes", rounds * RACERS as u64));
+    cluster.report(
+        proof,
+        started,
+        &format!("{rounds} rounds, {} refreshes", rounds * RACERS as u64),
+    );
 }
 
 /// Presents the refresh cookie of `jar` 64 times at once; gives what each answer brought.
@@ -103,7 +110,11 @@ fn lose_answers(proof: &str, grace: &str) {
     assert!(repeated > 0 && counted("reused") == 0);
     let tolerated = if grace == "0s" { "repeated_unused" } else { "repeated_in_grace" };
     assert!(counted(tolerated) > 0, "the cause is counted");
-    report(proof, started, &format!("{refreshes} refreshes, {lost} lost, {arrived} arrived"));
+    cluster.report(
+        proof,
+        started,
+        &format!("{refreshes} refreshes, {lost} lost, {arrived} arrived"),
+    );
 }
 
 #[test]
@@ -142,9 +153,5 @@ fn sr_36_a_token_replayed_after_use_ends_the_family_everywhere_at_once() {
         let page = cluster.browser(process, &owner).get("/profile");
         assert!(page.text().contains("used from two places at once"), "{}", page.text());
     }
-    report("replay after use", started, "dead on three processes at the next request");
-}
-
-fn only_refresh(jar: &Jar) -> Jar {
-    jar.iter().filter(|(name, _)| *name == REFRESH).map(|(n, v)| (n.clone(), v.clone())).collect()
+    cluster.report("replay after use", started, "dead on three processes at the next request");
 }

@@ -6,11 +6,14 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::{Cluster, Dice, Jar, PROCESSES, number, report};
+use super::{Cluster, Dice, Jar, PROCESSES, number};
 use crate::app::{ACCESS, PASSWORD};
 
 /// The other password of those who change theirs.
 const OTHER: &str = "seven quiet lanterns";
+
+/// The most by which one side of a race starts before the other.
+const HEAD_START: Duration = Duration::from_millis(6);
 
 const LOG_OUT: (&str, &str) = ("POST", "/api/v1/auth/logout");
 const CHANGE_PASSWORD: (&str, &str) = ("PUT", "/api/v1/me/password");
@@ -56,11 +59,8 @@ fn sr_38_nothing_survives_a_logout_that_races_with_a_refresh() {
         cluster.assert_dead(&old, &format!("round {round}, from before"));
     }
     let figures = format!("{rounds} rounds, {let_through} refreshes came first");
-    report("sign-out against refresh", started, &figures);
+    cluster.report("sign-out against refresh", started, &figures);
 }
-
-/// The most by which one side of a race starts before the other.
-const HEAD_START: Duration = Duration::from_millis(6);
 
 #[test]
 fn sr_38_nothing_older_survives_a_password_change_that_races_with_refreshes() {
@@ -108,7 +108,7 @@ fn sr_38_nothing_older_survives_a_password_change_that_races_with_refreshes() {
     }
     assert_eq!(cluster.refreshes("reused"), 0, "nobody has stolen anything");
     let figures = format!("{rounds} rounds, {let_through} refreshes of {} came first", 2 * rounds);
-    report("change of password against refresh", started, &figures);
+    cluster.report("change of password against refresh", started, &figures);
 }
 
 /// Changes the password; says how long it took.
@@ -163,7 +163,11 @@ fn sr_38_what_one_process_changes_the_others_see_at_the_next_request() {
     let answer = cluster.call(0, &mut admin, ("DELETE", &path), Value::Null);
     assert_eq!(answer.status, 204, "{}", answer.text());
     cluster.assert_dead(&jar, "deleted");
-    report("changes through one process", started, "seen by the others at the next request");
+    cluster.report(
+        "changes through one process",
+        started,
+        "seen by the others at the next request",
+    );
 }
 
 #[test]
@@ -185,7 +189,11 @@ fn sr_38_what_a_command_ends_every_process_refuses_at_the_next_request() {
     let jar = cluster.log_in(2, email, PASSWORD);
     cluster.command(&["user", "delete", email]);
     cluster.assert_dead(&jar, "deleted by the command");
-    report("commands of the operator", started, "seen by three processes at the next request");
+    cluster.report(
+        "commands of the operator",
+        started,
+        "seen by three processes at the next request",
+    );
 }
 
 /// Somebody whose account is changed by others.
