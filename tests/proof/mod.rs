@@ -190,6 +190,18 @@ impl Cluster {
             "proof: {proof}: {figures}, {postponed} postponed (503), {:.1} s",
             took.as_secs_f64()
         );
+        if postponed > 0 {
+            self.show_lines();
+        }
+    }
+
+    /// Prints the last that each process has written.
+    fn show_lines(&self) {
+        for (process, server) in self.servers.iter().enumerate() {
+            let lines = server.lines().all();
+            let last = lines.len().saturating_sub(10);
+            lines[last..].iter().for_each(|line| println!("process {process}: {line}"));
+        }
     }
 
     /// Runs a command of the operator beside the first process.
@@ -205,11 +217,7 @@ impl Drop for Cluster {
     /// A proof that failed shows what the servers had to say.
     fn drop(&mut self) {
         if std::thread::panicking() {
-            for (process, server) in self.servers.iter().enumerate() {
-                let lines = server.lines().all();
-                let last = lines.len().saturating_sub(40);
-                lines[last..].iter().for_each(|line| println!("process {process}: {line}"));
-            }
+            self.show_lines();
         }
     }
 }

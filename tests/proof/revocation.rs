@@ -38,7 +38,8 @@ fn sr_38_nothing_survives_a_logout_that_races_with_a_refresh() {
         let old = cluster.log_in(dice.process(), "ada@example.org", PASSWORD);
         let (here, there) = (dice.process(), dice.process() + 1);
         let there = if there % PROCESSES == here { there + 1 } else { there };
-        let head_starts = [dice.moment(HEAD_START), dice.moment(HEAD_START)];
+        // Signing out asks less of the stores than a refresh: it waits longer, to be met midway.
+        let head_starts = [dice.moment(HEAD_START), dice.moment(2 * HEAD_START)];
         let start = Barrier::new(2);
         let new = std::thread::scope(|scope| {
             let refresh = scope.spawn(|| {
