@@ -10,6 +10,7 @@ mod journey;
 mod key;
 mod page;
 mod person;
+mod proof;
 mod safety;
 mod store;
 mod support;

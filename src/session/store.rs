@@ -121,7 +121,9 @@ pub trait SessionStore: Standings + Denylist {
     /// [`Rotation::Rotated`]; the others get [`Rotation::Repeated`] as long as `old` is the
     /// immediate predecessor and either at most `grace` has passed or the successor was never
     /// used. Every other token of the session's past ends it. A session opened under a lower
-    /// epoch than the account's is ended and unknown (SR-38).
+    /// epoch than the account's is ended and unknown (SR-38). Under an account of a lower epoch
+    /// than the one that is shown the session is unknown as well, and stays as it is: the refresh
+    /// was overtaken by a change of the password.
     async fn rotate(&self, rotate: Rotate<'_>) -> Result<Rotation>;
 
     /// Ends a session; whether there was one, be it that it had run out and was not swept up yet.

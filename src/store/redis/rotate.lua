@@ -14,6 +14,11 @@ if session.refresh_expires_at <= now or session.epoch < epoch() then
   drop(sid)
   return { 'unknown' }
 end
+-- The account was read before all sessions were ended: whoever asks was overtaken, and has stolen
+-- nothing. Nor may it go on under the new epoch, which is for the session that was kept.
+if tonumber(ARGV[9]) < epoch() then
+  return { 'unknown' }
+end
 
 -- The current token gives way to its successor.
 if record.refresh == old then
