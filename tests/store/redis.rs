@@ -3,8 +3,7 @@
 use std::time::{Duration, Instant};
 
 use doorward::error::{Error, Result};
-use doorward::session::Session;
-use doorward::session::store::{Opened, Opening};
+use doorward::session::store::Opening;
 use doorward::store::redis::RedisPool;
 use rocket::tokio;
 use rocket_db_pools::{Connection, Database};
@@ -50,24 +49,6 @@ async fn recovers(bench: &Bench) {
 
 /// A refresh that read the account before the change of its password arrives after it: at any moment
 /// it is refused, and takes neither the new epoch nor the session of whoever made the change.
-#[rocket::async_test]
-async fn sr_38_a_refresh_that_was_overtaken_by_a_change_of_the_password_changes_nothing() {
-    let server = RedisServer::start(Options::default());
-    let mut bench = bench(&server);
-    let (session, tokens) = bench.open().await;
-    let overtaken = bench.clone();
-    bench.change(true);
-    bench.store.revoke(&bench.account, Some(&session.id), bench.now()).await.expect("revoked");
-    assert_eq!(word(&overtaken.rotate(&session, &tokens).await), "unknown");
-
-    let (renewed, reissued) = (bench.session(), Tokens::random());
-    let renewed = Session { id: session.id.clone(), ..renewed };
-    let opened = bench.open_as(&renewed, &reissued, Opening::Renewal).await;
-    assert_eq!(opened, Opened::Done);
-    assert_eq!(word(&overtaken.rotate(&session, &tokens).await), "unknown");
-    assert!(bench.verify(&session, &reissued).await.is_some());
-}
-
 #[rocket::async_test]
 async fn sr_70_a_redis_that_hangs_is_unavailable_and_used_again_when_it_goes_on() {
     let server = RedisServer::start(Options::default());

@@ -11,6 +11,21 @@ use super::bench::{
 };
 
 on_both_stores! {
+    async fn sr_38_a_refresh_that_was_overtaken_by_a_change_of_the_password_changes_nothing(mut bench: Bench) {
+        let (session, tokens) = bench.open().await;
+        let overtaken = bench.clone();
+        bench.change(true);
+        bench.store.revoke(&bench.account, Some(&session.id), bench.now()).await.expect("revoked");
+        assert_eq!(word(&overtaken.rotate(&session, &tokens).await), "unknown");
+
+        let (renewed, reissued) = (bench.session(), Tokens::random());
+        let renewed = Session { id: session.id.clone(), ..renewed };
+        let opened = bench.open_as(&renewed, &reissued, Opening::Renewal).await;
+        assert_eq!(opened, Opened::Done);
+        assert_eq!(word(&overtaken.rotate(&session, &tokens).await), "unknown");
+        assert!(bench.verify(&session, &reissued).await.is_some());
+    }
+
     async fn an_open_session_verifies_and_reads_back_as_it_was(bench: Bench) {
         let (session, tokens) = bench.open().await;
         let live = bench.verify(&session, &tokens).await.expect("live");

@@ -109,6 +109,11 @@ impl<'a> Draft<'a> {
             self.drop(key);
             return Rotation::Unknown;
         }
+        // The account was read before all sessions were ended: whoever asks was overtaken, and has
+        // stolen nothing.
+        if turn.account.session_epoch < epoch {
+            return Rotation::Unknown;
+        }
         let record = entry.record();
         if record.refresh == turn.old {
             let record = succeed(record, turn);
