@@ -27,3 +27,32 @@ pub mod role;
 pub mod session;
 pub mod store;
 pub mod token;
+
+/// Ways in for the targets of `cargo fuzz` (docs/fuzzing.md): parsers that are nobody else's business.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzz {
+    use std::net::IpAddr;
+
+    use crate::guard::client::TrustedProxies;
+
+    /// The cookie `name` in these `Cookie` header lines.
+    pub fn cookie<'h>(lines: &[&'h str], name: &str) -> Option<&'h str> {
+        crate::guard::cookie::find(lines.iter().copied(), name)
+    }
+
+    /// The client behind `peer`.
+    pub fn client(
+        trusted: &TrustedProxies,
+        peer: IpAddr,
+        x_forwarded_for: &[&str],
+        forwarded: &[&str],
+    ) -> IpAddr {
+        trusted.judge(peer, x_forwarded_for, forwarded)
+    }
+
+    /// The path of this site that a `next` names.
+    pub fn local_path(asked: &str) -> Option<String> {
+        crate::page::next::local_path(asked)
+    }
+}

@@ -108,7 +108,8 @@ impl Visitor {
 const AGENT: &str = "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0\r\n\
                      Accept: application/json\r\n";
 
-fn post(path: &str, cookies: &str, body: &str) -> Vec<u8> {
+/// A request with a JSON body, as a page of ours would make it.
+pub fn post(path: &str, cookies: &str, body: &str) -> Vec<u8> {
     let cookies = if cookies.is_empty() { String::new() } else { format!("Cookie: {cookies}\r\n") };
     let length = body.len();
     format!(

@@ -1,6 +1,6 @@
 //! Where a request comes from (SR-24).
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use ipnet::IpNet;
 use rocket::request::{FromRequest, Outcome, Request};
@@ -15,6 +15,26 @@ pub struct TrustedProxies(pub Vec<IpNet>);
 impl TrustedProxies {
     fn trust(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(&address))
+    }
+
+    /// The client behind `peer`, by the values of the two headers in which proxies name it: those of
+    /// `Forwarded` count where there is no `X-Forwarded-For`.
+    pub(crate) fn judge(
+        &self,
+        peer: IpAddr,
+        x_forwarded_for: &[&str],
+        forwarded: &[&str],
+    ) -> IpAddr {
+        let peer = canonical(peer);
+        if !self.trust(peer) {
+            return peer;
+        }
+        if !x_forwarded_for.is_empty() {
+            return self.client(peer, x_forwarded_for.iter().copied());
+        }
+        let elements = forwarded.iter().flat_map(|value| value.split(','));
+        let hops: Vec<&str> = elements.map(forwarded_for).collect();
+        self.client(peer, hops.into_iter())
     }
 
     /// The client behind `peer`, whose proxies appended to the `X-Forwarded-For` values `forwarded`.
@@ -42,15 +62,14 @@ impl TrustedProxies {
     }
 }
 
-/// A hop: an address, or one with a port (`192.0.2.1:443`, `[2001:db8::1]:443`).
+/// A hop: an address, or one with a port (`192.0.2.1:443`, `[2001:db8::1]:443`). Nothing may follow.
 fn parse_hop(hop: &str) -> Option<IpAddr> {
-    let bare = hop.strip_prefix('[').and_then(|rest| rest.split_once(']')).map(|(ip, _)| ip);
-    let address = bare.unwrap_or(hop);
-    let parsed = address
-        .parse()
-        .ok()
-        .or_else(|| hop.parse::<std::net::SocketAddr>().ok().map(|socket| socket.ip()))?;
-    Some(canonical(parsed))
+    let bracketed = hop.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let address = match bracketed {
+        Some(address) => IpAddr::V6(address.parse().ok()?),
+        None => hop.parse().or_else(|_| hop.parse().map(|socket: SocketAddr| socket.ip())).ok()?,
+    };
+    Some(canonical(address))
 }
 
 /// The hop of an element of `Forwarded` (RFC 7239 §4); empty, which is no address, if it names none.
@@ -71,21 +90,12 @@ pub fn address(request: &Request<'_>) -> IpAddr {
     request
         .local_cache(|| {
             let peer = request.remote().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |r| r.ip());
-            let peer = canonical(peer);
-            ClientAddress(match request.rocket().state::<TrustedProxies>() {
-                Some(proxies) if proxies.trust(peer) => {
-                    let values = |name| request.headers().get(name).collect::<Vec<&str>>();
-                    match values("X-Forwarded-For") {
-                        none if none.is_empty() => {
-                            let hops = values("Forwarded").into_iter().flat_map(|v| v.split(','));
-                            let hops: Vec<&str> = hops.map(forwarded_for).collect();
-                            proxies.client(peer, hops.into_iter())
-                        }
-                        hops => proxies.client(peer, hops.into_iter()),
-                    }
-                }
-                _ => peer,
-            })
+            let values = |name| request.headers().get(name).collect::<Vec<&str>>();
+            let judge = |proxies: &TrustedProxies| {
+                proxies.judge(peer, &values("X-Forwarded-For"), &values("Forwarded"))
+            };
+            let proxies = request.rocket().state::<TrustedProxies>();
+            ClientAddress(proxies.map_or_else(|| canonical(peer), judge))
         })
         .0
 }
@@ -132,6 +142,9 @@ mod tests {
             ("127.0.0.1", &["198.51.100.1:5000"], "198.51.100.1"),
             ("127.0.0.1", &["[2001:db9::5]:443"], "2001:db9::5"),
             ("127.0.0.1", &["::ffff:198.51.100.1"], "198.51.100.1"),
+            ("127.0.0.1", &["[2001:db9::5]"], "2001:db9::5"),
+            ("127.0.0.1", &["[2001:db9::5]x"], "127.0.0.1"),
+            ("127.0.0.1", &["[198.51.100.1]"], "127.0.0.1"),
             ("127.0.0.1", &["not an address"], "127.0.0.1"),
             ("127.0.0.1", &["198.51.100.1, unknown"], "127.0.0.1"),
             ("127.0.0.1", &["10.0.0.1"], "10.0.0.1"),

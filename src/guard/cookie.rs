@@ -27,25 +27,27 @@ pub const DEVICE: &str = "__Host-Http-dw-dev";
 
 /// The value of the cookie `name`; `None` if there is none, or more than one (SR-40).
 pub fn read<'r>(request: &'r Request<'_>, name: &str) -> Option<&'r str> {
-    let mut values = request
-        .headers()
-        .get("Cookie")
-        .flat_map(|header| header.split(';'))
-        .filter_map(|pair| pair.trim_matches([' ', '\t']).split_once('='))
-        .filter(|(found, _)| *found == name)
-        .map(|(_, value)| value);
+    find(request.headers().get("Cookie"), name)
+}
+
+/// The value of the cookie `name` in the `Cookie` header lines of a request, if it is there once.
+pub(crate) fn find<'h>(lines: impl Iterator<Item = &'h str>, name: &str) -> Option<&'h str> {
+    let mut values = pairs(lines).filter(|(found, _)| *found == name).map(|(_, value)| value);
     let value = values.next()?;
     values.next().is_none().then_some(value).filter(|value| !value.is_empty())
+}
+
+/// Names and values, in the order in which the header lines have them.
+fn pairs<'h>(lines: impl Iterator<Item = &'h str>) -> impl Iterator<Item = (&'h str, &'h str)> {
+    lines
+        .flat_map(|line| line.split(';'))
+        .filter_map(|pair| pair.trim_matches([' ', '\t']).split_once('='))
 }
 
 /// Whether the request carries any cookie of ours that means something by itself, good or not: the
 /// device cookie does not.
 pub fn any(request: &Request<'_>) -> bool {
-    request
-        .headers()
-        .get("Cookie")
-        .flat_map(|header| header.split(';'))
-        .filter_map(|pair| pair.trim_matches([' ', '\t']).split_once('='))
+    pairs(request.headers().get("Cookie"))
         .any(|(name, _)| matches!(name, ACCESS | REFRESH | PRE_LOGIN))
 }
 

@@ -5,7 +5,7 @@ pub mod asset;
 pub mod delete;
 pub mod error;
 pub mod login;
-mod next;
+pub(crate) mod next;
 mod notice;
 pub mod part;
 pub mod profile;
