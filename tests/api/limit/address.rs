@@ -135,7 +135,8 @@ limited! {
             assert!(passed <= 660, "{passed}");
         };
         assert!(passed >= 540, "{passed}");
-        assert_eq!(retry_after(&refused), 1);
+        // At ten a second: the next one, and the few that got through before it was noticed.
+        assert!((1..=7).contains(&retry_after(&refused)), "{refused:?}");
         assert_eq!(refused.header("RateLimit-Policy"), Some("\"requests\";q=600;w=60"));
         for exempt in ["/livez", "/readyz", "/.well-known/jwks.json", "/static/app.css"] {
             assert_ne!(stranger.get(exempt).await.status.code, 429, "{exempt}");
