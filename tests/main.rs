@@ -14,3 +14,4 @@ mod proof;
 mod safety;
 mod store;
 mod support;
+mod visitor;

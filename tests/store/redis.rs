@@ -50,6 +50,33 @@ async fn recovers(bench: &Bench) {
 /// A refresh that read the account before the change of its password arrives after it: at any moment
 /// it is refused, and takes neither the new epoch nor the session of whoever made the change.
 #[rocket::async_test]
+async fn sr_75_a_token_lives_no_longer_than_its_life_by_the_clock_of_redis() {
+    let server = RedisServer::start(Options::default());
+    let bench = bench(&server);
+    let (session, tokens) = bench.open().await;
+    let client = ::redis::Client::open(server.url()).expect("a Redis URL");
+    let mut redis = client.get_multiplexed_async_connection().await.expect("connect");
+    // As if the pair had been issued so long ago, while our own clock stood still.
+    let back = "local json = cjson.decode(redis.call('HGET', KEYS[1], ARGV[1])) \
+                json.server_at = json.server_at - ARGV[2] \
+                return redis.call('HSET', KEYS[1], ARGV[1], cjson.encode(json))";
+    let mut go_back = async |millis: u64| {
+        let script = ::redis::Script::new(back);
+        let mut call = script.prepare_invoke();
+        call.key(format!("test:{{{}}}:sessions", session.account)).arg(session.id.as_str());
+        let changed: i64 = call.arg(millis).invoke_async(&mut redis).await.expect("changed");
+        assert_eq!(changed, 0, "the field was there");
+    };
+    let life = session.access_expires_at.since(session.issued_at).as_millis() as u64;
+    go_back(life + 20_000).await;
+    assert!(bench.verify(&session, &tokens).await.is_some());
+    go_back(15_000).await;
+    assert!(bench.verify(&session, &tokens).await.is_none());
+    let (session, next) = bench.refresh(&session, &tokens).await;
+    assert!(bench.verify(&session, &next).await.is_some());
+}
+
+#[rocket::async_test]
 async fn sr_70_a_redis_that_hangs_is_unavailable_and_used_again_when_it_goes_on() {
     let server = RedisServer::start(Options::default());
     let bench = bench(&server);

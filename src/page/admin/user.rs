@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use rocket::outcome::try_outcome;
+use rocket::request::{FromRequest, Outcome, Request};
 use rocket::{Route, State, get, post, routes};
 use serde::{Deserialize, Serialize};
 
@@ -79,6 +81,18 @@ struct Desk<'r> {
     roles: &'r Roles,
 }
 
+#[rocket::async_trait]
+impl<'r> FromRequest<'r> for Desk<'r> {
+    type Error = ();
+
+    async fn from_request(request: &'r Request<'_>) -> Outcome<Self, ()> {
+        let accounts = try_outcome!(request.guard().await);
+        let sessions = try_outcome!(request.guard().await);
+        let roles = try_outcome!(request.guard().await);
+        Outcome::Success(Self { accounts, sessions, roles })
+    }
+}
+
 impl Desk<'_> {
     async fn page(&self, viewer: &Live, id: &AccountId) -> DomainResult<UserPage> {
         let account = self.accounts.get(id).await?;
@@ -126,11 +140,8 @@ impl Desk<'_> {
 async fn show(
     viewer: Allowed<UsersRead>,
     id: &str,
-    accounts: &State<Arc<Accounts>>,
-    sessions: &State<Arc<Sessions>>,
-    roles: &Roles,
+    desk: Desk<'_>,
 ) -> Result<Shown<UserPage>, Refusal> {
-    let desk = Desk { accounts, sessions, roles };
     Ok(Shown::good(desk.page(&viewer.0, &account_id(id)?).await?))
 }
 
@@ -147,17 +158,14 @@ async fn set_roles(
     viewer: Allowed<UsersWrite>,
     id: &str,
     form: Form<RolesForm>,
-    accounts: &State<Arc<Accounts>>,
-    sessions: &State<Arc<Sessions>>,
-    roles: &Roles,
+    desk: Desk<'_>,
 ) -> Result<FormAnswer<UserPage>, Refusal> {
-    let desk = Desk { accounts, sessions, roles };
     let id = account_id(id)?;
     let mut names = form.0.roles;
     let shown = desk.page(&viewer.0, &id).await?.roles;
     names.extend(shown.into_iter().filter(|r| r.locked && r.checked).map(|role| role.name));
     let actor = Actor::Account(&viewer.0.account);
-    let done = accounts.set_roles(actor, &***roles, &id, &names).await;
+    let done = desk.accounts.set_roles(actor, &***desk.roles, &id, &names).await;
     desk.answer(&viewer.0, &id, done, "roles").await
 }
 
@@ -171,13 +179,11 @@ async fn disable(
     viewer: Allowed<UsersWrite>,
     id: &str,
     _form: Form<Confirmed>,
-    accounts: &State<Arc<Accounts>>,
-    sessions: &State<Arc<Sessions>>,
-    roles: &Roles,
+    desk: Desk<'_>,
 ) -> Result<FormAnswer<UserPage>, Refusal> {
-    let (desk, id) = (Desk { accounts, sessions, roles }, account_id(id)?);
+    let id = account_id(id)?;
     let actor = Actor::Account(&viewer.0.account);
-    let done = accounts.set_status(actor, &id, Status::Disabled).await;
+    let done = desk.accounts.set_status(actor, &id, Status::Disabled).await;
     desk.answer(&viewer.0, &id, done, "disabled").await
 }
 
@@ -187,13 +193,11 @@ async fn enable(
     viewer: Allowed<UsersWrite>,
     id: &str,
     _form: Form<Confirmed>,
-    accounts: &State<Arc<Accounts>>,
-    sessions: &State<Arc<Sessions>>,
-    roles: &Roles,
+    desk: Desk<'_>,
 ) -> Result<FormAnswer<UserPage>, Refusal> {
-    let (desk, id) = (Desk { accounts, sessions, roles }, account_id(id)?);
+    let id = account_id(id)?;
     let actor = Actor::Account(&viewer.0.account);
-    let done = accounts.set_status(actor, &id, Status::Active).await;
+    let done = desk.accounts.set_status(actor, &id, Status::Active).await;
     desk.answer(&viewer.0, &id, done, "enabled").await
 }
 
@@ -203,12 +207,10 @@ async fn end_sessions(
     viewer: Allowed<SessionsRevoke>,
     id: &str,
     _form: Form<Confirmed>,
-    accounts: &State<Arc<Accounts>>,
-    sessions: &State<Arc<Sessions>>,
-    roles: &Roles,
+    desk: Desk<'_>,
 ) -> Result<FormAnswer<UserPage>, Refusal> {
-    let (desk, id) = (Desk { accounts, sessions, roles }, account_id(id)?);
-    let done = accounts.end_sessions(&id).await;
+    let id = account_id(id)?;
+    let done = desk.accounts.end_sessions(&id).await;
     desk.answer(&viewer.0, &id, done, "ended").await
 }
 

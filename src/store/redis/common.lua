@@ -22,6 +22,15 @@ local function keep(key, millis)
   end
 end
 
+-- How far a replica's clock may be off before the server's own decides against a token (SR-75).
+local LEEWAY = 30000
+
+-- The server's own clock. Replicas are judged by it, but no moment of theirs is compared with it.
+local function server_now()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
 local function load(sid)
   local json = redis.call('HGET', KEYS[2], sid)
   return json and cjson.decode(json)

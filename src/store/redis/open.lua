@@ -14,5 +14,7 @@ if renewal then
   end
 end
 publish(version, ARGV[7], ARGV[8])
-save(sid, record, expires_at, now)
+record = cjson.decode(record)
+record.server_at = server_now()
+save(sid, cjson.encode(record), expires_at, now)
 return 'done'

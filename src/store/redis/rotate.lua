@@ -32,6 +32,7 @@ if record.refresh == old then
   record.refresh = refresh
   record.used = false
   record.rotated_at = now
+  record.server_at = server_now()
   local json = cjson.encode(record)
   save(sid, json, session.refresh_expires_at, now)
   return { 'rotated', json }
@@ -44,6 +45,7 @@ if is_predecessor and (now - record.rotated_at <= grace or not record.used) then
   if session.access_expires_at <= now then
     session.issued_at = now
     session.access_expires_at = math.min(now + access_lifetime, session.refresh_expires_at)
+    record.server_at = server_now()
     redis.call('HSET', KEYS[2], sid, cjson.encode(record))
   end
   return { 'repeated', cjson.encode(record) }

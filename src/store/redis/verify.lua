@@ -19,6 +19,11 @@ if session.access_expires_at <= now
     or record.access ~= access then
   return false
 end
+-- A replica whose clock is behind lets no token live longer than its life (SR-75).
+local life = session.access_expires_at - session.issued_at
+if record.server_at and server_now() - record.server_at > life + LEEWAY then
+  return false
+end
 if not record.used or now - session.last_seen_at >= seen_every then
   record.used = true
   if now - session.last_seen_at >= seen_every then
