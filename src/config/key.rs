@@ -134,7 +134,7 @@ pub(super) static KEYS: &[Key] = &[
     key("max_blocking", Kind::Rocket, "512", "The most threads for blocking work."),
     key("keep_alive", Kind::Rocket, "75", "Seconds that an idle connection stays open; more than your proxy's own. 0 closes at once."),
     key("ident", Kind::Rocket, "false", "The `Server` header. Always `false`: a server that names its software helps attackers choose."),
-    key("log_level", Kind::Rocket, "critical", "Rocket's own log: `critical`, `normal`, `debug` or `off`. It costs speed; `log.access` is the better one."),
+    key("log_level", Kind::Rocket, "off", "Rocket's own log: `critical`, `normal`, `debug` or `off`. It costs speed, and its lines are not ours; `log.access` is the better one."),
     key("cli_colors", Kind::Rocket, "=`true` in profile debug, else `false`", "Colours in Rocket's own log."),
     key("temp_dir", Kind::Rocket, "=the system's", "Where temporary files go."),
     key("shutdown.grace", Kind::Rocket, "8", "Seconds that running requests may take to finish after SIGTERM."),

@@ -292,7 +292,7 @@ fn sr_24_sr_42_and_sr_60_rocket_is_set_up_safely() {
     assert_eq!(rocket.ident, rocket::config::Ident::none());
     assert_eq!(rocket.limits.get("form"), Some(rocket::data::ByteUnit::Kibibyte(16)));
     assert_eq!(rocket.limits.get("json"), Some(rocket::data::ByteUnit::Kibibyte(64)));
-    assert_eq!(rocket.log_level, rocket::config::LogLevel::Critical);
+    assert_eq!(rocket.log_level, rocket::config::LogLevel::Off);
     assert_eq!((rocket.keep_alive, rocket.workers), (75, config.server.workers));
     assert!(rocket.shutdown.grace + rocket.shutdown.mercy <= 10);
     assert_eq!(rocket.profile.to_string(), "release");
