@@ -131,3 +131,17 @@ fn sr_80_no_secret_is_in_the_log() {
         assert!(!log.contains(tail), "a token in {log}");
     }
 }
+
+#[test]
+fn a_json_log_is_json_in_every_line_whatever_is_refused() {
+    let server = Server::start(&[("DOORWARD_LOG_FORMAT", "json")]);
+    for path in ["/nothing", "/api/v1/me", "/profile"] {
+        crate::support::http::get(server.port(), path).expect("an answer");
+    }
+    server.stop();
+    let lines = server.lines().all();
+    assert!(lines.iter().any(|line| line.contains("/nothing")), "{lines:?}");
+    for line in lines.iter().filter(|line| !line.contains("/setup?token=")) {
+        assert!(serde_json::from_str::<Value>(line).is_ok(), "{line}");
+    }
+}
