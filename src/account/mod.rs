@@ -19,7 +19,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, Result};
 use crate::id::{AccountId, Random, SecretString, SessionId};
 use crate::limit::Limits;
-use crate::role::{Permission, RoleName};
+use crate::role::{self, Permission, RoleName};
 use email::Email;
 use notice::{Notice, NoticeKind};
 use password::{Hasher, Password, Policy, Precedence, Verdict};
@@ -100,6 +100,12 @@ impl Account {
     /// The name to greet its owner by.
     pub fn name(&self) -> &str {
         if self.display_name.is_empty() { self.email.local_part() } else { &self.display_name }
+    }
+
+    /// Whether one of its roles grants the permission, for what a page offers. What a route demands
+    /// stands in its signature.
+    pub fn may(&self, permission: &str) -> bool {
+        role::require(&self.permissions, permission).is_ok()
     }
 }
 

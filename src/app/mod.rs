@@ -1,6 +1,7 @@
 //! Puts stores, services and routes together: the Rocket application, and the same services without
 //! one for the command line.
 
+mod fairing;
 mod key_file;
 pub mod metrics;
 mod policy;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rocket::fairing::AdHoc;
+use rocket::figment::Figment;
 use rocket::shield::Shield;
 use rocket::{Build, Ignite, Orbit, Rocket};
 use rocket_cors::{AllowedHeaders, AllowedOrigins, CorsOptions};
@@ -45,6 +47,8 @@ use crate::token::key::{KeyStore, Keys};
 use crate::token::refresh::Succession;
 use crate::token::{Issuer, Tokens};
 use crate::{api, page};
+
+pub use fairing::Doorward;
 
 /// Why the server does not start. Its text is the one line that the operator reads.
 pub type StartError = Box<dyn std::error::Error + Send + Sync>;
@@ -203,17 +207,96 @@ impl Services {
 /// # Errors
 /// A template or an origin that cannot be used.
 pub fn build(config: Config, world: World) -> Result<Rocket<Build>, StartError> {
-    let reload = cfg!(debug_assertions);
-    let views = Arc::new(Views::new(config.templates.dir.clone(), reload).map_err(cause)?);
-    let sql_url = config.database.url.expose();
-    let mut figment = config
-        .rocket()
-        .merge(("databases.doorward_sql.url", sql_url))
-        .merge(("databases.doorward_sql.pool_size", config.database.pool_size));
-    if !config.store.is_embedded() {
-        figment = figment.merge(("databases.doorward_redis.url", config.store.url.expose()));
+    let rocket = rocket::custom(config.rocket());
+    Ok(Prepared::new(config, world)?.attach(rocket))
+}
+
+/// What is made of a configuration before an application is touched, so that what is wrong with it
+/// leaves the application whole.
+struct Prepared {
+    config: Config,
+    world: World,
+    views: Arc<Views>,
+    cors: Option<rocket_cors::Cors>,
+}
+
+impl Prepared {
+    fn new(config: Config, world: World) -> Result<Self, StartError> {
+        let reload = cfg!(debug_assertions);
+        let views = Arc::new(Views::new(config.templates.dir.clone(), reload).map_err(cause)?);
+        let cors = match config.cors.allowed_origins.as_slice() {
+            [] => None,
+            _ => Some(cors(&config)?),
+        };
+        Ok(Self { config, world, views, cors })
     }
-    let headers = Headers {
+
+    /// Puts Doorward into an application: its pages, its JSON interface, its state and its headers.
+    fn attach(self, rocket: Rocket<Build>) -> Rocket<Build> {
+        let Self { config, world, views, cors } = self;
+        let figment = with_databases(rocket.figment().clone(), &config);
+        let mut rocket = rocket
+            .configure(figment)
+            // Rocket's own shield would set some of the same headers once more.
+            .attach(Shield::new())
+            .attach(headers(&config))
+            .attach(Sql::init())
+            .manage(views)
+            .manage(Arc::clone(&world.clock))
+            .manage(Arc::new(Draining::default()))
+            .manage(SecurityContact(config.security.contact.clone()))
+            .manage(TrustedProxies(config.proxies.trusted.clone()))
+            .manage(PublicOrigin(config.public_url.origin().ascii_serialization()))
+            .mount(api::BASE, api::routes())
+            .mount("/", api::public_routes())
+            .mount("/", page::routes())
+            .register("/api", api::catchers())
+            .register("/", page::catchers());
+        if !config.store.is_embedded() {
+            rocket = rocket.attach(Redis::init());
+        }
+        if let Some(cors) = cors {
+            rocket = rocket.attach(cors);
+        }
+        tended(rocket, config.tokens.issuer.clone()).attach(AdHoc::try_on_ignite(
+            "Doorward's services",
+            move |rocket| async move {
+                match ignite(&rocket, &config, &world).await {
+                    Ok(services) => Ok(manage(rocket, services)),
+                    Err(error) => {
+                        complain(&error);
+                        Err(rocket)
+                    }
+                }
+            },
+        ))
+    }
+}
+
+/// Says why the server does not start: in the log, or, in an application without one, where whoever
+/// starts it looks.
+fn complain(error: &StartError) {
+    let cause = chain(&**error);
+    if tracing::dispatcher::has_been_set() {
+        tracing::error!(cause, "the server cannot start");
+    } else {
+        eprintln!("doorward: the server cannot start: {cause}");
+    }
+}
+
+/// Where rocket_db_pools finds our pools.
+fn with_databases(figment: Figment, config: &Config) -> Figment {
+    let figment = figment
+        .merge(("databases.doorward_sql.url", config.database.url.expose()))
+        .merge(("databases.doorward_sql.pool_size", config.database.pool_size));
+    if config.store.is_embedded() {
+        return figment;
+    }
+    figment.merge(("databases.doorward_redis.url", config.store.url.expose()))
+}
+
+fn headers(config: &Config) -> Headers {
+    Headers {
         hsts: config.is_https().then_some(if config.hsts_preload {
             Headers::HSTS_PRELOAD
         } else {
@@ -221,51 +304,24 @@ pub fn build(config: Config, world: World) -> Result<Rocket<Build>, StartError> 
         }),
         vary_origin: !config.cors.allowed_origins.is_empty(),
         log_requests: config.log.access,
-    };
-    let mut rocket = rocket::custom(figment)
-        // Rocket's own shield would set some of the same headers once more.
-        .attach(Shield::new())
-        .attach(headers)
-        .attach(Sql::init())
-        .manage(views)
-        .manage(Arc::clone(&world.clock))
-        .manage(Arc::new(Draining::default()))
-        .manage(SecurityContact(config.security.contact.clone()))
-        .manage(TrustedProxies(config.proxies.trusted.clone()))
-        .manage(PublicOrigin(config.public_url.origin().ascii_serialization()))
-        .mount(api::BASE, api::routes())
-        .mount("/", api::public_routes())
-        .mount("/", page::routes())
-        .register("/api", api::catchers())
-        .register("/", page::catchers());
-    if !config.store.is_embedded() {
-        rocket = rocket.attach(Redis::init());
     }
-    if !config.cors.allowed_origins.is_empty() {
-        rocket = rocket.attach(cors(&config)?);
-    }
-    let public_url = config.tokens.issuer.clone();
-    let rocket =
-        rocket.attach(tend::keys()).attach(AdHoc::on_liftoff("Set-up link", move |rocket| {
+}
+
+/// What happens by itself when the server starts, runs and stops.
+fn tended(rocket: Rocket<Build>, public_url: String) -> Rocket<Build> {
+    rocket
+        .attach(tend::keys())
+        .attach(AdHoc::on_liftoff("Set-up link", move |rocket| {
             Box::pin(async move {
                 audit::Origin::server().scope(print_setup_link(rocket, &public_url)).await;
             })
-        }));
-    let rocket = rocket.attach(AdHoc::on_liftoff("Audit: start", |rocket| {
-        Box::pin(record_server(rocket, Kind::Startup))
-    }));
-    let rocket = rocket.attach(AdHoc::on_shutdown("Audit: stop", |rocket| {
-        Box::pin(record_server(rocket, Kind::Shutdown))
-    }));
-    Ok(rocket.attach(AdHoc::try_on_ignite("Doorward", move |rocket| async move {
-        match ignite(&rocket, &config, &world).await {
-            Ok(services) => Ok(manage(rocket, services)),
-            Err(error) => {
-                tracing::error!(cause = chain(&*error), "the server cannot start");
-                Err(rocket)
-            }
-        }
-    })))
+        }))
+        .attach(AdHoc::on_liftoff("Audit: start", |rocket| {
+            Box::pin(record_server(rocket, Kind::Startup))
+        }))
+        .attach(AdHoc::on_shutdown("Audit: stop", |rocket| {
+            Box::pin(record_server(rocket, Kind::Shutdown))
+        }))
 }
 
 async fn ignite(

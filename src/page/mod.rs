@@ -53,8 +53,8 @@ pub fn catchers() -> Vec<Catcher> {
     error::catchers()
 }
 
-/// To one's profile, or to the sign-in page.
-#[get("/")]
+/// To one's profile, or to the sign-in page. An application's own first page comes before it.
+#[get("/", rank = 20)]
 fn home(viewer: Result<LoggedIn, Problem>) -> Result<See, Refusal> {
     match viewer {
         Ok(_) => Ok(See("/profile".to_owned())),
