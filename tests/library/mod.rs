@@ -1,0 +1,3 @@
+//! Doorward inside other people's programs: as a fairing, and beside applications in other languages.
+
+mod verify;
