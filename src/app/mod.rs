@@ -16,9 +16,9 @@ use rocket::{Build, Ignite, Orbit, Rocket};
 use rocket_cors::{AllowedHeaders, AllowedOrigins, CorsOptions};
 use rocket_db_pools::Database;
 
-use crate::account::Accounts;
 use crate::account::password::{Hasher, Params};
 use crate::account::store::{AccountStore, Standings};
+use crate::account::{Accounts, Roles};
 use crate::audit::chain::Chain;
 use crate::audit::store::AuditStore;
 use crate::audit::{self, Audit, Entry, Kind};
@@ -83,8 +83,10 @@ pub struct Services {
     pub account_store: Arc<dyn AccountStore>,
     /// The sessions' store itself, to ask whether it answers.
     pub session_store: Arc<dyn SessionStore>,
-    /// The roles.
-    pub roles: Arc<dyn RoleStore>,
+    /// The roles' store itself.
+    pub role_store: Arc<dyn RoleStore>,
+    /// Roles and permissions.
+    pub roles: Arc<Roles>,
     /// Accounts.
     pub accounts: Arc<Accounts>,
     /// Sessions.
@@ -155,6 +157,15 @@ impl Services {
             Arc::clone(&world.clock),
             Arc::clone(&world.random),
         ));
+        let roles = Roles::open(
+            Arc::clone(&sql) as Arc<dyn RoleStore>,
+            Arc::clone(&sql) as Arc<dyn AccountStore>,
+            Arc::clone(&standings),
+            &config.permissions.declared,
+            Arc::clone(&audit),
+            Arc::clone(&world.clock),
+        );
+        let roles = Arc::new(audit::Origin::server().scope(roles).await?);
         let accounts = Arc::new(Accounts::new(
             Arc::clone(&sql) as Arc<dyn AccountStore>,
             standings,
@@ -182,7 +193,8 @@ impl Services {
         ));
         Ok(Self {
             account_store: Arc::clone(&sql) as Arc<dyn AccountStore>,
-            roles: sql,
+            role_store: sql,
+            roles,
             session_store,
             accounts,
             sessions,
@@ -301,6 +313,7 @@ fn manage(rocket: Rocket<Build>, services: Services) -> Rocket<Build> {
         .manage(Arc::clone(services.accounts.limits()))
         .manage(services.account_store)
         .manage(services.session_store)
+        .manage(services.role_store)
         .manage(services.roles)
         .manage(services.accounts)
         .manage(services.sessions)

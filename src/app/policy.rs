@@ -63,6 +63,7 @@ pub(super) fn lifetimes(config: &Config) -> Lifetimes {
         remember_absolute_lifetime: tokens.remember_absolute,
         admin_idle_lifetime: tokens.admin_idle,
         admin_absolute_lifetime: tokens.admin_absolute,
+        reauth_after: tokens.reauth_after,
         reuse_grace: tokens.reuse_grace,
     }
 }

@@ -6,12 +6,12 @@ use rocket::http::{ContentType, Header, Status};
 use rocket::request::Request;
 use rocket::response::{self, Responder, Response};
 
-use super::notice;
 use super::view::{Chrome, Page, Viewer, Views};
+use super::{notice, reauthenticate};
 use crate::error::Error;
 use crate::guard::cookie::{self, Cookies};
 use crate::guard::csrf::{Binding, FormTokens};
-use crate::guard::{known_session, nonce};
+use crate::guard::{fresh, known_session, nonce};
 use crate::id::{Os, SessionId};
 use crate::problem::Problem;
 use crate::role;
@@ -73,8 +73,15 @@ fn frame<P: Page>(request: &Request<'_>) -> Chrome {
             .filter(|_| !P::FOR_VISITORS)
             .map(notice::alerts)
             .unwrap_or_default(),
+        confirm_href: confirm_href::<P>(request),
         path: request.uri().path().as_str().to_owned(),
     }
+}
+
+/// Said before anything is typed, rather than after it was lost.
+fn confirm_href<P: Page>(request: &Request<'_>) -> Option<String> {
+    (P::IS_DANGEROUS && fresh::is_due(request))
+        .then(|| reauthenticate::href(request.uri().path().as_str()))
 }
 
 fn viewer(live: &Live) -> Viewer {
