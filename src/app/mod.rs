@@ -4,6 +4,7 @@
 mod key_file;
 pub mod metrics;
 mod policy;
+pub mod stop;
 mod tend;
 
 use std::path::PathBuf;
@@ -13,12 +14,12 @@ use std::time::Duration;
 use rocket::fairing::AdHoc;
 use rocket::shield::Shield;
 use rocket::{Build, Ignite, Orbit, Rocket};
-use rocket_cors::{AllowedHeaders, AllowedOrigins, CorsOptions};
 use rocket_db_pools::Database;
 
 use crate::account::password::{Hasher, Params};
 use crate::account::store::{AccountStore, Standings};
 use crate::account::{Accounts, Roles};
+use crate::api::health::Draining;
 use crate::audit::chain::Chain;
 use crate::audit::store::AuditStore;
 use crate::audit::{self, Audit, Entry, Kind};
@@ -239,6 +240,7 @@ pub fn build(config: Config, world: World) -> Result<Rocket<Build>, StartError> 
         .attach(Sql::init())
         .manage(views)
         .manage(Arc::clone(&world.clock))
+        .manage(Arc::new(Draining::default()))
         .manage(SecurityContact(config.security.contact.clone()))
         .manage(TrustedProxies(config.proxies.trusted.clone()))
         .manage(PublicOrigin(config.public_url.origin().ascii_serialization()))
@@ -251,7 +253,7 @@ pub fn build(config: Config, world: World) -> Result<Rocket<Build>, StartError> 
         rocket = rocket.attach(Redis::init());
     }
     if !config.cors.allowed_origins.is_empty() {
-        rocket = rocket.attach(cors(&config)?);
+        rocket = rocket.attach(policy::cors(&config)?);
     }
     let public_url = config.tokens.issuer.clone();
     let rocket =
@@ -361,26 +363,6 @@ async fn print_setup_link(rocket: &Rocket<Orbit>, public_url: &str) {
 /// The line that tells of the set-up link.
 pub fn setup_link(public_url: &str, token: &str) -> String {
     format!("Make the first administrator (within 15 minutes): {public_url}/setup?token={token}")
-}
-
-/// Exact origins, never all of them, and credentials only for those (SR-45).
-///
-/// Our own is among them: browsers send `Origin` with every change, also within a site, and what is
-/// not allowed here is refused before any route sees it.
-fn cors(config: &Config) -> Result<rocket_cors::Cors, StartError> {
-    let mut origins = config.cors.allowed_origins.clone();
-    origins.push(config.public_url.origin().ascii_serialization());
-    let options = CorsOptions {
-        allowed_origins: AllowedOrigins::some_exact(&origins),
-        allowed_methods: ["Get", "Post", "Put", "Patch", "Delete"]
-            .into_iter()
-            .filter_map(|method| method.parse().ok())
-            .collect(),
-        allowed_headers: AllowedHeaders::some(&["Authorization", "Content-Type", "X-CSRF-Token"]),
-        allow_credentials: true,
-        ..CorsOptions::default()
-    };
-    Ok(options.to_cors()?)
 }
 
 /// The file of the embedded session store: beside the accounts, or, if those are in PostgreSQL, in

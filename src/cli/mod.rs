@@ -4,6 +4,7 @@ mod audit;
 mod health;
 mod keys;
 mod log;
+mod role;
 mod token;
 mod user;
 
@@ -36,6 +37,12 @@ enum Command {
     /// Create, list and change accounts
     #[command(subcommand)]
     User(user::Command),
+    /// Make and change roles
+    #[command(subcommand)]
+    Role(role::Command),
+    /// Declare the permissions of your application
+    #[command(subcommand)]
+    Permission(role::PermissionCommand),
     /// Refuse single access tokens before their time
     #[command(subcommand)]
     Token(token::Command),
@@ -114,6 +121,14 @@ async fn run(command: Option<Command>, config: Config) -> Result<Option<Report>,
             let services = Services::open(&config, &world).await?;
             recorded(&services, user::run(command, &services)).await.map(Some)
         }
+        Some(Command::Role(command)) => {
+            let services = Services::open(&config, &world).await?;
+            recorded(&services, role::run(command, &services)).await.map(Some)
+        }
+        Some(Command::Permission(command)) => {
+            let services = Services::open(&config, &world).await?;
+            recorded(&services, role::run_permission(command, &services)).await.map(Some)
+        }
         Some(Command::Audit(command)) => {
             let services = Services::open(&config, &world).await?;
             audit::run(command, &services).await.map(Some)
@@ -162,10 +177,11 @@ async fn serve(config: Config, world: World) -> Result<(), StartError> {
     for warning in config.warnings() {
         tracing::warn!("{warning}");
     }
-    let metrics = config.metrics.address;
+    let (metrics, drain) = (config.metrics.address, config.drain);
     let (address, public_url) =
         (format!("{}:{}", config.server.address, config.server.port), config.tokens.issuer.clone());
-    let rocket = app::build(config, world)?.ignite().await.map_err(|error| tell(&error))?;
+    let rocket = app::stop::on_signals(app::build(config, world)?, drain);
+    let rocket = rocket.ignite().await.map_err(|error| tell(&error))?;
     tracing::info!(address, public_url, "serving");
     if let Some(address) = metrics {
         tokio::spawn(app::metrics::application(address)?.launch());
