@@ -174,8 +174,13 @@ impl TestApp {
 
     /// Another process of the same application: the same stores, settings and time.
     pub async fn replica(&self) -> Self {
+        self.replica_made(built).await
+    }
+
+    /// Another process on the same stores, settings and time, that is put together by `make`.
+    pub async fn replica_made(&self, make: impl FnOnce(Config, World) -> Rocket<Build>) -> Self {
         let (clock, directory) = (self.clock.clone(), Arc::clone(&self.directory));
-        Self::start(self.settings.clone(), clock, directory, built).await
+        Self::start(self.settings.clone(), clock, directory, make).await
     }
 
     /// Another process of the same application, on a machine whose clock says something else.

@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
-use rocket::fairing::{self, Fairing, Info, Kind};
+use rocket::fairing::{self, AdHoc, Fairing, Info, Kind};
 use rocket::figment::Figment;
 use rocket::{Build, Orbit, Rocket};
 
 use super::{FLUSH_LIMIT, Prepared, StartError, World, complain};
-use crate::audit::Audit;
+use crate::account::{Actor, Roles};
+use crate::audit::{Audit, Origin};
 use crate::config::Config;
+use crate::error::{Error, chain};
+use crate::role::Declared;
 
 /// Gives a Rocket application its users: the pages, the JSON interface, and the guards
 /// [`LoggedIn`](crate::LoggedIn), [`Allowed`](crate::Allowed), [`InRole`](crate::InRole).
@@ -36,6 +39,16 @@ use crate::config::Config;
 pub struct Doorward {
     config: Option<Config>,
     world: World,
+    permissions: Vec<(&'static str, &'static str)>,
+    roles: Vec<FirstRole>,
+}
+
+/// A role that an application begins with.
+#[derive(Clone)]
+struct FirstRole {
+    name: &'static str,
+    description: &'static str,
+    permissions: Vec<String>,
 }
 
 impl Doorward {
@@ -47,14 +60,39 @@ impl Doorward {
     /// Doorward with a configuration that was read already, and with what comes from outside: for
     /// tests, which bring a clock of their own.
     pub fn with(config: Config, world: World) -> Self {
-        Self { config: Some(config), world }
+        Self { config: Some(config), world, ..Self::default() }
+    }
+
+    /// Declares a permission of the application, as `permissions.declared` does: the role `admin` holds
+    /// it, and others can be given it.
+    #[must_use]
+    pub fn permission(mut self, name: &'static str, description: &'static str) -> Self {
+        self.permissions.push((name, description));
+        self
+    }
+
+    /// A role that the application begins with. It is made if there is none of this name; what
+    /// administrators make of it afterwards is theirs.
+    #[must_use]
+    pub fn role(
+        mut self,
+        name: &'static str,
+        description: &'static str,
+        permissions: &[&str],
+    ) -> Self {
+        let permissions = permissions.iter().map(|&name| name.to_owned()).collect();
+        self.roles.push(FirstRole { name, description, permissions });
+        self
     }
 
     fn prepare(&self) -> Result<Prepared, StartError> {
-        let config = match &self.config {
+        let mut config = match &self.config {
             Some(config) => config.clone(),
             None => Config::load_shared()?,
         };
+        for (name, description) in &self.permissions {
+            config.permissions.declared.push(Declared::new(name, description)?);
+        }
         for warning in config.warnings() {
             tracing::warn!("{warning}");
         }
@@ -72,7 +110,17 @@ impl Fairing for Doorward {
         match self.prepare() {
             Ok(prepared) => {
                 let figment = settled(rocket.figment(), &prepared.config.rocket());
-                Ok(prepared.attach(rocket.configure(figment)))
+                let roles = self.roles.clone();
+                let rocket = prepared.attach(rocket.configure(figment));
+                Ok(rocket.attach(AdHoc::try_on_ignite("Doorward's first roles", |rocket| async {
+                    match make_roles(&rocket, roles).await {
+                        Ok(()) => Ok(rocket),
+                        Err(error) => {
+                            complain(&error);
+                            Err(rocket)
+                        }
+                    }
+                })))
             }
             Err(error) => {
                 complain(&error);
@@ -86,6 +134,26 @@ impl Fairing for Doorward {
             audit.flush(FLUSH_LIMIT).await;
         }
     }
+}
+
+/// Makes those roles that are not there.
+async fn make_roles(rocket: &Rocket<Build>, first: Vec<FirstRole>) -> Result<(), StartError> {
+    let Some(roles) = rocket.state::<Arc<Roles>>() else {
+        return Err("the services are not there".into());
+    };
+    let there = roles.all().await?;
+    for FirstRole { name, description, permissions } in first {
+        if there.iter().any(|role| role.name.as_str() == name) {
+            continue;
+        }
+        let make = roles.create(Actor::Operator, name, description, &permissions);
+        match Origin::server().scope(make).await {
+            // Another replica that starts at the same moment may have made it.
+            Ok(_) | Err(Error::Conflict(_)) => {}
+            Err(error) => return Err(format!("the role {name}: {}", chain(&error)).into()),
+        }
+    }
+    Ok(())
 }
 
 /// The application's settings of Rocket, with ours where it left Rocket's defaults that are not safe or

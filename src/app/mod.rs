@@ -16,12 +16,11 @@ use rocket::fairing::AdHoc;
 use rocket::figment::Figment;
 use rocket::shield::Shield;
 use rocket::{Build, Ignite, Orbit, Rocket};
-use rocket_cors::{AllowedHeaders, AllowedOrigins, CorsOptions};
 use rocket_db_pools::Database;
 
-use crate::account::Accounts;
 use crate::account::password::{Hasher, Params};
 use crate::account::store::{AccountStore, Standings};
+use crate::account::{Accounts, Roles};
 use crate::api::health::Draining;
 use crate::audit::chain::Chain;
 use crate::audit::store::AuditStore;
@@ -89,8 +88,10 @@ pub struct Services {
     pub account_store: Arc<dyn AccountStore>,
     /// The sessions' store itself, to ask whether it answers.
     pub session_store: Arc<dyn SessionStore>,
-    /// The roles.
-    pub roles: Arc<dyn RoleStore>,
+    /// The roles' store itself.
+    pub role_store: Arc<dyn RoleStore>,
+    /// Roles and permissions.
+    pub roles: Arc<Roles>,
     /// Accounts.
     pub accounts: Arc<Accounts>,
     /// Sessions.
@@ -161,6 +162,15 @@ impl Services {
             Arc::clone(&world.clock),
             Arc::clone(&world.random),
         ));
+        let roles = Roles::open(
+            Arc::clone(&sql) as Arc<dyn RoleStore>,
+            Arc::clone(&sql) as Arc<dyn AccountStore>,
+            Arc::clone(&standings),
+            &config.permissions.declared,
+            Arc::clone(&audit),
+            Arc::clone(&world.clock),
+        );
+        let roles = Arc::new(audit::Origin::server().scope(roles).await?);
         let accounts = Arc::new(Accounts::new(
             Arc::clone(&sql) as Arc<dyn AccountStore>,
             standings,
@@ -188,7 +198,8 @@ impl Services {
         ));
         Ok(Self {
             account_store: Arc::clone(&sql) as Arc<dyn AccountStore>,
-            roles: sql,
+            role_store: sql,
+            roles,
             session_store,
             accounts,
             sessions,
@@ -226,7 +237,7 @@ impl Prepared {
         let views = Arc::new(Views::new(config.templates.dir.clone(), reload).map_err(cause)?);
         let cors = match config.cors.allowed_origins.as_slice() {
             [] => None,
-            _ => Some(cors(&config)?),
+            _ => Some(policy::cors(&config)?),
         };
         Ok(Self { config, world, views, cors })
     }
@@ -360,6 +371,7 @@ fn manage(rocket: Rocket<Build>, services: Services) -> Rocket<Build> {
         .manage(Arc::clone(services.accounts.limits()))
         .manage(services.account_store)
         .manage(services.session_store)
+        .manage(services.role_store)
         .manage(services.roles)
         .manage(services.accounts)
         .manage(services.sessions)
@@ -407,26 +419,6 @@ async fn print_setup_link(rocket: &Rocket<Orbit>, public_url: &str) {
 /// The line that tells of the set-up link.
 pub fn setup_link(public_url: &str, token: &str) -> String {
     format!("Make the first administrator (within 15 minutes): {public_url}/setup?token={token}")
-}
-
-/// Exact origins, never all of them, and credentials only for those (SR-45).
-///
-/// Our own is among them: browsers send `Origin` with every change, also within a site, and what is
-/// not allowed here is refused before any route sees it.
-fn cors(config: &Config) -> Result<rocket_cors::Cors, StartError> {
-    let mut origins = config.cors.allowed_origins.clone();
-    origins.push(config.public_url.origin().ascii_serialization());
-    let options = CorsOptions {
-        allowed_origins: AllowedOrigins::some_exact(&origins),
-        allowed_methods: ["Get", "Post", "Put", "Patch", "Delete"]
-            .into_iter()
-            .filter_map(|method| method.parse().ok())
-            .collect(),
-        allowed_headers: AllowedHeaders::some(&["Authorization", "Content-Type", "X-CSRF-Token"]),
-        allow_credentials: true,
-        ..CorsOptions::default()
-    };
-    Ok(options.to_cors()?)
 }
 
 /// The file of the embedded session store: beside the accounts, or, if those are in PostgreSQL, in

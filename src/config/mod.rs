@@ -26,8 +26,8 @@ use url::Url;
 pub use key::reference;
 pub use report::{Report, Setting};
 pub use section::{
-    Cors, Database, Keys, Limits, Log, LogFormat, Metrics, Passwords, Proxies, Registration,
-    Security, Server, Store, Templates, Tokens,
+    Cors, Database, Keys, Limits, Log, LogFormat, Metrics, Passwords, Permissions, Proxies,
+    Registration, Security, Server, Store, Templates, Tokens,
 };
 
 use source::{Household, Sources};
@@ -55,6 +55,8 @@ pub struct Config {
     pub keys: Keys,
     /// The password policy and the cost of a hash.
     pub passwords: Passwords,
+    /// Permissions of the operator's own application.
+    pub permissions: Permissions,
     /// Self-registration.
     pub registration: Registration,
     /// The proxies in front.

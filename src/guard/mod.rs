@@ -5,6 +5,7 @@ pub mod client;
 pub mod cookie;
 pub mod csrf;
 pub mod form;
+pub mod fresh;
 pub mod gate;
 pub mod header;
 pub mod limit;
@@ -118,6 +119,7 @@ permissions! {
     UsersRead = Permission::USERS_READ,
     UsersWrite = Permission::USERS_WRITE,
     RolesRead = Permission::ROLES_READ,
+    RolesWrite = Permission::ROLES_WRITE,
     SessionsRead = Permission::SESSIONS_READ,
     SessionsRevoke = Permission::SESSIONS_REVOKE,
     TokensRevoke = Permission::TOKENS_REVOKE,

@@ -9,6 +9,7 @@ pub(crate) mod next;
 mod notice;
 pub mod part;
 pub mod profile;
+pub mod reauthenticate;
 pub mod register;
 pub mod session;
 pub mod setup;
@@ -34,6 +35,7 @@ pub fn routes() -> Vec<Route> {
     for more in [
         login::routes(),
         register::routes(),
+        reauthenticate::routes(),
         setup::routes(),
         profile::routes(),
         session::routes(),

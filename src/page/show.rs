@@ -6,11 +6,11 @@ use rocket::http::{ContentType, Header, Status};
 use rocket::request::Request;
 use rocket::response::{self, Responder, Response};
 
-use super::notice;
 use super::view::{Chrome, Page, Viewer, Views};
+use super::{notice, reauthenticate};
 use crate::error::Error;
 use crate::guard::csrf::FormToken;
-use crate::guard::{known_session, nonce};
+use crate::guard::{fresh, known_session, nonce};
 use crate::problem::Problem;
 use crate::role;
 use crate::session::store::Live;
@@ -71,8 +71,15 @@ fn frame<P: Page>(request: &Request<'_>) -> Chrome {
             .filter(|_| !P::FOR_VISITORS)
             .map(notice::alerts)
             .unwrap_or_default(),
+        confirm_href: confirm_href::<P>(request),
         path: request.uri().path().as_str().to_owned(),
     }
+}
+
+/// Said before anything is typed, rather than after it was lost.
+fn confirm_href<P: Page>(request: &Request<'_>) -> Option<String> {
+    (P::IS_DANGEROUS && fresh::is_due(request))
+        .then(|| reauthenticate::href(request.uri().path().as_str()))
 }
 
 fn viewer(live: &Live) -> Viewer {
