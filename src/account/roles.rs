@@ -270,6 +270,7 @@ fn done(change: RoleChange) -> Result<()> {
         RoleChange::Done => Ok(()),
         RoleChange::NotFound => Err(Error::NotFound),
         RoleChange::Exists => Err(Error::Conflict("a role of this name exists already")),
+        RoleChange::TooMany => Err(Error::Conflict("there are as many roles as there can be")),
         RoleChange::UnknownPermission(_) => Err(unknown_permission()),
         RoleChange::Moved | RoleChange::Held => {
             Err(Error::internal("a change of a role ended in a way that it cannot"))

@@ -12,6 +12,9 @@ use crate::error::Result;
 /// fit into what is taken of a form (SR-60).
 pub const MAX_DECLARED: u32 = 80;
 
+/// Most roles that there can be: a list of them is whole, and no longer than a page (SR-54).
+pub const MAX_ROLES: u32 = 200;
+
 /// What became of an attempt to write a role.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RoleChange {
@@ -21,6 +24,8 @@ pub enum RoleChange {
     NotFound,
     /// A role of this name exists.
     Exists,
+    /// [`MAX_ROLES`] are there.
+    TooMany,
     /// It is not any more what it was when the change was decided: read it and decide again.
     Moved,
     /// Nobody has declared this permission.

@@ -342,3 +342,17 @@ async fn a_role_and_a_permission_are_read_strictly() {
         root.call(Delete, &path, Value::Null).await.expect_problem(404, "not_found");
     }
 }
+
+#[rocket::async_test]
+async fn sr_54_there_are_no_more_roles_than_a_list_shows() {
+    let app = TestApp::light().await;
+    let root = app.signed_in(ROOT, &["admin"]).await;
+    for number in 0..198 {
+        app.add_role(&format!("r{number}"), &[]).await;
+    }
+    root.call(Post, ROLES, json!({ "name": "more" })).await.expect_problem(409, "conflict");
+    root.call(Delete, &role("r0"), Value::Null).await.expect(204);
+    make(&root, "more", &[]).await;
+    let body = root.get(ROLES).await.expect(200).json();
+    assert_eq!(body["items"].as_array().map(Vec::len), Some(200));
+}

@@ -10,7 +10,7 @@ use super::pool::{Write, in_time};
 use super::{SqlStore, row};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
-use crate::role::store::{Declaration, MAX_DECLARED, RoleChange, Withdrawal};
+use crate::role::store::{Declaration, MAX_DECLARED, MAX_ROLES, RoleChange, Withdrawal};
 use crate::role::{Declared, Permission, Role, RoleName, RoleStore};
 
 #[async_trait]
@@ -110,6 +110,7 @@ impl RoleStore for SqlStore {
             .await?;
             let change = match made.rows_affected() {
                 0 => RoleChange::Exists,
+                _ if all_roles(&mut write).await?.len() > MAX_ROLES as usize => RoleChange::TooMany,
                 _ => replace_permissions(&mut write, new).await?,
             };
             end(write, change).await
