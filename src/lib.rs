@@ -63,3 +63,19 @@ pub mod fuzz {
         crate::page::next::local_path(asked)
     }
 }
+
+/// The Rust of the guides is compiled as it stands there.
+#[cfg(doctest)]
+mod guides {
+    #[doc = include_str!("../README.md")]
+    struct Readme;
+
+    #[doc = include_str!("../docs/library.md")]
+    struct Library;
+
+    #[doc = include_str!("../docs/roles.md")]
+    struct Roles;
+
+    #[doc = include_str!("../docs/tutorial.md")]
+    struct Tutorial;
+}
