@@ -9,7 +9,7 @@ use redis::{Cmd, Pipeline, RedisResult, Value};
 use tokio::sync::oneshot;
 use tokio::task::yield_now;
 
-/// How many commands go together at most: while Redis works on some, the next are gathered.
+/// How many commands go together, or a few more: while Redis works on some, the next are gathered.
 const TOGETHER: usize = 8;
 
 /// A connection whose commands wait for those of the other requests that can run at this moment, and
@@ -52,8 +52,8 @@ impl Gatherer {
             waiting.push(Order { command, tell });
             waiting.len()
         };
-        // The first sees to it that all go; the one that makes the number full does not wait for that.
-        if waiting == 1 || waiting == TOGETHER {
+        // The first sees to it that all go; one that makes the number full does not wait for that.
+        if waiting == 1 || waiting.is_multiple_of(TOGETHER) {
             let gatherer = self.clone();
             tokio::spawn(async move {
                 if waiting == 1 {
