@@ -75,9 +75,9 @@ pub struct Round {
     /// What the load came to.
     pub outcome: Outcome,
     /// The server's processor time for an answer, in microseconds.
-    micros: f64,
+    pub micros: f64,
     /// The same of Redis.
-    redis_micros: f64,
+    pub redis_micros: f64,
 }
 
 /// Measures everything and prints it.

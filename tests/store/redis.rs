@@ -97,7 +97,8 @@ async fn of_commands_that_go_together_each_gets_its_own_answer_and_its_own_error
     let (access, now) = (tokens.access.digest(), bench.now());
     let broken = bench.store.verify(&stranger, &session.id, &access, now);
     let good = join_all(people.iter().map(|(session, tokens)| bench.verify(session, tokens)));
-    let swapped = bench.verify(session, &Tokens::random());
+    let others = Tokens::random();
+    let swapped = bench.verify(session, &others);
     let (broken, good, swapped) = tokio::join!(broken, good, swapped);
 
     assert!(matches!(broken, Err(Error::Internal(_))), "{broken:?}");
