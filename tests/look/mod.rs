@@ -5,6 +5,7 @@
 
 mod album;
 mod judge;
+mod keyboard;
 mod sight;
 mod stage;
 
@@ -148,17 +149,23 @@ async fn send(browser: &Browser, to: &str, fields: &[(&str, &str)]) {
         form.submit();
     "#;
     const THERE: &str =
-        "return document.readyState === 'complete' && !document.documentElement.dataset.left";
+        "document.readyState === 'complete' && !document.documentElement.dataset.left";
     let arguments = vec![json!(to), json!(fields)];
     browser.client().execute(SEND, arguments).await.unwrap_or_else(|e| panic!("{to}: {e}"));
-    // A page that goes away while it is asked answers with an error.
+    until(browser, THERE).await;
+}
+
+/// Waits until something is true on the page.
+async fn until(browser: &Browser, truth: &str) {
+    let script = format!("return {truth}");
     for _ in 0..500 {
-        if matches!(browser.client().execute(THERE, Vec::new()).await, Ok(Value::Bool(true))) {
+        // A page that goes away while it is asked answers with an error.
+        if matches!(browser.client().execute(&script, Vec::new()).await, Ok(Value::Bool(true))) {
             return;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    panic!("{to} does not come back");
+    panic!("never, at {}: {truth}", browser.url().await);
 }
 
 /// A new page is looked at, or is listed as none.

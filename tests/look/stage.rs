@@ -41,6 +41,36 @@ const NAMES: [(&str, &str); 7] = [
     (GUESSED, "\u{5d8}\u{5e8}\u{5e0}\u{5d8} \u{738b}\u{5c0f}\u{660e} \u{1f469}\u{200d}\u{1f52c}"),
 ];
 
+/// Everybody else, so that a list has a second page.
+const CROWD: [&str; 16] = [
+    "Emmy Noether",
+    "Kurt G\u{f6}del",
+    "Alonzo Church",
+    "Annie Easley",
+    "Claude Shannon",
+    "Sofja Kowalewskaja",
+    "Srinivasa Ramanujan",
+    "Mary Somerville",
+    "John McCarthy",
+    "Hedy Lamarr",
+    "Evelyn Boyd Granville",
+    "Christopher Strachey",
+    "Maryam Mirzakhani",
+    "Edsger Dijkstra",
+    "Joan Clarke",
+    "Alan Turing",
+];
+
+/// The address of one of the crowd.
+fn one_of_many(number: usize) -> String {
+    let name = CROWD[number % CROWD.len()].to_lowercase().replace(' ', ".").replace('\u{f6}', "oe");
+    let again = number / CROWD.len();
+    let again = if again == 0 { String::new() } else { format!(".{again}") };
+    format!("{name}{again}@example.org")
+}
+
+const CHROME: &str = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) \
+                      Chrome/156.0.0.0 Safari/537.36";
 const FIREFOX: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0";
 const IPHONE: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 \
                       (KHTML, like Gecko) Version/18.5 Mobile/15E148 Safari/604.1";
@@ -112,19 +142,17 @@ impl Stage {
             app.later(days(3));
         }
         for number in 0..50 {
-            self.invite(
-                &format!("person{number:02}@example.org"),
-                &format!("Person {number}"),
-                &[],
-            )
-            .await;
+            let roles: &[&str] = if number % 9 == 0 { &["support", "user"] } else { &[] };
+            self.invite(&one_of_many(number), CROWD[number % CROWD.len()], roles).await;
             app.later(hours(5));
         }
         let grace = app.stranger();
-        grace.log_in(GRACE).await;
-        let mallory = self.person(MALLORY).await;
-        let disable = json!({ "status": "disabled" });
-        grace.call(Method::Patch, &format!("/api/v1{mallory}"), disable).await.expect(200);
+        // As the browser that will come: it is not told of a new device on every page.
+        sign_in(&grace, GRACE, CHROME).await;
+        for email in [MALLORY, &one_of_many(46)] {
+            let (person, disable) = (self.person(email).await, json!({ "status": "disabled" }));
+            grace.call(Method::Patch, &format!("/api/v1{person}"), disable).await.expect(200);
+        }
         self.devices_of_ada().await;
         self.a_day_of_sign_ins().await;
         self.denied_tokens(&grace).await;
@@ -142,13 +170,13 @@ impl Stage {
     }
 
     async fn a_day_of_sign_ins(&self) {
-        for hour in 0..24_u64 {
+        for hour in 0..24 {
             self.app.later(hours(1));
             for number in 0..(hour * 7) % 9 {
                 let person = self.app.stranger();
-                person.log_in(&format!("person{:02}@example.org", number + hour)).await;
+                person.log_in(&one_of_many(45 - number - hour)).await;
                 if number % 3 == 2 {
-                    person.log_in_with(&format!("person{number:02}@example.org"), "wrong").await;
+                    person.log_in_with(&one_of_many(49 - number), "wrong").await;
                 }
             }
         }
@@ -159,30 +187,34 @@ impl Stage {
     }
 
     async fn devices_of_ada(&self) {
-        let body = json!({ "email": ADA, "password": PASSWORD, "remember": true });
         for (agent, ip) in [
             (FIREFOX, "203.0.113.80"),
             (IPHONE, "2001:db8:85a3:8d3:1319:8a2e:370:7348"),
             ("curl/8.16.0", "198.51.100.4"),
             (ATTACK, "192.0.2.1"),
         ] {
-            let ada = self.app.stranger().at(ip);
-            let ask = ada.ask(Method::Post, "/api/v1/auth/login").header("User-Agent", agent);
-            ask.header("Sec-Fetch-Site", "same-origin").json(&body).send().await.expect(200);
+            sign_in(&self.app.stranger().at(ip), ADA, agent).await;
             self.app.later(hours(7));
         }
     }
 
     async fn denied_tokens(&self, grace: &Visitor) {
-        grace.log_in(GRACE).await;
+        sign_in(grace, GRACE, CHROME).await;
         for reason in ["Found in a public log", "", ATTACK] {
             let person = self.app.stranger();
-            person.log_in("person07@example.org").await;
+            person.log_in(&one_of_many(7)).await;
             let token = person.cookie(ACCESS).expect("an access cookie");
             let body = json!({ "token": token, "reason": reason });
             grace.call(Method::Post, "/api/v1/admin/tokens/revoke", body).await.expect(204);
         }
     }
+}
+
+/// Signs somebody in with this browser, to stay so.
+async fn sign_in(visitor: &Visitor, email: &str, agent: &str) {
+    let body = json!({ "email": email, "password": PASSWORD, "remember": true });
+    let ask = visitor.ask(Method::Post, "/api/v1/auth/login").header("User-Agent", agent);
+    ask.header("Sec-Fetch-Site", "same-origin").json(&body).send().await.expect(200);
 }
 
 /// Writes down every page as it goes out, and every report that comes in.
