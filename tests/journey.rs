@@ -224,7 +224,8 @@ impl Journey {
             assert_eq!(errors, Vec::<String>::new());
         }
         let log = self.server.lines().all();
-        let reports: Vec<_> = log.iter().filter(|line| line.contains("csp")).collect();
+        let report = "a page tried what its policy forbids";
+        let reports: Vec<_> = log.iter().filter(|line| line.contains(report)).collect();
         assert!(reports.is_empty(), "{reports:#?}");
         let bad: Vec<_> = log.iter().filter(|line| line.contains("ERROR")).collect();
         assert!(bad.is_empty(), "{bad:#?}");

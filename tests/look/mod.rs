@@ -38,11 +38,12 @@ const NO_PAGE: [&str; 7] = [
 async fn every_page_is_good_to_see_to_hear_and_to_use() {
     let album = Album::open();
     let (mut complaints, pages) = look_at_everything(&album).await;
+    let (reports, pages): (Vec<_>, Vec<_>) =
+        pages.into_iter().partition(|page| page.path == "/csp-report");
     complaints.extend(judge::html(&pages));
+    complaints.extend(reports.iter().map(|_| "a report of the policy".to_owned()));
     album.close();
     assert!(complaints.is_empty(), "{} complaints:\n{}", complaints.len(), complaints.join("\n"));
-    let reports: Vec<_> = pages.iter().filter(|page| page.path == "/csp-report").collect();
-    assert!(reports.is_empty(), "{}", reports[0].html);
     every_page_was_there(&pages).await;
     every_form_was_refused_once(&pages);
 }
@@ -91,6 +92,7 @@ async fn look_at_everything(album: &Album) -> (Vec<String>, Vec<Page>) {
 /// A browser that has what the judges need, and for which it is as late as for the server.
 async fn enter(stage: &Stage) -> Browser {
     let browser = Browser::open(Options::default()).await;
+    browser.devtools("Emulation.setScrollbarsHidden", json!({ "hidden": true })).await;
     let now = stage.app.now().as_millis();
     for script in [node::axe(), format!("Date.now = () => {now};")] {
         let script = json!({ "source": script });

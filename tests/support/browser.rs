@@ -177,7 +177,6 @@ impl Browser {
 
     /// Saves a picture of the whole page, of what lies below the visible part too.
     pub async fn screenshot(&self, file: &Path) {
-        self.devtools("Emulation.setScrollbarsHidden", json!({ "hidden": true })).await;
         let whole = json!({ "captureBeyondViewport": true, "format": "png" });
         let picture = self.devtools("Page.captureScreenshot", whole).await;
         let encoded = picture["data"].as_str().expect("a picture");

@@ -1,4 +1,6 @@
 //! Node.js with axe-core and html-validate: judges of our pages that nobody here wrote.
+//!
+//! html-validate stays at 9, the last one that runs on the Node.js 18 of Debian 12.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
