@@ -15,7 +15,7 @@ use std::time::Duration;
 use rocket::http::Method;
 use serde_json::{Value, json};
 
-use crate::app::PASSWORD;
+use crate::app::{PASSWORD, minutes};
 use crate::support::browser::{Browser, Options};
 use crate::support::{node, redis};
 use album::Album;
@@ -77,6 +77,8 @@ async fn look_at_everything(album: &Album) -> (Vec<String>, Vec<Page>) {
         }
         let browser = enter(&new).await;
         complaints.extend(go(&browser, &new, sight::empty(&token), album).await);
+        new.app.later(minutes(16));
+        complaints.extend(go(&browser, &new, sight::later(), album).await);
         store.kill();
         complaints.extend(go(&browser, &new, sight::away(), album).await);
         let browser = enter(&busy).await;

@@ -137,10 +137,19 @@ async fn people(stage: &Stage) -> Walk {
 }
 
 fn records() -> Walk {
+    const NONSENSE: &[(&str, &str)] = &[("name", "Not a name"), ("description", "Nothing")];
+    const WORDY: &[(&str, &str)] = &[("description", "x"), ("permissions", "not:there")];
     walk(
         Some(GRACE),
         [
             ("roles", "/admin/roles", Nothing),
+            ("roles-refused", "/admin/roles", Send("/admin/permissions", NONSENSE)),
+            ("role-new", "/admin/roles/new", Nothing),
+            ("role-new-refused", "/admin/roles/new", Send("/admin/roles", NONSENSE)),
+            ("role", "/admin/roles/support", Nothing),
+            ("role-refused", "/admin/roles/support", Send("/roles/support", WORDY)),
+            ("role-admin", "/admin/roles/admin", Nothing),
+            ("role-delete", "/admin/roles/support/delete", Nothing),
             ("tokens", "/admin/tokens?done=denied", Nothing),
             ("tokens-refused", "/admin/tokens", Send("/admin/tokens", &[("token", "a.b.c")])),
             ("audit", "/admin/audit", Nothing),
@@ -163,6 +172,19 @@ pub fn empty(token: &str) -> Walk {
             ("overview-empty", &setup, Send("/setup", GOOD)),
             ("people-alone", "/admin/users", Nothing),
             ("tokens-empty", "/admin/tokens", Nothing),
+        ],
+    )
+}
+
+/// The same administrator, some time later.
+pub fn later() -> Walk {
+    const WRONG: &[(&str, &str)] = &[("password", "not the password")];
+    walk(
+        None,
+        [
+            ("person-new-later", "/admin/users/new", Nothing),
+            ("reauthenticate", "/reauthenticate?next=/admin/users/new", Nothing),
+            ("reauthenticate-refused", "/reauthenticate", Send("/reauthenticate", WRONG)),
         ],
     )
 }

@@ -149,6 +149,10 @@ impl Stage {
         let grace = app.stranger();
         // As the browser that will come: it is not told of a new device on every page.
         sign_in(&grace, GRACE, CHROME).await;
+        for (name, description) in [("invoices:read", "See invoices"), ("invoices:write", ATTACK)] {
+            let permission = json!({ "name": name, "description": description });
+            grace.call(Method::Post, "/api/v1/admin/permissions", permission).await.expect(201);
+        }
         for email in [MALLORY, &one_of_many(46)] {
             let (person, disable) = (self.person(email).await, json!({ "status": "disabled" }));
             grace.call(Method::Patch, &format!("/api/v1{person}"), disable).await.expect(200);
