@@ -294,7 +294,7 @@ impl Journey {
 ///
 /// A click comes back before the page that it opens is there. The script finds the element and reads
 /// it in one step, so that no page can go in between.
-async fn sees(browser: &Browser, css: &str, text: &str) {
+pub async fn sees(browser: &Browser, css: &str, text: &str) {
     let script =
         format!("return document.querySelector({})?.innerText ?? ''", serde_json::Value::from(css));
     let deadline = Instant::now() + Duration::from_secs(10);
@@ -309,12 +309,12 @@ async fn sees(browser: &Browser, css: &str, text: &str) {
     }
 }
 
-async fn set_width(browser: &Browser, width: u32) {
+pub async fn set_width(browser: &Browser, width: u32) {
     let metrics = json!({ "width": width, "height": 800, "deviceScaleFactor": 1, "mobile": false });
     browser.devtools("Emulation.setDeviceMetricsOverride", metrics).await;
 }
 
-async fn set_scheme(browser: &Browser, scheme: &str) {
+pub async fn set_scheme(browser: &Browser, scheme: &str) {
     let features = json!([
         { "name": "prefers-color-scheme", "value": scheme },
         // A picture is taken at once: nothing may still be on its way.
@@ -324,7 +324,7 @@ async fn set_scheme(browser: &Browser, scheme: &str) {
 }
 
 /// Saves a picture of the whole page, below the visible part too.
-async fn photograph(browser: &Browser, name: &str) {
+pub async fn photograph(browser: &Browser, name: &str) {
     browser.devtools("Emulation.setScrollbarsHidden", json!({ "hidden": true })).await;
     let whole = json!({ "captureBeyondViewport": true, "format": "png" });
     let picture = browser.devtools("Page.captureScreenshot", whole).await;
