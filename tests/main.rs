@@ -9,6 +9,7 @@ mod house;
 mod journey;
 mod key;
 mod library;
+mod live;
 mod look;
 mod page;
 mod person;
