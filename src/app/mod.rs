@@ -256,6 +256,7 @@ impl Prepared {
             .manage(Arc::clone(&world.clock))
             .manage(Arc::new(Draining::default()))
             .manage(SecurityContact(config.security.contact.clone()))
+            .manage(policy::settings(&config))
             .manage(TrustedProxies(config.proxies.trusted.clone()))
             .manage(PublicOrigin(config.public_url.origin().ascii_serialization()))
             .mount(api::BASE, api::routes())
@@ -322,6 +323,7 @@ fn headers(config: &Config) -> Headers {
 fn tended(rocket: Rocket<Build>, public_url: String) -> Rocket<Build> {
     rocket
         .attach(tend::keys())
+        .attach(tend::sessions())
         .attach(AdHoc::on_liftoff("Set-up link", move |rocket| {
             Box::pin(async move {
                 audit::Origin::server().scope(print_setup_link(rocket, &public_url)).await;

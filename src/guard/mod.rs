@@ -4,11 +4,13 @@ pub mod body;
 pub mod client;
 pub mod cookie;
 pub mod csrf;
+pub mod download;
 pub mod form;
 pub mod fresh;
 pub mod gate;
 pub mod header;
 pub mod limit;
+pub mod setting;
 
 use std::marker::PhantomData;
 use std::ops::Deref;
@@ -124,6 +126,9 @@ permissions! {
     SessionsRevoke = Permission::SESSIONS_REVOKE,
     TokensRevoke = Permission::TOKENS_REVOKE,
     AuditRead = Permission::AUDIT_READ,
+    KeysRead = Permission::KEYS_READ,
+    KeysWrite = Permission::KEYS_WRITE,
+    SettingsRead = Permission::SETTINGS_READ,
 }
 
 /// Whether a request is for the JSON interface.

@@ -7,6 +7,7 @@ mod reauth;
 mod record;
 mod sign_in;
 pub mod store;
+pub mod survey;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -134,7 +135,7 @@ impl Sessions {
             }
             Rotation::Repeated(session) => (session, metric::Refresh::RepeatedUnused),
             Rotation::Reused => {
-                self.remember_ended(&claims.session).await;
+                self.remember_ended(std::slice::from_ref(&claims.session)).await;
                 let event = Entry::of(Kind::TokenReuse).about(&account.id);
                 self.audit.record(event.detail(format!("session {}", claims.session))).await;
                 let notice = Notice::new(NoticeKind::TokenReused, now);
@@ -221,20 +222,21 @@ impl Sessions {
     async fn finish(&self, account: &AccountId, session: &SessionId) -> Result<bool> {
         let existed = self.store.end(account, session).await?;
         if existed {
-            self.remember_ended(session).await;
+            self.remember_ended(std::slice::from_ref(session)).await;
         }
         Ok(existed)
     }
 
-    /// Remembers that a session has ended for as long as any of its refresh tokens could live.
+    /// Remembers that sessions have ended for as long as any of their refresh tokens could live.
     ///
-    /// The session is over already. A database that is away is no reason to tell its owner that it
-    /// is not; it only leaves open what a session store that is restored later would say.
-    async fn remember_ended(&self, session: &SessionId) {
+    /// They are over already. A database that is away is no reason to tell their owners that they
+    /// are not; it only leaves open what a session store that is restored later would say.
+    async fn remember_ended(&self, sessions: &[SessionId]) {
         let longest =
             self.lifetimes.remember_absolute_lifetime.max(self.lifetimes.absolute_lifetime);
-        if let Err(error) = self.accounts.note_ended(session, self.clock.now() + longest).await {
-            tracing::warn!(%session, %error, "an ended session is not remembered in the database");
+        if let Err(error) = self.accounts.note_ended(sessions, self.clock.now() + longest).await {
+            let sessions = sessions.iter().map(SessionId::as_str).collect::<Vec<_>>().join(" ");
+            tracing::warn!(%sessions, %error, "ended sessions are not remembered in the database");
         }
     }
 

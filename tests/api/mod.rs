@@ -3,8 +3,10 @@
 mod account;
 mod admin;
 mod denylist;
+mod export;
 mod life;
 mod limit;
+mod live;
 mod matrix;
 mod on_the_way;
 mod permission;
@@ -12,3 +14,4 @@ mod public;
 mod reauth;
 mod role;
 mod session;
+mod system;

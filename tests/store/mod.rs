@@ -15,4 +15,5 @@ mod redis;
 mod sentinel;
 mod session;
 mod sql;
+mod survey;
 mod trouble;

@@ -6,10 +6,12 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::draft::Changes;
+use super::order::Order;
 use crate::account::Account;
 use crate::clock::Timestamp;
 use crate::id::{AccountId, SessionId};
 use crate::session::store::Live;
+use crate::session::survey::{Place, Stretch, Survey};
 use crate::session::{SEEN_EVERY, Session};
 use crate::store::record::Record;
 use crate::token::access::AccessDigest;
@@ -17,6 +19,9 @@ use crate::token::denylist::DeniedToken;
 
 /// How many locks share the accounts.
 const SHARDS: usize = 16;
+
+/// How often a survey goes on where it met sessions that have ended.
+const SURVEY_ROUNDS: usize = 20;
 
 /// What names a session row.
 pub(super) type Key = (AccountId, SessionId);
@@ -117,6 +122,8 @@ pub(super) struct Memory {
     noted: Mutex<Vec<Key>>,
     /// The denylist.
     denied: RwLock<HashMap<AccessDigest, DeniedToken>>,
+    /// All sessions in the orders of a survey. Never locked together with a shard.
+    order: RwLock<Order>,
 }
 
 impl Memory {
@@ -144,6 +151,70 @@ impl Memory {
         let epoch = standing.shown.account.session_epoch;
         let live = standing.sessions.values().filter(|entry| entry.is_live(epoch, now));
         live.map(|entry| entry.record().session).collect()
+    }
+
+    /// The part of all live sessions that `survey` asks for (see `SessionStore::survey`).
+    pub fn survey(&self, survey: &Survey, now: Timestamp) -> Stretch {
+        let mut stretch = Stretch { live: Vec::new(), next: survey.after.clone() };
+        for _ in 0..SURVEY_ROUNDS {
+            let wanted = survey.limit + 1 - stretch.live.len();
+            let after = stretch.next.take();
+            let found = self.order().after(survey.network.as_ref(), after.as_ref(), wanted);
+            let exhausted = found.len() < wanted;
+            for (place, account) in found {
+                let Some(live) = self.live(&(account, place.session.clone()), now) else {
+                    stretch.next = Some(place);
+                    continue;
+                };
+                if stretch.live.len() == survey.limit {
+                    stretch.next = stretch.live.last().map(|live| Place::of(&live.session));
+                    return stretch;
+                }
+                stretch.live.push(live);
+                stretch.next = Some(place);
+            }
+            if exhausted {
+                stretch.next = None;
+                return stretch;
+            }
+        }
+        stretch
+    }
+
+    /// Whose session it is.
+    pub fn owner(&self, session: &SessionId) -> Option<AccountId> {
+        self.shards.iter().find_map(|shard| {
+            let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
+            let mut all = shard.iter();
+            all.find(|(_, standing)| standing.sessions.contains_key(session))
+                .map(|(account, _)| account.clone())
+        })
+    }
+
+    /// How many sessions there are.
+    pub fn count(&self) -> u64 {
+        self.order().count()
+    }
+
+    fn live(&self, key: &Key, now: Timestamp) -> Option<Live> {
+        let shard = self.read(&key.0);
+        let standing = shard.get(&key.0)?;
+        let account = &standing.shown.account;
+        let entry = standing.sessions.get(&key.1)?;
+        entry
+            .is_live(account.session_epoch, now)
+            .then(|| Live { session: entry.record().session, account: Arc::clone(account) })
+    }
+
+    fn order(&self) -> RwLockReadGuard<'_, Order> {
+        self.order.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts entries in order, and takes others out.
+    fn reorder(&self, gone: impl IntoIterator<Item = Arc<Entry>>, come: &[Arc<Entry>]) {
+        let mut order = self.order.write().unwrap_or_else(PoisonError::into_inner);
+        gone.into_iter().for_each(|entry| order.remove(&entry.record.session));
+        come.iter().for_each(|entry| order.insert(&entry.record.session));
     }
 
     /// What is shown of an account.
@@ -202,7 +273,10 @@ impl Memory {
             let mut shard = self.write(&id);
             match (shown, shard.get_mut(&id)) {
                 (None, _) => {
-                    shard.remove(&id);
+                    let standing = shard.remove(&id);
+                    drop(shard);
+                    let gone = standing.map(|standing| standing.sessions).unwrap_or_default();
+                    self.reorder(gone.into_values(), &[]);
                 }
                 (Some(shown), Some(standing)) => standing.shown = shown,
                 (Some(shown), None) => {
@@ -213,10 +287,15 @@ impl Memory {
         for ((account, session), entry) in changes.sessions {
             let mut shard = self.write(&account);
             let Some(standing) = shard.get_mut(&account) else { continue };
-            match entry {
-                Some(entry) => standing.sessions.insert(session, entry),
+            let gone = match &entry {
+                Some(entry) => standing.sessions.insert(session, Arc::clone(entry)),
                 None => standing.sessions.remove(&session),
             };
+            drop(shard);
+            // A new version of a session stands where the old one stood.
+            if gone.is_none() != entry.is_none() {
+                self.reorder(gone, entry.as_slice());
+            }
         }
     }
 
@@ -225,14 +304,22 @@ impl Memory {
     pub fn replace(&self, account: &AccountId, standing: Option<Standing>) {
         let mut shard = self.write(account);
         let known = shard.remove(account);
-        let Some(mut standing) = standing else { return };
+        let gone = known.iter().flat_map(|known| known.sessions.values().cloned()).collect();
+        let gone: Vec<Arc<Entry>> = gone;
+        let Some(mut standing) = standing else {
+            drop(shard);
+            return self.reorder(gone, &[]);
+        };
         for (id, entry) in &mut standing.sessions {
             let known = known.as_ref().and_then(|known| known.sessions.get(id));
             if let Some(known) = known.filter(|known| known.record.access == entry.record.access) {
                 *entry = Arc::new(known.changed(entry.record.clone()));
             }
         }
+        let come: Vec<Arc<Entry>> = standing.sessions.values().cloned().collect();
         shard.insert(account.clone(), standing);
+        drop(shard);
+        self.reorder(gone, &come);
     }
 
     /// The sessions whose marks wait to be written, which they do no more.

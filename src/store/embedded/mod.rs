@@ -14,6 +14,7 @@ mod guest;
 mod limit;
 mod lock;
 mod memory;
+mod order;
 mod rows;
 mod writer;
 
@@ -34,6 +35,7 @@ use crate::error::{Error, Result};
 use crate::id::{AccountId, SessionId};
 use crate::session::Session;
 use crate::session::store::{Live, Opened, Opening, Pair, Rotate, Rotation, SessionStore};
+use crate::session::survey::{Stretch, Survey};
 use crate::token::access::AccessDigest;
 use crate::token::denylist::{DeniedToken, Denylist};
 use draft::{Draft, Turn};
@@ -233,6 +235,27 @@ impl SessionStore for Embedded {
         match &self.0 {
             Inner::Server { memory, .. } => Ok(memory.list(account, now)),
             Inner::Guest(guest) => Ok(guest.read(account).await?.list(account, now)),
+        }
+    }
+
+    async fn survey(&self, survey: &Survey, now: Timestamp) -> Result<Stretch> {
+        match &self.0 {
+            Inner::Server { memory, .. } => Ok(memory.survey(survey, now)),
+            Inner::Guest(guest) => Ok(guest.read_all().await?.survey(survey, now)),
+        }
+    }
+
+    async fn owner(&self, session: &SessionId) -> Result<Option<AccountId>> {
+        match &self.0 {
+            Inner::Server { memory, .. } => Ok(memory.owner(session)),
+            Inner::Guest(guest) => Ok(guest.read_all().await?.owner(session)),
+        }
+    }
+
+    async fn count(&self) -> Result<u64> {
+        match &self.0 {
+            Inner::Server { memory, .. } => Ok(memory.count()),
+            Inner::Guest(guest) => Ok(guest.read_all().await?.count()),
         }
     }
 
