@@ -249,6 +249,16 @@ const PUBLIC: &[(Method, &str, &[u16])] = &[
     (Method::Get, "/livez", &[200]),
     (Method::Get, "/readyz", &[200]),
     (Method::Post, "/csp-report", &[204]),
+    // For proxies alone, which a stranger is not.
+    (Method::Get, "/api/authz/forward-auth", &[403]),
+    (Method::Get, "/api/authz/auth-request", &[403]),
+    (Method::Get, "/api/authz/ext-authz/<path..>", &[403]),
+    (Method::Head, "/api/authz/ext-authz/<path..>", &[403]),
+    (Method::Post, "/api/authz/ext-authz/<path..>", &[403]),
+    (Method::Put, "/api/authz/ext-authz/<path..>", &[403]),
+    (Method::Patch, "/api/authz/ext-authz/<path..>", &[403]),
+    (Method::Delete, "/api/authz/ext-authz/<path..>", &[403]),
+    (Method::Options, "/api/authz/ext-authz/<path..>", &[403]),
 ];
 
 /// Every mounted route, as method, pattern and an address that fits it.

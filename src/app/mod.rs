@@ -26,6 +26,7 @@ use crate::clock::{self, Clock};
 use crate::config::Config;
 use crate::error::chain;
 use crate::guard::client::TrustedProxies;
+use crate::guard::cookie::Reach;
 use crate::guard::csrf::{FormTokens, PublicOrigin};
 use crate::guard::header::Headers;
 use crate::id::{self, Random};
@@ -229,6 +230,8 @@ pub fn build(config: Config, world: World) -> Result<Rocket<Build>, StartError> 
         .manage(Arc::clone(&world.clock))
         .manage(SecurityContact(config.security.contact.clone()))
         .manage(TrustedProxies(config.proxies.trusted.clone()))
+        .manage(Reach(config.cookies.domain.clone()))
+        .manage(Arc::new(config.access.clone()))
         .manage(PublicOrigin(config.public_url.origin().ascii_serialization()))
         .mount(api::BASE, api::routes())
         .mount("/", api::public_routes())

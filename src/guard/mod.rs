@@ -1,5 +1,6 @@
 //! Guards: what a route may take for granted because they stand in its signature.
 
+pub mod asked;
 pub mod body;
 pub mod client;
 pub mod cookie;

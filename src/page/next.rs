@@ -1,6 +1,9 @@
-//! Where to go after signing in: only ever a place of this site (SR-26).
+//! Where to go after signing in: only ever a place of this site, or of an app that the operator's
+//! access rules name (SR-26).
 
 use url::Url;
+
+use crate::access::Access;
 
 /// The path that `asked` names, if it is one of this site; `None` for anything else.
 ///
@@ -24,13 +27,23 @@ pub fn local_path(asked: &str) -> Option<String> {
     Some(format!("{}{query}{fragment}", there.path()))
 }
 
-/// Where a form's `next` leads: to a path of this site, or else to `/profile`.
-pub fn destination(next: Option<&str>) -> String {
+/// The place that `asked` names: a path of this site or a page of an app; `None` for anything else.
+pub fn place(asked: &str, access: &Access) -> Option<String> {
+    local_path(asked).or_else(|| access.page(asked))
+}
+
+/// Where a form's `next` leads: to a place that it may name, or else to `/profile`.
+pub fn destination(next: Option<&str>, access: &Access) -> String {
     let asked = next.filter(|next| !next.is_empty());
     match asked {
         None => "/profile".to_owned(),
-        Some(asked) => local_path(asked).unwrap_or_else(|| "/".to_owned()),
+        Some(asked) => place(asked, access).unwrap_or_else(|| "/".to_owned()),
     }
+}
+
+/// The origin of a place of an app; `None` for a place of this site.
+pub fn foreign_origin(place: Option<&str>) -> Option<String> {
+    Url::parse(place?).ok().map(|url| url.origin().ascii_serialization())
 }
 
 #[cfg(test)]
@@ -66,8 +79,9 @@ mod tests {
         ] {
             assert_eq!(local_path(evil), None, "{evil:?}");
         }
-        assert_eq!(destination(None), "/profile");
-        assert_eq!(destination(Some("//evil.example")), "/");
+        let nothing = Access::new(Vec::new(), "https");
+        assert_eq!(destination(None, &nothing), "/profile");
+        assert_eq!(destination(Some("//evil.example"), &nothing), "/");
     }
 
     proptest::proptest! {

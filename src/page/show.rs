@@ -11,7 +11,7 @@ use super::view::{Chrome, Page, Viewer, Views};
 use crate::error::Error;
 use crate::guard::cookie::{self, Cookies};
 use crate::guard::csrf::{Binding, FormTokens};
-use crate::guard::{known_session, nonce};
+use crate::guard::{header, known_session, nonce};
 use crate::id::{Os, SessionId};
 use crate::problem::Problem;
 use crate::role;
@@ -42,6 +42,9 @@ impl<P: Page> Shown<P> {
 
 impl<'r, P: Page> Responder<'r, 'static> for Shown<P> {
     fn respond_to(self, request: &'r Request<'_>) -> response::Result<'static> {
+        if let Some(origin) = self.page.form_target() {
+            header::allow_form_target(request, origin);
+        }
         let chrome = frame::<P>(request);
         let views = request.rocket().state::<Arc<Views>>().ok_or(Status::InternalServerError)?;
         let html = views.render(&self.page, &chrome).map_err(|error| {

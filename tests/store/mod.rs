@@ -15,3 +15,4 @@ mod sentinel;
 mod session;
 mod sql;
 mod trouble;
+mod vouch;

@@ -10,6 +10,7 @@ mod limit;
 mod pool;
 
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use redis::{Script, ScriptInvocation};
@@ -22,9 +23,10 @@ use crate::account::store::Standings;
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::id::{AccountId, SessionId};
-use crate::session::store::{Live, Opened, Opening, Pair, Rotate, Rotation, SessionStore};
+use crate::session::store::{Live, Opened, Opening, Pair, Rotate, Rotation, SessionStore, Vouched};
 use crate::session::{SEEN_EVERY, Session};
 use crate::token::access::AccessDigest;
+use crate::token::refresh::RefreshDigest;
 
 pub use pool::{RedisConnection, RedisPool};
 
@@ -38,6 +40,7 @@ macro_rules! script {
 
 script!(OPEN, "open.lua");
 script!(VERIFY, "verify.lua");
+script!(VOUCH, "vouch.lua");
 script!(ROTATE, "rotate.lua");
 script!(END, "end.lua");
 script!(LIST, "list.lua");
@@ -147,6 +150,29 @@ impl SessionStore for RedisStore {
         Ok(Some(Live { session, account: from_json(&account)? }))
     }
 
+    async fn vouch(
+        &self,
+        account: &AccountId,
+        session: &SessionId,
+        refresh: &RefreshDigest,
+        grace: Duration,
+        now: Timestamp,
+    ) -> Result<Vouched> {
+        let mut call = self.on(&VOUCH, account);
+        call.arg(session.as_str()).arg(refresh.as_str()).arg(millis(grace));
+        call.arg(now.as_millis()).arg(millis(SEEN_EVERY));
+        let answer: Vec<Vec<u8>> = self.pool.run(&call, true).await?;
+        match answer.as_slice() {
+            [word, record, account] if word == b"good" => {
+                let session = session_of(record)?;
+                Ok(Vouched::Good(Live { session, account: from_json(account)? }))
+            }
+            [word] if word == b"spent" => Ok(Vouched::Spent),
+            [word] if word == b"unknown" => Ok(Vouched::Unknown),
+            _ => Err(unknown_answer()),
+        }
+    }
+
     async fn rotate(&self, rotate: Rotate<'_>) -> Result<Rotation> {
         let mut call = self.on(&ROTATE, &rotate.account.id);
         call.arg(rotate.session.as_str())
@@ -215,6 +241,6 @@ fn unknown_answer() -> Error {
     Error::internal("a script in Redis gave an answer that it should not")
 }
 
-fn millis(duration: std::time::Duration) -> u64 {
+fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
