@@ -11,6 +11,7 @@ mod key;
 mod page;
 mod person;
 mod proof;
+mod proxy;
 mod safety;
 mod store;
 mod support;

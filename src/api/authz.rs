@@ -106,7 +106,7 @@ impl<'r> Desk<'r> {
         match self.sessions.recognise(&cookie::presented(request)).await {
             Ok(known) if public => self.pass(&known.live.account, &demand),
             // Whoever it is, and be the store away: everybody may see this.
-            Err(_) if public => Verdict::Pass(Vec::new()),
+            Err(_) if public => Verdict::Pass(Default::default()),
             // On its way past the sign-in page the browser gets a new pair of tokens and comes back.
             Ok(Recognised { stale: true, .. }) if told.is_navigation && told.is_safe() => {
                 self.send(told, manner, &demand, &Error::TokenExpired)
@@ -171,8 +171,7 @@ impl<'r> Desk<'r> {
             granted,
             token,
         ];
-        let headers = IDENTITY_HEADERS.into_iter().zip(values);
-        Verdict::Pass(headers.map(|(name, value)| Header::new(name, value)).collect())
+        Verdict::Pass(values)
     }
 }
 
@@ -205,8 +204,9 @@ fn closed(refusal: Refusal) -> Problem {
 
 /// What the proxy is told.
 enum Verdict {
-    /// Let it through, with these headers.
-    Pass(Vec<Header<'static>>),
+    /// Let it through, with these values of the [`IDENTITY_HEADERS`]: empty ones for nobody, so that
+    /// what a client sent is overwritten in any case.
+    Pass([String; IDENTITY_HEADERS.len()]),
     /// Let nobody through who is not signed in.
     SignIn { manner: Manner, answer: Status, location: String, problem: Problem },
     /// Let it not through; a person gets a page to read.
@@ -216,11 +216,11 @@ enum Verdict {
 impl<'r> Responder<'r, 'static> for Verdict {
     fn respond_to(self, request: &'r Request<'_>) -> response::Result<'static> {
         match self {
-            Self::Pass(headers) => {
+            Self::Pass(values) => {
                 let mut response = Response::build();
-                headers.into_iter().for_each(|header| {
-                    response.header(header);
-                });
+                for (name, value) in IDENTITY_HEADERS.into_iter().zip(values) {
+                    response.header(Header::new(name, value));
+                }
                 response.ok()
             }
             Self::SignIn { manner, answer, location, problem } => {

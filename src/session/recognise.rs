@@ -54,7 +54,7 @@ impl Sessions {
         let grace = self.lifetimes.reuse_grace;
         let live =
             match self.store.vouch(account, session, &claims.jti.digest(), grace, now).await? {
-                Vouched::Good(live) => live,
+                Vouched::Good(live) => *live,
                 Vouched::Unknown => return Err(Error::SessionEnded),
                 Vouched::Spent => return Err(self.spent(&claims).await?),
             };

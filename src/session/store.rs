@@ -89,7 +89,7 @@ pub enum Rotation {
 #[derive(Clone, Debug)]
 pub enum Vouched {
     /// A refresh would be answered: the session and its account.
-    Good(Live),
+    Good(Box<Live>),
     /// It belongs to the past of the session, which is as it was.
     Spent,
     /// There is no such session (any more).

@@ -70,6 +70,21 @@ pub fn request(
     read_response(&mut BufReader::new(stream))
 }
 
+/// Sends these bytes to a server on 127.0.0.1, and returns all that it answers until it hangs up.
+///
+/// # Errors
+/// When the server cannot be reached or takes more than 30 s.
+pub fn raw(port: u16, message: &str) -> io::Result<String> {
+    const LIMIT: Duration = Duration::from_secs(30);
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let mut stream = TcpStream::connect_timeout(&address, LIMIT)?;
+    stream.set_read_timeout(Some(LIMIT))?;
+    stream.write_all(message.as_bytes())?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
 fn read_response(reader: &mut impl BufRead) -> io::Result<Response> {
     let status_line = read_line(reader)?;
     let status = status_line.split(' ').nth(1).and_then(|code| code.parse().ok());

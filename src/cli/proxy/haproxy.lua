@@ -60,7 +60,7 @@ core.register_action("doorward", { "http-req" }, function(txn)
   elseif status == 200 then
     for _, name in ipairs(IDENTITY) do
       local value = values(answer.headers, name)[1]
-      if value then
+      if value and value ~= "" then
         txn.http:req_set_header(name, value)
       end
     end

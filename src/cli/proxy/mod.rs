@@ -38,10 +38,10 @@ pub(super) struct Asked {
     #[arg(long)]
     host: Vec<String>,
     /// Where the app itself listens, once for each --host
-    #[arg(long, value_name = "ADDRESS:PORT")]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = address)]
     upstream: Vec<String>,
     /// Where Doorward listens, as the proxy reaches it (by its configuration, if not given)
-    #[arg(long, value_name = "ADDRESS:PORT")]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = address)]
     doorward: Option<String>,
 }
 
@@ -64,6 +64,17 @@ const SOMEWHERE: &str = "127.0.0.1:3000";
 
 /// How often nginx takes one cookie of Doorward out of those of a request.
 const PASSES: usize = 6;
+
+/// An address with a port, and nothing that would be more than that in a configuration.
+fn address(text: &str) -> Result<String, String> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b".-_[]:".contains(&b);
+    let port =
+        text.rsplit_once(':').filter(|(name, _)| !name.is_empty() && name.bytes().all(plain));
+    match port.map(|(_, port)| port.parse::<u16>()) {
+        Some(Ok(_)) => Ok(text.to_owned()),
+        _ => Err("write an address and a port, for example 127.0.0.1:3000".to_owned()),
+    }
+}
 
 pub(super) fn print(asked: &Asked, config: &Config) -> Result<Report, StartError> {
     let text = match asked.proxy {

@@ -169,7 +169,7 @@ impl Memory {
                 return Vouched::Spent;
             }
         }
-        Vouched::Good(entry.live(account))
+        Vouched::Good(Box::new(entry.live(account)))
     }
 
     /// Notes that a session's pair was accepted.

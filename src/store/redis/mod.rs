@@ -165,7 +165,7 @@ impl SessionStore for RedisStore {
         match answer.as_slice() {
             [word, record, account] if word == b"good" => {
                 let session = session_of(record)?;
-                Ok(Vouched::Good(Live { session, account: from_json(account)? }))
+                Ok(Vouched::Good(Box::new(Live { session, account: from_json(account)? })))
             }
             [word] if word == b"spent" => Ok(Vouched::Spent),
             [word] if word == b"unknown" => Ok(Vouched::Unknown),

@@ -1,0 +1,24 @@
+//! The way to the sign-in page and back in a real browser, which holds forms to the page's policy.
+
+use super::stack::{Proxy, stack};
+use crate::app::PASSWORD;
+use crate::support::browser::{Browser, Options};
+
+#[rocket::async_test]
+async fn a_browser_goes_to_sign_in_and_comes_back() {
+    let stack = rocket::tokio::task::spawn_blocking(|| stack(Proxy::Nginx)).await.expect("a stack");
+    rocket::tokio::task::spawn_blocking(|| stack.registered("browser@example.org"))
+        .await
+        .expect("an account");
+    let browser = Browser::open(Options::default()).await;
+    browser.goto(&stack.url("/wiki?page=1")).await;
+    assert_eq!(browser.text("h1").await, "Sign in");
+    browser.fill("email", "browser@example.org").await;
+    browser.fill("password", PASSWORD).await;
+    browser.press("Sign in").await;
+    assert_eq!(browser.path().await, "/wiki");
+    let told = browser.execute("return document.body.innerText").await;
+    assert!(told.as_str().is_some_and(|text| text.contains("browser@example.org")), "{told}");
+    let script = "return fetch('/data').then(answer => answer.status)";
+    assert_eq!(browser.execute(script).await, 200);
+}
