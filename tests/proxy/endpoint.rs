@@ -177,7 +177,7 @@ async fn a_proxy_that_does_not_say_what_was_asked_gets_400() {
         }
     }
     app.ask(Get, "/api/authz/ext-authz/app").send().await.expect_problem(400, "validation_failed");
-    app.ask(Get, "/api/authz/ext-authz").send().await.expect_problem(404, "not_found");
+    app.ask(Get, "/api/authz/ext-authz").send().await.expect_problem(400, "validation_failed");
 }
 
 #[rocket::async_test]
