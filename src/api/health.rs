@@ -1,6 +1,7 @@
 //! Signs of life, for load balancers and containers.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rocket::http::Status;
 use rocket::serde::json::{Json, Value, json};
@@ -13,6 +14,21 @@ pub(super) fn routes() -> Vec<Route> {
     routes![livez, readyz]
 }
 
+/// Whether the server was asked to stop, and serves only those who do not know it yet (SR-74).
+#[derive(Debug, Default)]
+pub struct Draining(AtomicBool);
+
+impl Draining {
+    /// From now on the server is not ready.
+    pub fn begin(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    fn has_begun(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
 /// The process answers, whatever its stores do.
 #[get("/livez")]
 fn livez() -> Json<Value> {
@@ -23,6 +39,7 @@ fn livez() -> Json<Value> {
 /// whatever its stores say (SR-74).
 #[get("/readyz")]
 async fn readyz(
+    draining: &State<Arc<Draining>>,
     shutdown: Shutdown,
     accounts: &State<Arc<dyn AccountStore>>,
     sessions: &State<Arc<dyn SessionStore>>,
@@ -32,7 +49,7 @@ async fn readyz(
     let stopping = tokio::select! {
         biased;
         () = shutdown => true,
-        () = std::future::ready(()) => false,
+        () = std::future::ready(()) => draining.has_begun(),
     };
     let ready = database.is_ok() && store.is_ok() && !stopping;
     let status = if ready { Status::Ok } else { Status::ServiceUnavailable };

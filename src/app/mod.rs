@@ -4,6 +4,7 @@
 mod key_file;
 pub mod metrics;
 mod policy;
+pub mod stop;
 mod tend;
 
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ use rocket_db_pools::Database;
 use crate::account::Accounts;
 use crate::account::password::{Hasher, Params};
 use crate::account::store::{AccountStore, Standings};
+use crate::api::health::Draining;
 use crate::audit::chain::Chain;
 use crate::audit::store::AuditStore;
 use crate::audit::{self, Audit, Entry, Kind};
@@ -228,6 +230,7 @@ pub fn build(config: Config, world: World) -> Result<Rocket<Build>, StartError> 
         .attach(Sql::init())
         .manage(views)
         .manage(Arc::clone(&world.clock))
+        .manage(Arc::new(Draining::default()))
         .manage(SecurityContact(config.security.contact.clone()))
         .manage(TrustedProxies(config.proxies.trusted.clone()))
         .manage(Reach(config.cookies.domain.clone()))

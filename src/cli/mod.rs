@@ -166,10 +166,11 @@ async fn serve(config: Config, world: World) -> Result<(), StartError> {
     for warning in config.warnings() {
         tracing::warn!("{warning}");
     }
-    let metrics = config.metrics.address;
+    let (metrics, drain) = (config.metrics.address, config.drain);
     let (address, public_url) =
         (format!("{}:{}", config.server.address, config.server.port), config.tokens.issuer.clone());
-    let rocket = app::build(config, world)?.ignite().await.map_err(|error| tell(&error))?;
+    let rocket = app::stop::on_signals(app::build(config, world)?, drain);
+    let rocket = rocket.ignite().await.map_err(|error| tell(&error))?;
     tracing::info!(address, public_url, "serving");
     if let Some(address) = metrics {
         tokio::spawn(app::metrics::application(address)?.launch());

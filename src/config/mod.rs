@@ -18,6 +18,7 @@ mod tests;
 
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use ::rocket::figment::Figment;
 use url::Url;
@@ -43,6 +44,8 @@ pub struct Config {
     pub public_url: Url,
     /// Where generated keys and the SQLite file are kept.
     pub data_dir: PathBuf,
+    /// How long a server that was asked to stop goes on serving, for balancers to turn away (SR-74).
+    pub drain: Duration,
     /// Accounts, roles and audit.
     pub database: Database,
     /// Sessions, denylist and limits.

@@ -77,12 +77,14 @@ impl Reader {
         let issuer = public_url.origin().ascii_serialization();
         self.fall_back("tokens.audience", issuer.clone());
         self.fall_back("log.format", if profile == "debug" { "text" } else { "json" }.to_owned());
+        self.fall_back("drain", if profile == "debug" { "0s" } else { "2s" }.to_owned());
         let data_dir = PathBuf::from(self.text("data_dir").unwrap_or_default());
         self.fall_back("database.url", format!("sqlite://{}/doorward.db", data_dir.display()));
         let named = Setting { key: "profile", value: profile.clone(), source: source.to_owned() };
         Config {
             server,
             data_dir,
+            drain: self.duration("drain"),
             database: self.database(),
             store: self.store(),
             tokens: self.tokens(issuer),

@@ -82,8 +82,8 @@ pub(super) fn defaults(profile: &str, hosted: bool) -> rocket::Config {
         limits: limits(),
         // Longer than a proxy keeps its side: else it may send into a connection that just closed.
         keep_alive: 75,
-        // Ten seconds in all: what container platforms wait before they kill.
-        shutdown: Shutdown { grace: 8, mercy: 2, ..Shutdown::default() },
+        // With `drain` less than ten seconds in all: what container platforms wait before they kill.
+        shutdown: Shutdown { grace: 6, mercy: 1, ..Shutdown::default() },
         // Rocket writes its own lines to standard output, between ours, and they cost a quarter of the
         // throughput.
         log_level: LogLevel::Off,

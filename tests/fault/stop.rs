@@ -1,7 +1,5 @@
 //! A server that is asked to end, alone and one replica after the other.
 
-use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -13,6 +11,7 @@ use sqlx::{Connection as _, Executor as _, SqliteConnection};
 
 use super::*;
 use crate::person::Person;
+use crate::support::http::Begun;
 use crate::support::process::Server;
 use crate::support::{START_LIMIT, http, postgres, redis, wait_until};
 
@@ -33,15 +32,15 @@ fn sigterm_lets_running_requests_finish() {
     let mut writer = runtime.block_on(SqliteConnection::connect(&url)).expect("the database");
     runtime.block_on(writer.execute("BEGIN IMMEDIATE")).expect("the lock");
     let port = server.port();
-    let registration = std::thread::spawn(move || {
-        let body = json!({ "email": "ada@example.org", "password": PASSWORD });
-        Person::at(port).call("POST", "/api/v1/auth/register", body).expect("an answer")
-    });
-    std::thread::sleep(Duration::from_millis(500));
+    let body = json!({ "email": "ada@example.org", "password": PASSWORD }).to_string();
+    let (path, kind) = ("/api/v1/auth/register", "application/json");
+    let running = Begun::send(port, "POST", path, kind, body.len()).expect("it runs");
+    let registration =
+        std::thread::spawn(move || running.finish(body.as_bytes()).expect("an answer"));
     let begun = Instant::now();
     server.signal(Signal::TERM);
     let refuses = || http::get(port, "/livez").is_err();
-    assert!(wait_until(Duration::from_secs(1), refuses), "nobody new is let in");
+    assert!(wait_until(Duration::from_secs(5), refuses), "nobody new is let in");
     assert!(!registration.is_finished());
     runtime.block_on(writer.execute("ROLLBACK")).expect("the lock is given back");
     let answer = registration.join().expect("it ends");
@@ -54,21 +53,31 @@ fn sigterm_lets_running_requests_finish() {
 
 #[test]
 fn sigterm_ends_readiness_first() {
-    let server = Server::start(&[("ROCKET_SHUTDOWN", "{grace=1,mercy=1}")]);
-    let mut probe = TcpStream::connect((Ipv4Addr::LOCALHOST, server.port())).expect("a connection");
-    probe.set_read_timeout(Some(STOP_LIMIT)).expect("a limit");
-    // A probe that was on its way when the signal came.
-    probe.write_all(b"GET /readyz HTTP/1.1\r\n").expect("half a request");
-    std::thread::sleep(Duration::from_millis(200));
+    let server = Server::start(&[("DOORWARD_DRAIN", "2s")]);
+    assert_eq!(http::get(server.port(), "/readyz").expect("an answer").status, 200);
     server.signal(Signal::TERM);
-    std::thread::sleep(Duration::from_millis(200));
-    probe.write_all(b"Host: localhost\r\nConnection: close\r\n\r\n").expect("the other half");
-    let mut answer = String::new();
-    probe.read_to_string(&mut answer).expect("an answer");
-    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
-    assert!(answer.contains("\"status\":\"stopping\""), "{answer}");
-    assert!(http::get(server.port(), "/readyz").is_err(), "a new probe finds nobody");
+    let begun = Instant::now();
+    let answer = |path| http::get(server.port(), path).expect("it goes on serving");
+    assert!(wait_until(Duration::from_secs(1), || answer("/readyz").status == 503));
+    assert_eq!(answer("/readyz").json()["status"], "stopping");
+    assert_eq!((answer("/livez").status, answer("/login").status), (200, 200));
+    let refuses = || http::get(server.port(), "/livez").is_err();
+    assert!(wait_until(STOP_LIMIT, refuses), "nobody new is let in");
+    assert!(begun.elapsed() >= Duration::from_secs(2), "{:?}", begun.elapsed());
     assert!(server.stop().success());
+}
+
+#[test]
+fn ctrl_c_and_a_second_signal_stop_at_once() {
+    let server = Server::start(&[("DOORWARD_DRAIN", "60s")]);
+    server.signal(Signal::INT);
+    assert!(server.stop().success(), "{:?}", server.lines().all());
+    server.restart();
+    server.signal(Signal::TERM);
+    let unready = || http::get(server.port(), "/readyz").is_ok_and(|answer| answer.status == 503);
+    assert!(wait_until(Duration::from_secs(5), unready));
+    // `stop` is the second one.
+    assert!(server.stop().success(), "{:?}", server.lines().all());
 }
 
 /// Two servers on the same stores.
@@ -84,6 +93,7 @@ fn replicas() -> [Server; 2] {
         ("DOORWARD_PUBLIC_URL", "http://localhost:8000"),
         ("DOORWARD_KEYS_SIGNING", pem.expose()),
         ("DOORWARD_KEYS_SECRET", secret.expose()),
+        ("DOORWARD_DRAIN", "1s"),
         ("ROCKET_SHUTDOWN", "{grace=2,mercy=1}"),
     ];
     let settings = [&limits[..], &own[..]].concat();

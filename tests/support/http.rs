@@ -53,12 +53,7 @@ pub fn request(
     headers: &[(&str, &str)],
     body: &[u8],
 ) -> io::Result<Response> {
-    const LIMIT: Duration = Duration::from_secs(30);
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let mut stream = TcpStream::connect_timeout(&address, LIMIT)?;
-    stream.set_read_timeout(Some(LIMIT))?;
-    stream.set_write_timeout(Some(LIMIT))?;
-
+    let mut stream = connect(port)?;
     let mut message = format!("{method} {path} HTTP/1.1\r\nHost: localhost:{port}\r\n");
     for (name, value) in headers {
         message.push_str(&format!("{name}: {value}\r\n"));
@@ -75,14 +70,61 @@ pub fn request(
 /// # Errors
 /// When the server cannot be reached or takes more than 30 s.
 pub fn raw(port: u16, message: &str) -> io::Result<String> {
-    const LIMIT: Duration = Duration::from_secs(30);
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let mut stream = TcpStream::connect_timeout(&address, LIMIT)?;
-    stream.set_read_timeout(Some(LIMIT))?;
+    let mut stream = connect(port)?;
     stream.write_all(message.as_bytes())?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
     Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+/// A request whose head a server has taken in, and whose body it waits for.
+pub struct Begun(BufReader<TcpStream>);
+
+impl Begun {
+    /// Sends the head of a request, with `Expect: 100-continue` (RFC 9110 §10.1.1): it returns when
+    /// the route asks for the body, so the request runs.
+    ///
+    /// # Errors
+    /// When the server cannot be reached, or answers instead of asking for the body.
+    pub fn send(
+        port: u16,
+        method: &str,
+        path: &str,
+        kind: &str,
+        length: usize,
+    ) -> io::Result<Self> {
+        let mut stream = connect(port)?;
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: localhost:{port}\r\nContent-Type: {kind}\r\n\
+             Content-Length: {length}\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes())?;
+        let mut reader = BufReader::new(stream);
+        let status_line = read_line(&mut reader)?;
+        if !status_line.contains(" 100 ") || !read_line(&mut reader)?.is_empty() {
+            return Err(malformed(&status_line));
+        }
+        Ok(Self(reader))
+    }
+
+    /// Sends the body and reads the answer.
+    ///
+    /// # Errors
+    /// When no answer comes.
+    pub fn finish(mut self, body: &[u8]) -> io::Result<Response> {
+        self.0.get_mut().write_all(body)?;
+        read_response(&mut self.0)
+    }
+}
+
+/// A connection that is given up when nothing comes for 30 s.
+fn connect(port: u16) -> io::Result<TcpStream> {
+    const LIMIT: Duration = Duration::from_secs(30);
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let stream = TcpStream::connect_timeout(&address, LIMIT)?;
+    stream.set_read_timeout(Some(LIMIT))?;
+    stream.set_write_timeout(Some(LIMIT))?;
+    Ok(stream)
 }
 
 fn read_response(reader: &mut impl BufRead) -> io::Result<Response> {
