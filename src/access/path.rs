@@ -11,7 +11,7 @@ pub(super) struct Path {
     /// Those segments, decoded. A slash at the end makes no difference.
     pub clear: Vec<String>,
     /// Whether more follows that some software divides in one way and some in another: an encoded
-    /// slash, an empty segment, a parameter (`;`).
+    /// slash, an empty segment or one that some systems take for it, a parameter (`;`).
     pub more: bool,
 }
 
@@ -33,7 +33,7 @@ impl Path {
             if segment.is_empty() && segments.peek().is_none() {
                 break;
             }
-            if segment.is_empty() || segment.contains(['/', '\\', '%', ';']) {
+            if name(&segment).is_empty() || segment.contains(['/', '\\', '%', ';']) {
                 return Some(Self { clear, more: true });
             }
             clear.push(segment);
@@ -46,11 +46,15 @@ impl Path {
 /// signs that look alike, with a dot or blank at its end, as a stream (`a:b`) or a short name (`a~1`).
 pub(super) fn could_be(found: &str, word: &str) -> bool {
     let (found, word) = (found.nfkc().collect::<String>().to_lowercase(), word.to_lowercase());
-    let name = found.split(':').next().unwrap_or_default().trim_end_matches([' ', '.']);
-    match name.split_once('~') {
+    match name(&found).split_once('~') {
         Some((start, _)) => word.starts_with(start),
-        None => name == word,
+        None => name(&found) == word,
     }
+}
+
+/// A segment without the stream and the dots and blanks at its end, which some systems do not count.
+fn name(segment: &str) -> &str {
+    segment.split(':').next().unwrap_or_default().trim_end_matches([' ', '.'])
 }
 
 /// Looks for dot segments and control characters, however they are wrapped.

@@ -154,6 +154,8 @@ fn no_spelling_of_a_path_is_a_way_around_a_rule() {
         "/%2525252e%2525252e/admin",
         "/admin~1",
         "/adm~1",
+        "/:/admin",
+        "/%20/admin",
         "/%ef%bd%81dmin",
         "/help%20/%2e%2e",
     ] {

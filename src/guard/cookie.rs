@@ -15,10 +15,10 @@ use crate::id::SecretString;
 use crate::limit::device::DEVICE_LIFETIME;
 use crate::session::{Issued, Presented};
 
-/// Carries the access token.
-const ACCESS: &str = "__Host-Http-dw-at";
-/// Carries the refresh token.
-const REFRESH: &str = "__Host-Http-dw-rt";
+/// Carries the access token, unless the cookies reach a whole domain.
+pub const ACCESS: &str = "__Host-Http-dw-at";
+/// Carries the refresh token, unless the cookies reach a whole domain.
+pub const REFRESH: &str = "__Host-Http-dw-rt";
 /// Carries the access token to every host of a domain. `__Host-` forbids that; of the prefixes that
 /// do not, `__Secure-` is the one that all browsers enforce (RFC 6265bis §4.1.3).
 const WIDE_ACCESS: &str = "__Secure-dw-at";
@@ -35,9 +35,6 @@ pub const DEVICE: &str = "__Host-Http-dw-dev";
 pub struct Reach(pub Option<String>);
 
 impl Reach {
-    /// All names that the cookies of a session can have: what proxies keep from the apps.
-    pub const NAMES: [&'static str; 4] = [ACCESS, REFRESH, WIDE_ACCESS, WIDE_REFRESH];
-
     /// That of the server that got `request`.
     fn of<'r>(request: &'r Request<'_>) -> &'r Self {
         static HOST_ALONE: Reach = Reach(None);
