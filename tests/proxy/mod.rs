@@ -1,9 +1,11 @@
 //! Forward-auth: what the endpoints answer, and what real proxies make of it.
 
+mod ask;
 mod browser;
 mod domain;
 mod endpoint;
 mod front;
+mod judged;
 mod spoof;
 mod stack;
 mod upstream;

@@ -104,6 +104,18 @@ impl Stack {
     }
 }
 
+/// What stands around the printed part. One process, so that it ends as a whole; the system's own
+/// configuration is not read.
+fn nginx_main(here: &str) -> String {
+    let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .map(|kind| format!("{kind}_temp_path {here}/{kind};\n"))
+        .concat();
+    format!(
+        "daemon off;\nmaster_process off;\npid {here}/pid;\nerror_log stderr;\n\
+         events {{}}\nhttp {{\naccess_log off;\n{temporary}include {here}/doorward.conf;\n}}\n"
+    )
+}
+
 /// The command that runs the proxy in the foreground, with its files in `directory`.
 fn command(
     proxy: Proxy,
@@ -118,15 +130,7 @@ fn command(
     Ok(match proxy {
         Proxy::Nginx => {
             write("doorward.conf", &print("nginx"))?;
-            // One process, so that it ends as a whole; the system's own configuration is not read.
-            let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-                .map(|kind| format!("{kind}_temp_path {here}/{kind};\n"))
-                .concat();
-            let main = format!(
-                "daemon off;\nmaster_process off;\npid {here}/pid;\nerror_log stderr;\n\
-                 events {{}}\nhttp {{\naccess_log off;\n{temporary}include {here}/doorward.conf;\n}}\n"
-            );
-            write("nginx.conf", &main)?;
+            write("nginx.conf", &nginx_main(&here.to_string()))?;
             let program = find_program(&["nginx", "/usr/sbin/nginx"], "nginx")?;
             let mut command = bound_to_us(&program, "KILL", &[]);
             command
