@@ -278,23 +278,13 @@ fn is_word(segment: &str) -> bool {
 }
 
 fn requirement(allow: &str) -> Result<Requirement, String> {
-    let word = |text: &str| {
-        !text.is_empty()
-            && text.len() <= 64
-            && text
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_.".contains(&b))
-    };
     match allow {
         "public" => Ok(Requirement::Nothing),
         "signed_in" => Ok(Requirement::SignedIn),
-        other => match other.split_once(':') {
-            Some((what, act)) if word(what) && word(act) => {
-                Ok(Requirement::Permission(Permission::stored(other)))
-            }
-            _ => Err(format!(
+        other => Permission::parse(other).map(Requirement::Permission).ok_or_else(|| {
+            format!(
                 "\"{other}\" is neither public nor signed_in nor a permission, such as users:read"
-            )),
-        },
+            )
+        }),
     }
 }

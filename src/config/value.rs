@@ -8,7 +8,10 @@ use rocket::figment::value::Value;
 use url::{Host, Url};
 
 use crate::access::RuleSpec;
+use crate::error::Error;
 use crate::limit::Quota;
+use crate::problem::sentence;
+use crate::role::Declared;
 
 /// What stands before the first `mark`; all of it if there is none.
 pub(super) fn before(text: &str, mark: char) -> String {
@@ -67,6 +70,18 @@ pub(super) fn domain(text: &str) -> Result<Option<String>, String> {
         Ok(Host::Domain(name)) if name.contains('.') && !name.ends_with('.') => Ok(Some(name)),
         _ => Err(format!("\"{text}\" is no domain of two names at least, such as example.org")),
     }
+}
+
+/// A permission of the operator's own: its name, and behind `=` what it allows.
+pub(super) fn permission(text: &str) -> Result<Declared, String> {
+    let (name, description) = text.split_once('=').unwrap_or((text, ""));
+    Declared::new(name.trim(), description.trim()).map_err(|error| {
+        let why = match &error {
+            Error::Invalid(faults) => faults.iter().map(|fault| fault.message.as_str()).collect(),
+            other => sentence(&other.to_string()),
+        };
+        format!("\"{text}\" cannot be declared. {why}")
+    })
 }
 
 /// A `mailto:` or `https:` address, or nothing.

@@ -6,7 +6,7 @@ use rocket::{Route, State, get, post, routes};
 use serde::{Deserialize, Serialize};
 
 use super::error::Refusal;
-use super::next::{destination, foreign_origin, place};
+use super::next::{foreign_origin, place, place_to_go};
 use super::part::Faults;
 use super::show::{Either, FormAnswer, See, Shown};
 use super::view::Page;
@@ -63,7 +63,7 @@ fn show(
     access: &State<Arc<Access>>,
 ) -> FormAnswer<LoginPage> {
     if visitor.0.is_some() {
-        return Either::This(See(destination(next, access)));
+        return Either::This(See(place_to_go(next, access)));
     }
     let next = next.and_then(|next| place(next, access));
     let registration_open = accounts.registration_open();
@@ -97,7 +97,7 @@ async fn log_in(
     match sessions.log_in(&email, password, remember, client.0, &presented.0).await {
         Ok(issued) => {
             cookies.hand_over(&issued);
-            Either::This(See(destination(next.as_deref(), access)))
+            Either::This(See(place_to_go(next.as_deref(), access)))
         }
         Err(error) => {
             let page = LoginPage {

@@ -32,12 +32,21 @@ pub fn place(asked: &str, access: &Access) -> Option<String> {
     local_path(asked).or_else(|| access.page(asked))
 }
 
-/// Where a form's `next` leads: to a place that it may name, or else to `/profile`.
-pub fn destination(next: Option<&str>, access: &Access) -> String {
+/// Where a form's `next` leads: to a path of this site, or else to `/profile`.
+pub fn destination(next: Option<&str>) -> String {
+    to_one_of(next, local_path)
+}
+
+/// As [`destination`], and also to a page of an app.
+pub fn place_to_go(next: Option<&str>, access: &Access) -> String {
+    to_one_of(next, |asked| place(asked, access))
+}
+
+fn to_one_of(next: Option<&str>, known: impl Fn(&str) -> Option<String>) -> String {
     let asked = next.filter(|next| !next.is_empty());
     match asked {
         None => "/profile".to_owned(),
-        Some(asked) => place(asked, access).unwrap_or_else(|| "/".to_owned()),
+        Some(asked) => known(asked).unwrap_or_else(|| "/".to_owned()),
     }
 }
 
@@ -79,9 +88,10 @@ mod tests {
         ] {
             assert_eq!(local_path(evil), None, "{evil:?}");
         }
-        let nothing = Access::new(Vec::new(), "https");
-        assert_eq!(destination(None, &nothing), "/profile");
-        assert_eq!(destination(Some("//evil.example"), &nothing), "/");
+        for to in [destination, |next| place_to_go(next, &Access::new(Vec::new(), "https"))] {
+            assert_eq!(to(None), "/profile");
+            assert_eq!(to(Some("//evil.example")), "/");
+        }
     }
 
     proptest::proptest! {

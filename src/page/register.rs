@@ -6,7 +6,7 @@ use rocket::{Route, State, get, post, routes};
 use serde::{Deserialize, Serialize};
 
 use super::error::Refusal;
-use super::next::{destination, foreign_origin, place};
+use super::next::{foreign_origin, place, place_to_go};
 use super::part::Faults;
 use super::show::{Either, FormAnswer, See, Shown};
 use super::view::Page;
@@ -62,7 +62,7 @@ fn show(
     access: &State<Arc<Access>>,
 ) -> Result<FormAnswer<RegisterPage>, Refusal> {
     if visitor.0.is_some() {
-        return Ok(Either::This(See(destination(next, access))));
+        return Ok(Either::This(See(place_to_go(next, access))));
     }
     if !accounts.registration_open() {
         return Err(Error::RegistrationClosed.into());
@@ -99,7 +99,7 @@ async fn register(
     match sessions.register(registration, client.0, &presented.0).await {
         Ok(issued) => {
             cookies.hand_over(&issued);
-            Either::This(See(destination(next.as_deref(), access)))
+            Either::This(See(place_to_go(next.as_deref(), access)))
         }
         Err(error) => {
             let page = RegisterPage {

@@ -3,7 +3,6 @@
 use crate::access::Requirement;
 use crate::config::Config;
 use crate::config::read::Reader;
-use crate::role::Permission;
 
 pub(super) fn check(config: &Config, reader: &mut Reader, warnings: &mut Vec<String>) {
     let own = config.public_url.host_str().unwrap_or_default();
@@ -33,13 +32,6 @@ pub(super) fn check(config: &Config, reader: &mut Reader, warnings: &mut Vec<Str
                 None => format!("cookies are for {own} alone; set `cookies.domain`"),
             };
             reader.problem("access.rules", format!("nobody can sign in for \"{rule}\": {why}"));
-        }
-        if let Requirement::Permission(permission) = &rule.requirement
-            && Permission::known(permission.as_str()).is_none()
-        {
-            warnings.push(format!(
-                "access.rules: \"{rule}\": no permission of Doorward's own is called {permission}"
-            ));
         }
     }
     if !config.access.rules().is_empty() && config.proxies.trusted.is_empty() {
