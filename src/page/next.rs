@@ -88,7 +88,9 @@ mod tests {
         ] {
             assert_eq!(local_path(evil), None, "{evil:?}");
         }
-        for to in [destination, |next| place_to_go(next, &Access::new(Vec::new(), "https"))] {
+        for to in
+            [destination, |next: Option<&str>| place_to_go(next, &Access::new(Vec::new(), "https"))]
+        {
             assert_eq!(to(None), "/profile");
             assert_eq!(to(Some("//evil.example")), "/");
         }
