@@ -86,12 +86,21 @@ pub fn any(request: &Request<'_>) -> bool {
     pairs(request.headers().get("Cookie")).any(|(name, _)| ours.contains(&name))
 }
 
+/// The access token in the request's cookies.
+pub fn access_token(request: &Request<'_>) -> Option<SecretString> {
+    read(request, Reach::of(request).access()).map(SecretString::new)
+}
+
+/// The refresh token in the request's cookies.
+pub fn refresh_token(request: &Request<'_>) -> Option<SecretString> {
+    read(request, Reach::of(request).refresh()).map(SecretString::new)
+}
+
 /// What the request's cookies bring along.
 pub fn presented(request: &Request<'_>) -> Presented {
-    let reach = Reach::of(request);
     Presented {
-        access: read(request, reach.access()).map(SecretString::new),
-        refresh: read(request, reach.refresh()).map(SecretString::new),
+        access: access_token(request),
+        refresh: refresh_token(request),
         device: read(request, DEVICE).map(SecretString::new),
     }
 }

@@ -61,7 +61,7 @@ impl Sessions {
         let idle = now.since(claims.issued_at) >= self.lifetimes.admin_idle_lifetime;
         let usable = live.account.status == Status::Active
             && claims.epoch == live.account.session_epoch
-            && !(idle && live.account.is_admin())
+            && !(idle && live.account.has_power())
             && !self.outlived(&live.session, &live.account, now);
         if usable { Ok(live) } else { Err(Error::SessionEnded) }
     }

@@ -76,9 +76,9 @@ impl Entry {
     }
 
     /// The session and its account, as a request sees them.
-    fn live(&self, account: &Account) -> Live {
+    fn live(&self, account: &Arc<Account>) -> Live {
         let session = Session { last_seen_at: self.seen_at(), ..self.record.session.clone() };
-        Live { session, account: account.clone() }
+        Live { session, account: Arc::clone(account) }
     }
 
     fn seen_at(&self) -> Timestamp {
@@ -134,10 +134,8 @@ impl Memory {
         let standing = shard.get(&key.0)?;
         let entry = standing.sessions.get(&key.1)?;
         let (record, account) = (&entry.record, &standing.shown.account);
-        let accepted = record.access == *access
-            && now < record.session.access_expires_at
-            && record.is_live(account.session_epoch, now);
-        if !accepted || self.denied_tokens().contains_key(access) {
+        let admitted = record.admits(access, account.session_epoch, now);
+        if !admitted || self.denied_tokens().contains_key(access) {
             return None;
         }
         self.mark(key, entry, now);

@@ -6,10 +6,12 @@
 
 mod address;
 mod denylist;
+mod gather;
 mod limit;
 mod pool;
+mod verify;
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -29,6 +31,7 @@ use crate::token::access::AccessDigest;
 use crate::token::refresh::RefreshDigest;
 
 pub use pool::{RedisConnection, RedisPool};
+use verify::Readers;
 
 /// Declares a script by the name of its file.
 macro_rules! script {
@@ -38,8 +41,9 @@ macro_rules! script {
     };
 }
 
+use script;
+
 script!(OPEN, "open.lua");
-script!(VERIFY, "verify.lua");
 script!(VOUCH, "vouch.lua");
 script!(ROTATE, "rotate.lua");
 script!(REAUTHENTICATE, "reauthenticate.lua");
@@ -58,12 +62,13 @@ static PING: LazyLock<Script> =
 pub struct RedisStore {
     pool: RedisPool,
     prefix: String,
+    readers: Arc<Readers>,
 }
 
 impl RedisStore {
     /// A store whose keys begin with `prefix` and a colon.
     pub fn new(pool: RedisPool, prefix: impl Into<String>) -> Self {
-        Self { pool, prefix: prefix.into() }
+        Self { pool, prefix: prefix.into(), readers: Arc::default() }
     }
 
     /// A call of `script` on the keys of an account. The braces are the hash tag of a cluster.
@@ -135,20 +140,7 @@ impl SessionStore for RedisStore {
         access: &AccessDigest,
         now: Timestamp,
     ) -> Result<Option<Live>> {
-        let mut call = self.on(&VERIFY, account);
-        call.arg(session.as_str()).arg(access.as_str()).arg(now.as_millis());
-        call.arg(millis(SEEN_EVERY));
-        let found: Option<(Vec<u8>, Vec<u8>)> = if self.pool.is_cluster() {
-            let (found, denied) =
-                tokio::try_join!(self.pool.run(&call, true), self.is_denied(access))?;
-            if denied { None } else { found }
-        } else {
-            call.key(self.denylist_key());
-            self.pool.run(&call, true).await?
-        };
-        let Some((record, account)) = found else { return Ok(None) };
-        let Record { session, .. } = from_json(&record)?;
-        Ok(Some(Live { session, account: from_json(&account)? }))
+        self.judge(account, session, access, now).await
     }
 
     async fn vouch(
@@ -166,7 +158,10 @@ impl SessionStore for RedisStore {
         match answer.as_slice() {
             [word, record, account] if word == b"good" => {
                 let session = session_of(record)?;
-                Ok(Vouched::Good(Box::new(Live { session, account: from_json(account)? })))
+                Ok(Vouched::Good(Box::new(Live {
+                    session,
+                    account: Arc::new(from_json(account)?),
+                })))
             }
             [word] if word == b"spent" => Ok(Vouched::Spent),
             [word] if word == b"unknown" => Ok(Vouched::Unknown),

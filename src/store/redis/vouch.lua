@@ -3,6 +3,9 @@
 local sid, refresh = ARGV[1], ARGV[2]
 local grace, now, seen_every = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 
+-- How far a replica's clock may be off before the server's own decides against a session (SR-75).
+local LEEWAY = 30000
+
 local json = redis.call('HGET', KEYS[2], sid)
 local account = redis.call('HMGET', KEYS[1], 'e', 'j')
 if not json or not account[2] then
