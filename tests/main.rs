@@ -14,6 +14,7 @@ mod look;
 mod page;
 mod person;
 mod proof;
+mod proxy;
 mod safety;
 mod store;
 mod support;
