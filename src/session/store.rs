@@ -1,5 +1,6 @@
 //! What sessions ask of the place that keeps them. Each promise is a case of `tests/store/session.rs`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -49,7 +50,7 @@ pub struct Live {
     /// The session.
     pub session: Session,
     /// Its account as last published.
-    pub account: Account,
+    pub account: Arc<Account>,
 }
 
 /// A request to replace the refresh token `old` by `new`.
@@ -106,7 +107,7 @@ pub trait SessionStore: Standings + Denylist {
     /// lower epoch than the account that is shown is not alive (SR-38).
     ///
     /// Notes that the pair was used, and at most once per [`super::SEEN_EVERY`] that the session
-    /// was seen. One round trip, no SQL.
+    /// was seen. One round trip, and a second where there is something to note; no SQL.
     async fn verify(
         &self,
         account: &AccountId,
@@ -125,6 +126,15 @@ pub trait SessionStore: Standings + Denylist {
     /// than the one that is shown the session is unknown as well, and stays as it is: the refresh
     /// was overtaken by a change of the password.
     async fn rotate(&self, rotate: Rotate<'_>) -> Result<Rotation>;
+
+    /// Notes that the owner of a session proved at `now` who they are; gives the session, if it is
+    /// alive. Its tokens stay as they are, and what is noted outlives them.
+    async fn reauthenticate(
+        &self,
+        account: &AccountId,
+        session: &SessionId,
+        now: Timestamp,
+    ) -> Result<Option<Session>>;
 
     /// Ends a session; whether there was one, be it that it had run out and was not swept up yet.
     async fn end(&self, account: &AccountId, session: &SessionId) -> Result<bool>;

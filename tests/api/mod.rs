@@ -7,5 +7,8 @@ mod life;
 mod limit;
 mod matrix;
 mod on_the_way;
+mod permission;
 mod public;
+mod reauth;
+mod role;
 mod session;
