@@ -62,67 +62,80 @@ impl Front {
     }
 }
 
+/// How a proxy is started here: its file below `deploy/`, what is replaced in it, and the program.
+struct Plan {
+    file: &'static str,
+    changes: Vec<(&'static str, String)>,
+    program: [&'static str; 2],
+    arguments: &'static [&'static str],
+}
+
+impl Plan {
+    /// nginx, without TLS; its other two servers listen where nobody asks.
+    fn nginx(home: &str, port: u16) -> Self {
+        let changes = vec![
+            ("listen 443 ssl http2;", format!("listen 127.0.0.1:{port};")),
+            ("listen [::]:443 ssl http2;", String::new()),
+            ("listen 80 default_server;", format!("listen unix:{home}/80;")),
+            ("listen [::]:80 default_server;", String::new()),
+            ("listen 443 ssl default_server;", format!("listen unix:{home}/443 ssl;")),
+            ("listen [::]:443 ssl default_server;", String::new()),
+            ("ssl_certificate     /etc/ssl/doorward/fullchain.pem;", String::new()),
+            ("ssl_certificate_key /etc/ssl/doorward/key.pem;", String::new()),
+            ("pid /run/nginx.pid;", format!("pid {home}/pid;")),
+            ("/var/log/nginx/", format!("{home}/")),
+            ("    server_tokens off;", temporary_paths(home)),
+        ];
+        let arguments = &["-e", "stderr", "-g", "daemon off;", "-c"];
+        let program = ["nginx", "/usr/sbin/nginx"];
+        Self { file: "nginx/nginx.conf", changes, program, arguments }
+    }
+
+    fn caddy(port: u16) -> Self {
+        let alone = "\tadmin off\n\tdefault_bind 127.0.0.1\n\tservers {".to_owned();
+        let changes = vec![
+            ("{$LOGIN_HOST:login.example.com} {", format!("http://localhost:{port} {{")),
+            ("\tservers {", alone),
+        ];
+        let arguments = &["run", "--adapter", "caddyfile", "--config"];
+        Self { file: "caddy/Caddyfile", changes, program: ["caddy", "/usr/bin/caddy"], arguments }
+    }
+
+    fn haproxy(home: &str, port: u16) -> Self {
+        let secure = "bind :443 ssl crt /etc/haproxy/doorward.pem alpn h2,http/1.1";
+        let changes = vec![
+            ("bind :80\n", format!("bind unix@{home}/80\n")),
+            (secure, format!("bind 127.0.0.1:{port}")),
+            ("    user haproxy\n    group haproxy\n", String::new()),
+        ];
+        let program = ["haproxy", "/usr/sbin/haproxy"];
+        Self { file: "haproxy/haproxy.cfg", changes, program, arguments: &["-db", "-f"] }
+    }
+}
+
 /// The proxy with its file of `deploy/`. What is replaced has to be there.
 fn command(proxy: Proxy, home: &Path, (port, server): (u16, u16)) -> Result<Command, String> {
     let here = home.display().to_string();
-    let (listen, server) = (format!("127.0.0.1:{port}"), format!("127.0.0.1:{server}"));
-    let (file, mut changes, names, arguments) = match proxy {
-        Proxy::Nginx => (
-            "nginx/nginx.conf",
-            vec![
-                ("listen 443 ssl http2;", format!("listen {listen};")),
-                ("listen [::]:443 ssl http2;", String::new()),
-                // The other two servers, on ports that nobody can have.
-                ("listen 80 default_server;", format!("listen unix:{here}/80;")),
-                ("listen [::]:80 default_server;", String::new()),
-                ("listen 443 ssl default_server;", format!("listen unix:{here}/443 ssl;")),
-                ("listen [::]:443 ssl default_server;", String::new()),
-                ("ssl_certificate     /etc/ssl/doorward/fullchain.pem;", String::new()),
-                ("ssl_certificate_key /etc/ssl/doorward/key.pem;", String::new()),
-                ("pid /run/nginx.pid;", format!("pid {here}/pid;")),
-                ("/var/log/nginx/", format!("{here}/")),
-                ("    server_tokens off;", temporary_paths(&here)),
-            ],
-            ["nginx", "/usr/sbin/nginx"],
-            vec!["-e", "stderr", "-g", "daemon off;", "-c"],
-        ),
-        Proxy::Caddy => (
-            "caddy/Caddyfile",
-            vec![
-                ("{$LOGIN_HOST:login.example.com} {", format!("http://localhost:{port} {{")),
-                ("\tservers {", "\tadmin off\n\tdefault_bind 127.0.0.1\n\tservers {".to_owned()),
-            ],
-            ["caddy", "/usr/bin/caddy"],
-            vec!["run", "--adapter", "caddyfile", "--config"],
-        ),
-        Proxy::Haproxy => (
-            "haproxy/haproxy.cfg",
-            vec![
-                ("bind :80\n", format!("bind unix@{here}/80\n")),
-                (
-                    "bind :443 ssl crt /etc/haproxy/doorward.pem alpn h2,http/1.1",
-                    format!("bind {listen}"),
-                ),
-                ("    user haproxy\n    group haproxy\n", String::new()),
-            ],
-            ["haproxy", "/usr/sbin/haproxy"],
-            vec!["-db", "-f"],
-        ),
+    let mut plan = match proxy {
+        Proxy::Nginx => Plan::nginx(&here, port),
+        Proxy::Caddy => Plan::caddy(port),
+        Proxy::Haproxy => Plan::haproxy(&here, port),
     };
-    changes.push(("127.0.0.1:8000", server));
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy").join(file);
-    let mut text = fs::read_to_string(&path).map_err(|error| format!("{file}: {error}"))?;
-    for (old, new) in &changes {
+    plan.changes.push(("127.0.0.1:8000", format!("127.0.0.1:{server}")));
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy").join(plan.file);
+    let mut text = fs::read_to_string(&file).map_err(|error| format!("{}: {error}", plan.file))?;
+    for (old, new) in &plan.changes {
         if !text.contains(old) {
-            return Err(format!("{file} does not say {old:?}"));
+            return Err(format!("{} does not say {old:?}", plan.file));
         }
         text = text.replace(old, new);
     }
-    text = text.replace("login.example.com", "localhost");
     let config = home.join("proxy.conf");
+    let text = text.replace("login.example.com", "localhost");
     fs::write(&config, text).map_err(|error| error.to_string())?;
-    let mut command = bound_to_us(&find_program(&names, names[0])?, "KILL", &[]);
-    command.args(arguments).arg(config).env("HOME", home);
+    let program = find_program(&plan.program, plan.program[0])?;
+    let mut command = bound_to_us(&program, "KILL", &[]);
+    command.args(plan.arguments).arg(config).env("HOME", home);
     for name in ["XDG_CONFIG_HOME", "XDG_DATA_HOME", "LOGIN_HOST", "LOGIN_UPSTREAMS"] {
         command.env_remove(name);
     }
@@ -212,28 +225,29 @@ fn what_a_client_says_of_its_address_is_not_believed(proxy: Proxy) {
     assert_eq!(send("/api/v1/auth/login", &body).status, 200);
     // A link that works once is in no log of the proxy.
     send("/setup?token=marked-token", "");
-    let told = front.doorward.run(&["user", "show", email, "--json"], "");
-    assert_eq!(told.code, Some(0), "{told:?}");
     front.doorward.stop();
     let log = front.doorward.lines().all().join("\n");
     assert!(log.contains("127.0.0.1") && !log.contains("6.6.6.6"), "{log}");
     assert!(!front.log().contains("marked-token"), "{}", front.log());
 }
 
-fn what_is_too_large_does_not_reach_the_server(proxy: Proxy) {
+fn what_is_too_large_is_refused_in_front(proxy: Proxy) {
     let front = Front::start(proxy);
     let body = "x".repeat(70_000);
     let kind = [("Content-Type", "application/json"), ("Sec-Fetch-Site", "same-origin")];
     let path = "/api/v1/auth/login";
-    // The proxy may hang up on us while we still send.
+    // The proxy may hang up on us while we still send. Caddy passes a body on as it comes, and breaks off.
     if let Ok(answer) = http::request(front.port, "POST", path, &kind, body.as_bytes()) {
-        assert!(matches!(answer.status, 400 | 413), "{}", answer.status);
+        let expected = if proxy == Proxy::Caddy { 413..=502 } else { 413..=413 };
+        assert!(expected.contains(&answer.status), "{}", answer.status);
     }
-    assert_eq!(http::get(front.port, "/readyz").expect("an answer").status, 200);
+    // Headers of an answer, with the longest of policies, come through whole.
     let page = http::get(front.port, "/login").expect("an answer");
-    assert_eq!(page.status, 200);
     let policy = page.header("content-security-policy");
     assert!(policy.is_some_and(|policy| policy.contains("default-src 'none'")), "{policy:?}");
+    front.doorward.stop();
+    let log = front.doorward.lines().all().join("\n");
+    assert!(log.contains("/login") && (proxy == Proxy::Caddy || !log.contains(path)), "{log}");
 }
 
 /// One test behind every proxy.
@@ -263,5 +277,5 @@ macro_rules! behind_every_proxy {
 behind_every_proxy! {
     slow_clients_are_cut_off_and_nobody_else
     what_a_client_says_of_its_address_is_not_believed
-    what_is_too_large_does_not_reach_the_server
+    what_is_too_large_is_refused_in_front
 }
