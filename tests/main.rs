@@ -10,6 +10,7 @@ mod house;
 mod journey;
 mod key;
 mod library;
+mod look;
 mod page;
 mod person;
 mod proof;
