@@ -17,6 +17,8 @@ use crate::support::http::{self, Response};
 use crate::support::process::{Daemon, Server};
 use crate::support::{START_LIMIT, bound_to_us, find_program, free_port, read_log, scratch_dir};
 
+/// Who signs in.
+const ADA: &str = "ada@example.org";
 /// The clients that send their header a byte at a time.
 const SLOW: usize = 200;
 
@@ -27,7 +29,7 @@ enum Proxy {
     Haproxy,
 }
 
-/// A proxy with the configuration of `deploy/`, and Doorward behind it.
+/// A proxy with the configuration of `deploy/`, and Doorward behind it, where Ada has an account.
 struct Front {
     port: u16,
     doorward: Server,
@@ -43,6 +45,9 @@ impl Front {
             vec![("DOORWARD_PUBLIC_URL", &*public_url), ("DOORWARD_PROXIES_TRUSTED", "127.0.0.1")];
         settings.extend(LIMITS.map(|(name, _)| (name, "off")));
         let doorward = Server::start(&settings);
+        let create = ["user", "create", "--email", ADA];
+        let created = doorward.run(&create, &format!("{PASSWORD}\n"));
+        assert_eq!(created.code, Some(0), "{created:?}");
         let directory = scratch_dir("front");
         let ports = (port, doorward.port());
         let command = command(proxy, directory.path(), ports).unwrap_or_else(|why| panic!("{why}"));
@@ -179,10 +184,6 @@ fn is_closed(stream: &mut TcpStream) -> bool {
 
 fn slow_clients_are_cut_off_and_nobody_else(proxy: Proxy) {
     let front = Front::start(proxy);
-    let email = "ada@example.org";
-    let create =
-        front.doorward.run(&["user", "create", "--email", email], &format!("{PASSWORD}\n"));
-    assert_eq!(create.code, Some(0), "{create:?}");
     let begun = Instant::now();
     let mut slow: Vec<TcpStream> = (0..SLOW).map(|_| front.connect()).collect();
     for stream in &mut slow {
@@ -191,7 +192,7 @@ fn slow_clients_are_cut_off_and_nobody_else(proxy: Proxy) {
     let mut slowest = Duration::ZERO;
     while !slow.is_empty() && begun.elapsed() < Duration::from_secs(25) {
         let asked = Instant::now();
-        assert_eq!(Person::at(front.port).log_in(email, PASSWORD), 200, "{}", front.log());
+        assert_eq!(Person::at(front.port).log_in(ADA, PASSWORD), 200, "{}", front.log());
         slowest = slowest.max(asked.elapsed());
         // They go on sending, so that no time limit between two reads ends them.
         slow.retain_mut(|stream| stream.write_all(b"a").is_ok() && !is_closed(stream));
@@ -206,11 +207,7 @@ fn slow_clients_are_cut_off_and_nobody_else(proxy: Proxy) {
 
 fn what_a_client_says_of_its_address_is_not_believed(proxy: Proxy) {
     let front = Front::start(proxy);
-    let email = "eve@example.org";
-    let create =
-        front.doorward.run(&["user", "create", "--email", email], &format!("{PASSWORD}\n"));
-    assert_eq!(create.code, Some(0), "{create:?}");
-    let body = json!({ "email": email, "password": PASSWORD }).to_string();
+    let body = json!({ "email": ADA, "password": PASSWORD }).to_string();
     let send = |path: &str, body: &str| -> Response {
         let headers = [
             ("Content-Type", "application/json"),
