@@ -4,6 +4,7 @@ mod api;
 mod app;
 mod audit;
 mod cli;
+mod deploy;
 mod fault;
 mod house;
 mod journey;
