@@ -3,12 +3,13 @@
 //! | Floor | Modules |
 //! | --- | --- |
 //! | words | [`error`], [`clock`], [`id`], [`metric`]: what every room uses |
-//! | domain | [`role`], [`token`], [`limit`], [`audit`], [`account`], [`session`]: what is true, without HTTP, Redis or SQL |
+//! | domain | [`role`], [`access`], [`token`], [`limit`], [`audit`], [`account`], [`session`]: what is true, without HTTP, Redis or SQL |
 //! | edge | [`problem`], [`guard`], [`api`], [`page`]: what browsers and programs see |
 //! | backends | [`store`]: where accounts and sessions are kept |
 //! | roof | [`config`], [`app`], [`cli`]: what puts it together |
 #![forbid(unsafe_code)]
 
+pub mod access;
 pub mod account;
 pub mod api;
 pub mod app;

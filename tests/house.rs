@@ -101,7 +101,8 @@ fn named(text: &str) -> BTreeSet<String> {
 
 const WORDS: &[&str] = &["error", "clock", "id", "metric"];
 /// Each may name those to its left.
-const DOMAIN: &[&str] = &["role", "token", "limit", "audit", "mail", "account", "session"];
+const DOMAIN: &[&str] =
+    &["role", "access", "token", "limit", "audit", "mail", "account", "session"];
 /// Each may name those to its left; but `page` never `api`.
 const EDGE: &[&str] = &["problem", "guard", "api", "page"];
 const ROOF: &[&str] = &["config", "app", "cli", "main", "lib"];

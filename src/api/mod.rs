@@ -3,6 +3,7 @@
 pub mod account;
 pub mod admin;
 pub mod audit;
+pub mod authz;
 pub mod health;
 pub mod key;
 pub mod list;
@@ -35,12 +36,14 @@ pub fn routes() -> Vec<Route> {
     gate::guarded(routes)
 }
 
-/// The routes outside [`BASE`]: public keys, and signs of life.
+/// The routes outside [`BASE`]: public keys, signs of life, and what proxies ask.
 pub fn public_routes() -> Vec<Route> {
     let mut routes = key::public_routes();
     routes.extend(health::routes());
     routes.extend(report::routes());
-    gate::guarded(routes)
+    let mut routes = gate::guarded(routes);
+    routes.extend(gate::for_proxies(authz::routes()));
+    routes
 }
 
 /// Answers every failure below [`BASE`] with problem details.

@@ -29,6 +29,7 @@ use crate::clock::{self, Clock};
 use crate::config::Config;
 use crate::error::chain;
 use crate::guard::client::TrustedProxies;
+use crate::guard::cookie::Reach;
 use crate::guard::csrf::{FormTokens, PublicOrigin};
 use crate::guard::header::Headers;
 use crate::id::{self, Random};
@@ -258,6 +259,8 @@ impl Prepared {
             .manage(SecurityContact(config.security.contact.clone()))
             .manage(policy::settings(&config))
             .manage(TrustedProxies(config.proxies.trusted.clone()))
+            .manage(Reach(config.cookies.domain.clone()))
+            .manage(Arc::new(config.access.clone()))
             .manage(PublicOrigin(config.public_url.origin().ascii_serialization()))
             .mount(api::BASE, api::routes())
             .mount("/", api::public_routes())

@@ -1,5 +1,6 @@
 //! Guards: what a route may take for granted because they stand in its signature.
 
+pub mod asked;
 pub mod body;
 pub mod client;
 pub mod cookie;
@@ -183,8 +184,7 @@ async fn judge(request: &Request<'_>) -> Result<Live> {
     if let Some(token) = bearer(request) {
         return sessions.verify(&SecretString::new(token)).await;
     }
-    let secret = |name| cookie::read(request, name).map(SecretString::new);
-    let refused = match secret(cookie::ACCESS) {
+    let refused = match cookie::access_token(request) {
         Some(access) => match sessions.verify(&access).await {
             Err(error @ (Error::Unavailable(_) | Error::Internal(_))) => return Err(error),
             Err(error) => error,
@@ -192,7 +192,7 @@ async fn judge(request: &Request<'_>) -> Result<Live> {
         },
         None => Error::NotSignedIn,
     };
-    let Some(refresh) = secret(cookie::REFRESH) else { return Err(refused) };
+    let Some(refresh) = cookie::refresh_token(request) else { return Err(refused) };
     match sessions.refresh(&refresh, &client::of(request)).await {
         Ok(issued) => {
             cookie::Cookies::of(request).hand_over(&issued);

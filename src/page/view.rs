@@ -40,6 +40,11 @@ pub trait Page: Serialize {
 
     /// What the window's title says.
     fn title(&self) -> String;
+
+    /// The other origin to which its form leads in the end, if it does.
+    fn form_target(&self) -> Option<String> {
+        None
+    }
 }
 
 /// What the layout prints around every page.

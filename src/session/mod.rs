@@ -4,6 +4,7 @@ mod admission;
 pub mod deny;
 pub mod device;
 mod reauth;
+mod recognise;
 mod record;
 mod sign_in;
 pub mod store;
@@ -23,6 +24,7 @@ use crate::token::access::AccessJti;
 use crate::token::refresh::{RefreshJti, Succession};
 use crate::token::{Grant, Tokens};
 pub use reauth::Reauthenticated;
+pub use recognise::Recognised;
 pub use record::{Client, Issued, Lifetimes, Presented, SEEN_EVERY, Session};
 pub use sign_in::Registration;
 use store::{Live, Pair, Rotate, Rotation, SessionStore};
@@ -134,17 +136,7 @@ impl Sessions {
                 (session, metric::Refresh::RepeatedInGrace)
             }
             Rotation::Repeated(session) => (session, metric::Refresh::RepeatedUnused),
-            Rotation::Reused => {
-                self.remember_ended(std::slice::from_ref(&claims.session)).await;
-                let event = Entry::of(Kind::TokenReuse).about(&account.id);
-                self.audit.record(event.detail(format!("session {}", claims.session))).await;
-                let notice = Notice::new(NoticeKind::TokenReused, now);
-                let told = self.accounts.try_notify(account, notice).await;
-                // The owner's other sessions show it from their next request on. The answer is
-                // the same if that fails: they learn of it at their next refresh.
-                let _ = self.store.publish(&told, now).await;
-                return Err(Error::TokenReused);
-            }
+            Rotation::Reused => return Err(self.reused(&claims.session, account, now).await),
             Rotation::Unknown => return Err(Error::SessionEnded),
         };
         if self.outlived(&session, &account, now) {
@@ -152,6 +144,20 @@ impl Sessions {
             return Err(Error::SessionEnded);
         }
         Ok((self.sign(session, account, &access, &refresh)?, outcome))
+    }
+
+    /// Records that a spent token of a session was shown, for which the store has ended it, and
+    /// tells the owner.
+    async fn reused(&self, session: &SessionId, account: Account, now: Timestamp) -> Error {
+        self.remember_ended(std::slice::from_ref(session)).await;
+        let event = Entry::of(Kind::TokenReuse).about(&account.id);
+        self.audit.record(event.detail(format!("session {session}"))).await;
+        let told =
+            self.accounts.try_notify(account, Notice::new(NoticeKind::TokenReused, now)).await;
+        // The owner's other sessions show it from their next request on. The answer is the same if
+        // that fails: they learn of it at their next refresh.
+        let _ = self.store.publish(&told, now).await;
+        Error::TokenReused
     }
 
     /// Ends the session that a request's tokens name, if they are ours at all. A token that has

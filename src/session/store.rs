@@ -87,6 +87,17 @@ pub enum Rotation {
     Unknown,
 }
 
+/// What a refresh token is worth to whoever shows it and does not trade it in.
+#[derive(Clone, Debug)]
+pub enum Vouched {
+    /// A refresh would be answered: the session and its account.
+    Good(Box<Live>),
+    /// It belongs to the past of the session, which is as it was.
+    Spent,
+    /// There is no such session (any more).
+    Unknown,
+}
+
 /// Where live sessions are kept, beside what they know of their account ([`Standings`]).
 ///
 /// Every method is atomic, whichever replicas call it. Time comes in as an argument and is compared
@@ -116,6 +127,19 @@ pub trait SessionStore: Standings + Denylist {
         access: &AccessDigest,
         now: Timestamp,
     ) -> Result<Option<Live>>;
+
+    /// The session, if [`SessionStore::rotate`] would answer its refresh token at this moment. The
+    /// token stays what it is.
+    ///
+    /// Notes use and presence as [`SessionStore::verify`] does. One round trip, no SQL.
+    async fn vouch(
+        &self,
+        account: &AccountId,
+        session: &SessionId,
+        refresh: &RefreshDigest,
+        grace: Duration,
+        now: Timestamp,
+    ) -> Result<Vouched>;
 
     /// Replaces the refresh token of a session (SR-36).
     ///

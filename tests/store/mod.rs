@@ -17,3 +17,4 @@ mod session;
 mod sql;
 mod survey;
 mod trouble;
+mod vouch;

@@ -4,18 +4,20 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
 
 use super::draft::Changes;
 use super::order::Order;
 use crate::account::Account;
 use crate::clock::Timestamp;
 use crate::id::{AccountId, SessionId};
-use crate::session::store::Live;
+use crate::session::store::{Live, Vouched};
 use crate::session::survey::{Place, Stretch, Survey};
 use crate::session::{SEEN_EVERY, Session};
 use crate::store::record::Record;
 use crate::token::access::AccessDigest;
 use crate::token::denylist::DeniedToken;
+use crate::token::refresh::RefreshDigest;
 
 /// How many locks share the accounts.
 const SHARDS: usize = 16;
@@ -78,6 +80,12 @@ impl Entry {
         self.record.session.refresh_expires_at
     }
 
+    /// The session and its account, as a request sees them.
+    fn live(&self, account: &Arc<Account>) -> Live {
+        let session = Session { last_seen_at: self.seen_at(), ..self.record.session.clone() };
+        Live { session, account: Arc::clone(account) }
+    }
+
     fn seen_at(&self) -> Timestamp {
         Timestamp::from_millis(self.marks.seen_at.load(Ordering::Relaxed))
     }
@@ -137,11 +145,43 @@ impl Memory {
         if !admitted || self.denied_tokens().contains_key(access) {
             return None;
         }
+        self.mark(key, entry, now);
+        Some(entry.live(account))
+    }
+
+    /// Judges a refresh token that is not traded in (see `SessionStore::vouch`).
+    pub fn vouch(
+        &self,
+        key: &Key,
+        refresh: &RefreshDigest,
+        grace: Duration,
+        now: Timestamp,
+    ) -> Vouched {
+        let shard = self.read(&key.0);
+        let found = shard.get(&key.0).and_then(|one| Some((one, one.sessions.get(&key.1)?)));
+        let Some((standing, entry)) = found else { return Vouched::Unknown };
+        let (record, account) = (&entry.record, &standing.shown.account);
+        if !record.is_live(account.session_epoch, now) {
+            return Vouched::Unknown;
+        }
+        if record.refresh == *refresh {
+            self.mark(key, entry, now);
+        } else {
+            // Its immediate predecessor, where a refresh would be answered once more.
+            let unused = !entry.marks.used.load(Ordering::Relaxed);
+            let answered = unused || now.since(record.rotated_at) <= grace;
+            if record.previous.as_ref() != Some(refresh) || !answered {
+                return Vouched::Spent;
+            }
+        }
+        Vouched::Good(Box::new(entry.live(account)))
+    }
+
+    /// Notes that a session's pair was accepted.
+    fn mark(&self, key: &Key, entry: &Entry, now: Timestamp) {
         if entry.mark(now) {
             self.noted.lock().unwrap_or_else(PoisonError::into_inner).push(key.clone());
         }
-        let session = Session { last_seen_at: entry.seen_at(), ..record.session.clone() };
-        Some(Live { session, account: Arc::clone(account) })
     }
 
     /// The live sessions of an account.

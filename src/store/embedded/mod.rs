@@ -34,10 +34,11 @@ use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, Result};
 use crate::id::{AccountId, SessionId};
 use crate::session::Session;
-use crate::session::store::{Live, Opened, Opening, Pair, Rotate, Rotation, SessionStore};
+use crate::session::store::{Live, Opened, Opening, Pair, Rotate, Rotation, SessionStore, Vouched};
 use crate::session::survey::{Stretch, Survey};
 use crate::token::access::AccessDigest;
 use crate::token::denylist::{DeniedToken, Denylist};
+use crate::token::refresh::RefreshDigest;
 use draft::{Draft, Turn};
 use guest::Guest;
 pub use limit::EmbeddedLimits;
@@ -200,6 +201,21 @@ impl SessionStore for Embedded {
             Inner::Server { memory, .. } => Ok(memory.verify(&key, access, now)),
             // A command judges no requests, so the marks that this leaves are not written.
             Inner::Guest(guest) => Ok(guest.read(account).await?.verify(&key, access, now)),
+        }
+    }
+
+    async fn vouch(
+        &self,
+        account: &AccountId,
+        session: &SessionId,
+        refresh: &RefreshDigest,
+        grace: Duration,
+        now: Timestamp,
+    ) -> Result<Vouched> {
+        let key = (account.clone(), session.clone());
+        match &self.0 {
+            Inner::Server { memory, .. } => Ok(memory.vouch(&key, refresh, grace, now)),
+            Inner::Guest(guest) => Ok(guest.read(account).await?.vouch(&key, refresh, grace, now)),
         }
     }
 

@@ -13,6 +13,7 @@ mod pool;
 mod verify;
 
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use redis::{Script, ScriptInvocation};
@@ -25,10 +26,11 @@ use crate::account::store::Standings;
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::id::{AccountId, SessionId};
-use crate::session::Session;
-use crate::session::store::{Live, Opened, Opening, Pair, Rotate, Rotation, SessionStore};
+use crate::session::store::{Live, Opened, Opening, Pair, Rotate, Rotation, SessionStore, Vouched};
 use crate::session::survey::{Stretch, Survey};
+use crate::session::{SEEN_EVERY, Session};
 use crate::token::access::AccessDigest;
+use crate::token::refresh::RefreshDigest;
 
 pub use pool::{RedisConnection, RedisPool};
 use verify::Readers;
@@ -44,6 +46,7 @@ macro_rules! script {
 use script;
 
 script!(OPEN, "open.lua");
+script!(VOUCH, "vouch.lua");
 script!(ROTATE, "rotate.lua");
 script!(REAUTHENTICATE, "reauthenticate.lua");
 script!(END, "end.lua");
@@ -162,6 +165,32 @@ impl SessionStore for RedisStore {
         self.judge(account, session, access, now).await
     }
 
+    async fn vouch(
+        &self,
+        account: &AccountId,
+        session: &SessionId,
+        refresh: &RefreshDigest,
+        grace: Duration,
+        now: Timestamp,
+    ) -> Result<Vouched> {
+        let mut call = self.on(&VOUCH, account);
+        call.arg(session.as_str()).arg(refresh.as_str()).arg(millis(grace));
+        call.arg(now.as_millis()).arg(millis(SEEN_EVERY));
+        let answer: Vec<Vec<u8>> = self.pool.run(&call, true).await?;
+        match answer.as_slice() {
+            [word, record, account] if word == b"good" => {
+                let session = session_of(record)?;
+                Ok(Vouched::Good(Box::new(Live {
+                    session,
+                    account: Arc::new(from_json(account)?),
+                })))
+            }
+            [word] if word == b"spent" => Ok(Vouched::Spent),
+            [word] if word == b"unknown" => Ok(Vouched::Unknown),
+            _ => Err(unknown_answer()),
+        }
+    }
+
     async fn rotate(&self, rotate: Rotate<'_>) -> Result<Rotation> {
         let mut call = self.on(&ROTATE, &rotate.account.id);
         call.arg(rotate.session.as_str())
@@ -262,6 +291,6 @@ fn unknown_answer() -> Error {
     Error::internal("a script in Redis gave an answer that it should not")
 }
 
-fn millis(duration: std::time::Duration) -> u64 {
+fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
