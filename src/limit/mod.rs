@@ -11,7 +11,6 @@ pub mod store;
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use aws_lc_rs::hmac;
 use futures::FutureExt as _;
@@ -269,7 +268,6 @@ impl Limits {
         };
         let charged = self.store.charge(&key, &quota, tokens, self.clock.now()).await;
         let refused = match charged {
-            Ok(taken) if taken.allowed => Some(Duration::ZERO),
             Ok(taken) => Some(taken.retry_after),
             Err(error) => {
                 tracing::debug!(%error, "requests could not be counted");

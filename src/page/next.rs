@@ -66,6 +66,9 @@ mod tests {
         ] {
             assert_eq!(local_path(evil), None, "{evil:?}");
         }
+        let long = format!("/{}", "x".repeat(2047));
+        assert_eq!(local_path(&long), Some(long.clone()));
+        assert_eq!(local_path(&format!("{long}x")), None);
         assert_eq!(destination(None), "/profile");
         assert_eq!(destination(Some("//evil.example")), "/");
     }

@@ -40,6 +40,24 @@ impl Sessions {
         client: Client,
         presented: &Presented,
     ) -> Result<Issued> {
+        let signed_in = self.try_log_in(email, password, remember, client, presented).await;
+        metric::login(match &signed_in {
+            Ok(_) => metric::Login::Good,
+            Err(Error::InvalidCredentials) => metric::Login::Refused,
+            Err(Error::Throttled(_)) => metric::Login::Throttled,
+            Err(_) => metric::Login::Failed,
+        });
+        signed_in
+    }
+
+    async fn try_log_in(
+        &self,
+        email: &str,
+        password: SecretString,
+        remember: bool,
+        client: Client,
+        presented: &Presented,
+    ) -> Result<Issued> {
         let attempt = match self.admit(email, &client, presented).await {
             Ok(attempt) => attempt,
             Err(error) => return Err(self.not_admitted(error).await),
@@ -48,10 +66,6 @@ impl Sessions {
         let account = match self.accounts.authenticate(email, password, precedence).await {
             Ok(account) => account,
             Err(error) => {
-                metric::login(match &error {
-                    Error::InvalidCredentials => metric::Login::Refused,
-                    _ => metric::Login::Failed,
-                });
                 if !matches!(error, Error::InvalidCredentials) {
                     attempt.not_made().await;
                 }

@@ -6,6 +6,7 @@ mod denylist;
 mod life;
 mod limit;
 mod matrix;
+mod metric;
 mod on_the_way;
 mod public;
 mod session;

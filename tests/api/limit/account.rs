@@ -53,6 +53,10 @@ limited! {
         fail(&app, "ADA@Example.org", 5).await;
         let refused = app.stranger().log_in_with(" ada@example.org", PASSWORD).await;
         refused.expect_problem(429, "throttled");
+        app.later(hours(23));
+        fail(&app, "ada@example.org", 1).await;
+        let refused = app.stranger().log_in_with("ada@example.org", PASSWORD).await;
+        assert_eq!(retry_after(&refused.expect_problem(429, "throttled")), 2);
         app.later(hours(25));
         fail(&app, "ada@example.org", 5).await;
     }
@@ -122,6 +126,25 @@ limited! {
         let other = app.stranger();
         other.put_cookie(DEVICE, &device);
         other.log_in_with("bob@example.org", WRONG).await.expect_problem(401, "invalid_credentials");
+    }
+
+    async fn sr_81_the_owner_learns_of_the_failures_before_a_sign_in(app: TestApp, [FAILURES]) {
+        const TOLD: &str = "signed in after 5 failed attempts";
+        app.create("ada@example.org", &[]).await;
+        let told = async |visitor: &Visitor| {
+            visitor.get("/profile").await.expect(200).text().contains("failed attempts")
+        };
+        fail(&app, "ada@example.org", 4).await;
+        app.log_in("ada@example.org").await;
+        assert!(!told(&app).await, "four are what people do");
+
+        fail(&app, "ada@example.org", 5).await;
+        app.later(seconds(1));
+        let next = app.stranger();
+        next.log_in("ada@example.org").await;
+        let html = next.get("/profile").await.expect(200).text();
+        assert!(html.contains(TOLD), "{html}");
+        assert!(told(&app).await, "wherever they are signed in");
     }
 
     async fn sr_22_a_new_password_makes_other_devices_unknown(app: TestApp, [FAILURES]) {
