@@ -41,13 +41,13 @@ impl Sessions {
         presented: &Presented,
     ) -> Result<Issued> {
         let signed_in = self.try_log_in(email, password, remember, client, presented).await;
-        metric::login(match &signed_in {
-            Ok(_) => metric::Login::Good,
-            Err(Error::InvalidCredentials) => metric::Login::Refused,
-            Err(Error::Throttled(_)) => metric::Login::Throttled,
-            Err(_) => metric::Login::Failed,
-        });
-        signed_in
+        signed_in.inspect_err(|error| {
+            metric::login(match error {
+                Error::InvalidCredentials => metric::Login::Refused,
+                Error::Throttled(_) => metric::Login::Throttled,
+                _ => metric::Login::Failed,
+            });
+        })
     }
 
     async fn try_log_in(
@@ -161,6 +161,7 @@ impl Sessions {
         let event = Entry::of(Kind::SessionCreated).about(id).by(id.as_str()).from(session.ip);
         self.audit.record(event.detail(format!("session {} on {device}", session.id))).await;
         self.log_out(presented).await?;
+        metric::login(metric::Login::Good);
         Ok(issued)
     }
 

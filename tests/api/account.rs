@@ -1,7 +1,8 @@
 //! `/api/v1/me`: one's own account and sessions.
 
 use doorward::account::Status;
-use doorward::id::AccountId;
+use doorward::id::{AccountId, from_base64url, sha256};
+use doorward::session::store::{Opened, Opening, Pair};
 use rocket::http::Method::{Delete, Get, Patch, Put};
 use serde_json::{Value, json};
 
@@ -294,4 +295,32 @@ async fn sr_38_a_sign_in_that_is_overtaken_by_a_change_looks_at_the_account_agai
     sqlx::query(change).execute(&mut database).await.expect("a trigger");
     let refused = app.log_in_with("ada@example.org", PASSWORD).await;
     refused.expect_problem(401, "invalid_credentials");
+}
+
+#[rocket::async_test]
+async fn sr_38_a_session_store_that_is_restored_brings_no_ended_session_back() {
+    let app = TestApp::light().await;
+    app.register("ada@example.org").await;
+    let id = AccountId::parse(app.me().await.json()["user"]["id"].as_str().unwrap()).unwrap();
+    let services = app.command(&[]).await.unwrap();
+    let account = services.accounts.get(&id).await.unwrap();
+    let session = services.sessions.list(&id).await.unwrap().remove(0);
+    let digest = |name| {
+        let payload = app.cookie(name).unwrap().split('.').nth(1).and_then(from_base64url);
+        let claims: Value = serde_json::from_slice(&payload.unwrap()).unwrap();
+        json!(sha256(claims["jti"].as_str().unwrap()))
+    };
+    let pair = Pair {
+        access: serde_json::from_value(digest(ACCESS)).unwrap(),
+        refresh: serde_json::from_value(digest(REFRESH)).unwrap(),
+    };
+    let stolen = app.copy();
+    app.log_out().await.expect(204);
+    let open = services.session_store.open(&session, &pair, &account, Opening::New, app.now());
+    assert_eq!(open.await.unwrap(), Opened::Done);
+    // For the life of an access token, the store alone is asked.
+    stolen.me().await.expect(200);
+    app.later(hours(1));
+    stolen.refresh().await.expect_problem(401, "session_ended");
+    stolen.me().await.expect_problem(401, "session_ended");
 }

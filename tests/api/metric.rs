@@ -25,6 +25,7 @@ async fn every_outcome_of_a_sign_in_and_of_a_refresh_is_counted_as_what_it_was()
     let _recording = metrics::set_default_local_recorder(&recorder);
 
     app.create("ada@example.org", &[]).await;
+    app.stranger().register("bob@example.org").await;
     for _ in 0..5 {
         app.log_in_with("ada@example.org", WRONG).await.expect(401);
     }
@@ -50,7 +51,7 @@ async fn every_outcome_of_a_sign_in_and_of_a_refresh_is_counted_as_what_it_was()
     assert_eq!(
         counted(&recorder.handle().render()),
         [
-            "logins good 2",
+            "logins good 3",
             "logins refused 5",
             "logins throttled 1",
             "refreshes ended 1",
