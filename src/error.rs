@@ -37,6 +37,10 @@ pub enum Error {
     #[error("the access token has expired")]
     TokenExpired,
 
+    /// Who is signed in has to prove again who they are, for that was longer ago than this (SR-52).
+    #[error("confirm with your password that it is you")]
+    ReauthRequired(Duration),
+
     /// The token's session has ended, or its token is no longer the current one.
     #[error("this session has ended; sign in again")]
     SessionEnded,
@@ -64,6 +68,10 @@ pub enum Error {
     /// The change contradicts what is there.
     #[error("{0}")]
     Conflict(&'static str),
+
+    /// The permission cannot be withdrawn: these roles grant it.
+    #[error("these roles grant it, take it from them first: {0}")]
+    PermissionGranted(String),
 
     /// The change would leave nobody who can administer (SR-51).
     #[error("at least one enabled administrator must remain")]

@@ -28,6 +28,13 @@ pub mod session;
 pub mod store;
 pub mod token;
 
+pub use app::Doorward;
+pub use guard::body::Body;
+pub use guard::csrf::FormToken;
+pub use guard::form::{Form, VisitorForm};
+pub use guard::fresh::Fresh;
+pub use guard::{Allowed, InRole, LoggedIn, Visitor};
+
 /// Ways in for the targets of `cargo fuzz` (docs/fuzzing.md): parsers that are nobody else's business.
 #[cfg(fuzzing)]
 #[doc(hidden)]

@@ -26,13 +26,22 @@ pub struct Problem {
     pub retry_after: Option<u64>,
     /// The methods that the path does have (RFC 9110 §10.2.1).
     pub allow: Option<String>,
+    /// How many seconds ago who is signed in may have proved at most who they are (RFC 9470 §3).
+    pub max_age: Option<u32>,
 }
 
 impl Problem {
     /// A failure with a status, a stable code and a sentence.
     pub fn new(status: Status, code: &'static str, detail: impl Into<String>) -> Self {
-        let detail = detail.into();
-        Self { status, code, detail, errors: Vec::new(), retry_after: None, allow: None }
+        Self {
+            status,
+            code,
+            detail: detail.into(),
+            errors: Vec::new(),
+            retry_after: None,
+            allow: None,
+            max_age: None,
+        }
     }
 
     /// The failure that a bare status stands for, where nothing more is known.
@@ -90,8 +99,13 @@ impl Problem {
         }
         if self.status == Status::Unauthorized {
             // RFC 6750 §3: how a program proves who it is.
-            let error =
-                if self.code == "not_signed_in" { "" } else { r#", error="invalid_token""# };
+            let error = match (self.code, self.max_age) {
+                ("not_signed_in", _) => String::new(),
+                (_, Some(seconds)) => {
+                    format!(r#", error="insufficient_user_authentication", max_age={seconds}"#)
+                }
+                _ => r#", error="invalid_token""#.to_owned(),
+            };
             headers.push(Header::new(
                 "WWW-Authenticate",
                 format!(r#"Bearer realm="doorward"{error}"#),
@@ -115,12 +129,13 @@ impl From<&Error> for Problem {
             Error::NotSignedIn => (Status::Unauthorized, "not_signed_in"),
             Error::TokenExpired => (Status::Unauthorized, "token_expired"),
             Error::SessionEnded => (Status::Unauthorized, "session_ended"),
+            Error::ReauthRequired(_) => (Status::Unauthorized, "reauth_required"),
             Error::RefreshInvalid => (Status::Unauthorized, "refresh_invalid"),
             Error::TokenReused => (Status::Unauthorized, "refresh_reused"),
             Error::PermissionDenied(_) => (Status::Forbidden, "permission_denied"),
             Error::CsrfRefused => (Status::Forbidden, "csrf_refused"),
             Error::NotFound => (Status::NotFound, "not_found"),
-            Error::Conflict(_) => (Status::Conflict, "conflict"),
+            Error::Conflict(_) | Error::PermissionGranted(_) => (Status::Conflict, "conflict"),
             Error::LastAdmin => (Status::Conflict, "last_admin"),
             Error::SetupLinkInvalid => (Status::Forbidden, "permission_denied"),
             Error::Throttled(_) => (Status::TooManyRequests, "throttled"),
@@ -135,8 +150,13 @@ impl From<&Error> for Problem {
             Error::Invalid(errors) => errors.clone(),
             _ => Vec::new(),
         };
+        let max_age = match error {
+            Error::ReauthRequired(age) => u32::try_from(age.as_secs()).ok(),
+            _ => None,
+        };
         Self {
             errors,
+            max_age,
             retry_after: error.retry_after().map(|wait| wait.as_secs().max(1)),
             ..Self::new(status, code, sentence(&error.to_string()))
         }

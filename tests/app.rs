@@ -86,6 +86,11 @@ macro_rules! on_every_backend {
     () => {};
 }
 
+/// The server's own application.
+fn built(config: Config, world: World) -> Rocket<Build> {
+    app::build(config, world).expect("an application")
+}
+
 /// An application with one browser in front of it.
 pub struct TestApp {
     browser: Visitor,
@@ -130,6 +135,16 @@ impl TestApp {
         settings: &[(&str, &str)],
         change: impl FnOnce(Rocket<Build>) -> Rocket<Build>,
     ) -> Self {
+        let make = |config, world| change(built(config, world));
+        Self::boot_made(backend, settings, make).await
+    }
+
+    /// An application that is put together by `make`.
+    pub async fn boot_made(
+        backend: Backend,
+        settings: &[(&str, &str)],
+        make: impl FnOnce(Config, World) -> Rocket<Build>,
+    ) -> Self {
         let directory = scratch_dir("app");
         let path = directory.path().display();
         let database = match backend {
@@ -154,29 +169,33 @@ impl TestApp {
         // Limits are the business of those tests that switch them on.
         env.extend(LIMITS.map(|(name, _)| (name.into(), "off".into())));
         env.extend(settings.iter().map(|(name, value)| ((*name).into(), (*value).into())));
-        Self::start(env, Manual::at(START), Arc::new(directory), change).await
+        Self::start(env, Manual::at(START), Arc::new(directory), make).await
     }
 
     /// Another process of the same application: the same stores, settings and time.
     pub async fn replica(&self) -> Self {
+        self.replica_made(built).await
+    }
+
+    /// Another process on the same stores, settings and time, that is put together by `make`.
+    pub async fn replica_made(&self, make: impl FnOnce(Config, World) -> Rocket<Build>) -> Self {
         let (clock, directory) = (self.clock.clone(), Arc::clone(&self.directory));
-        Self::start(self.settings.clone(), clock, directory, |rocket| rocket).await
+        Self::start(self.settings.clone(), clock, directory, make).await
     }
 
     /// Another process of the same application, on a machine whose clock says something else.
     pub async fn replica_at(&self, moment: Timestamp) -> Self {
         let (clock, directory) = (Manual::at(moment), Arc::clone(&self.directory));
-        Self::start(self.settings.clone(), clock, directory, |rocket| rocket).await
+        Self::start(self.settings.clone(), clock, directory, built).await
     }
 
     async fn start(
         settings: BTreeMap<String, String>,
         clock: Manual,
         directory: Arc<TempDir>,
-        change: impl FnOnce(Rocket<Build>) -> Rocket<Build>,
+        make: impl FnOnce(Config, World) -> Rocket<Build>,
     ) -> Self {
-        let (config, world) = (config(settings.clone()), world(&clock));
-        let rocket = change(app::build(config, world).expect("an application"));
+        let rocket = make(config(settings.clone()), world(&clock));
         let client = Client::untracked(rocket).await.expect("it ignites");
         let browser = Visitor::of(Arc::new(client));
         let setting = |name: &str| settings[name].clone();

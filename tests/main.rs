@@ -8,6 +8,7 @@ mod fault;
 mod house;
 mod journey;
 mod key;
+mod library;
 mod page;
 mod person;
 mod proof;

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use super::notice::{Notice, NoticeKind};
 use super::store::{AccountFilter, Creation};
 use super::{Account, Accounts, Status, checked_display_name, done};
-use crate::audit::{Entry, Kind};
+use crate::audit::{self, Entry, Kind};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::id::{AccountId, SecretString, base64url, from_base64url};
-use crate::role::{Role, RoleName, RoleStore};
+use crate::role::{Permission, Role, RoleName, RoleStore};
 
 /// Who makes a change.
 #[derive(Clone, Copy, Debug)]
@@ -31,13 +31,29 @@ impl Actor<'_> {
         }
     }
 
-    /// Nobody stops an account that holds more than they do.
-    fn may_stop(&self, account: &Account) -> Result<()> {
+    /// Nobody decides about a permission that they do not hold.
+    pub(super) fn must_hold<'p>(
+        &self,
+        mut permissions: impl Iterator<Item = &'p Permission>,
+    ) -> Result<()> {
         let Self::Account(actor) = self else { return Ok(()) };
-        match account.permissions.difference(&actor.permissions).next() {
+        match permissions.find(|permission| !actor.permissions.contains(*permission)) {
             Some(permission) => Err(Error::PermissionDenied(permission.to_string())),
             None => Ok(()),
         }
+    }
+
+    /// The event, as one of the actor's.
+    pub(super) fn sign(&self, event: Entry) -> Entry {
+        match self {
+            Self::Account(account) => event.by(account.id.as_str()),
+            Self::Operator => event.by(audit::OPERATOR),
+        }
+    }
+
+    /// Nobody stops an account that holds more than they do.
+    fn may_stop(&self, account: &Account) -> Result<()> {
+        self.must_hold(account.permissions.iter())
     }
 
     /// Whether the actor holds all that `role` grants.
@@ -46,13 +62,8 @@ impl Actor<'_> {
     }
 
     /// Nobody grants what they do not hold.
-    fn may_grant<'r>(&self, mut roles: impl Iterator<Item = &'r Role>) -> Result<()> {
-        let Self::Account(actor) = self else { return Ok(()) };
-        let beyond = |role: &Role| role.permissions.difference(&actor.permissions).next().cloned();
-        match roles.find_map(beyond) {
-            Some(permission) => Err(Error::PermissionDenied(permission.to_string())),
-            None => Ok(()),
-        }
+    fn may_grant<'r>(&self, roles: impl Iterator<Item = &'r Role>) -> Result<()> {
+        self.must_hold(roles.flat_map(|role| &role.permissions))
     }
 }
 

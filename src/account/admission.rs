@@ -83,7 +83,7 @@ impl Accounts {
 }
 
 /// Puts the field errors of `result` with the others, so that a form shows all of them at once.
-fn keep_error<T>(result: Result<T>, wrong: &mut Vec<FieldError>) -> Result<Option<T>> {
+pub(super) fn keep_error<T>(result: Result<T>, wrong: &mut Vec<FieldError>) -> Result<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),
         Err(Error::Invalid(errors)) => {

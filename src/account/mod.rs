@@ -2,9 +2,12 @@
 
 mod administration;
 mod admission;
+mod confirm;
+mod declaration;
 pub mod email;
 pub mod notice;
 pub mod password;
+mod roles;
 mod setup;
 pub mod store;
 
@@ -14,18 +17,20 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::audit::{self, Audit, Entry, Kind};
+use crate::audit::{Audit, Entry, Kind};
 use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, Result};
 use crate::id::{AccountId, Random, SecretString, SessionId};
 use crate::limit::Limits;
-use crate::role::{Permission, RoleName};
+use crate::role::{self, Permission, RoleName};
 use email::Email;
 use notice::{Notice, NoticeKind};
 use password::{Hasher, Password, Policy, Precedence, Verdict};
 use store::{AccountStore, Change, Creation, Standings};
 
 pub use administration::{Actor, Invitation, Page};
+pub use declaration::KnownPermission;
+pub use roles::Roles;
 pub use setup::SETUP_LINK_LIFETIME;
 
 /// Whether an account may be used.
@@ -97,9 +102,21 @@ impl Account {
         self.roles.iter().any(|role| role.as_str() == RoleName::ADMIN)
     }
 
+    /// Whether the account has power over Doorward itself: it holds one of Doorward's own
+    /// permissions, whichever role grants it.
+    pub fn has_power(&self) -> bool {
+        self.permissions.iter().any(Permission::is_ours)
+    }
+
     /// The name to greet its owner by.
     pub fn name(&self) -> &str {
         if self.display_name.is_empty() { self.email.local_part() } else { &self.display_name }
+    }
+
+    /// Whether one of its roles grants the permission, for what a page offers. What a route demands
+    /// stands in its signature.
+    pub fn may(&self, permission: &str) -> bool {
+        role::require(&self.permissions, permission).is_ok()
     }
 }
 
@@ -321,41 +338,10 @@ impl Accounts {
         Ok(())
     }
 
-    /// The account, once `password` has proved to be its own; otherwise an event of the kind
-    /// `refused`. Whoever holds the session cannot guess at it for long (SR-22).
-    async fn confirm_password(
-        &self,
-        id: &AccountId,
-        session: &SessionId,
-        password: SecretString,
-        refused: Kind,
-    ) -> Result<Account> {
-        let found = self.store.credentials_of(id).await?.ok_or(Error::NotFound)?;
-        let attempt = self.limits.confirm(session).await?;
-        let verified = match (Password::from_secret(&password), &found.password_hash) {
-            (Ok(password), Some(hash)) => {
-                self.hasher.verify_for(Precedence::Known, &password, hash).await
-            }
-            _ => Ok(Verdict::Mismatch),
-        };
-        match verified {
-            Ok(Verdict::Match { .. }) => attempt.succeeded().await.map(|()| found.account),
-            Ok(Verdict::Mismatch) => {
-                self.audit.record(Entry::of(refused).about(id).detail("wrong password")).await;
-                Err(Error::WrongPassword)
-            }
-            Err(error) => {
-                attempt.not_made().await;
-                Err(error)
-            }
-        }
-    }
-
     /// Records what `actor` did; without one, what the request's own account did.
     async fn record_by(&self, actor: Option<Actor<'_>>, event: Entry) {
         let event = match actor {
-            Some(Actor::Account(account)) => event.by(account.id.as_str()),
-            Some(Actor::Operator) => event.by(audit::OPERATOR),
+            Some(actor) => actor.sign(event),
             None => event,
         };
         self.audit.record(event).await;

@@ -76,6 +76,15 @@ pub struct Credentials {
     pub password_hash: Option<PasswordHash>,
 }
 
+/// Some of the accounts that have a role.
+#[derive(Debug, Default)]
+pub struct Holders {
+    /// The accounts, as they are now.
+    pub accounts: Vec<Account>,
+    /// After which to go on; `None`: there are no more.
+    pub last: Option<AccountId>,
+}
+
 /// Which accounts to list, newest first.
 #[derive(Clone, Debug, Default)]
 pub struct AccountFilter {
@@ -162,8 +171,25 @@ pub trait AccountStore: Send + Sync + 'static {
     /// Enables or disables the account; disabling raises the session epoch.
     async fn set_status(&self, id: &AccountId, status: Status) -> Result<Change>;
 
-    /// Gives the account exactly these roles.
+    /// Gives the account exactly these roles. The account in [`Change::Done`] is read after the
+    /// change is made, with what its roles grant then; so it is with every new account.
     async fn set_roles(&self, id: &AccountId, roles: &[RoleName]) -> Result<Change>;
+
+    /// Raises the version of up to `limit` accounts that have the role, those after `after`, because
+    /// of what it grants now; gives them as they are after that.
+    ///
+    /// An account that gets the role after this has looked is not among them: whoever gives it, reads
+    /// what the role grants after that was changed.
+    async fn touch_holders(
+        &self,
+        role: &RoleName,
+        after: Option<&AccountId>,
+        limit: u32,
+    ) -> Result<Holders>;
+
+    /// Takes the role from up to `limit` accounts, and gives them as they are then. Not for the role
+    /// of administrators.
+    async fn take_role(&self, role: &RoleName, limit: u32) -> Result<Vec<Account>>;
 
     /// Raises the session epoch: every session opened before is dead for good (SR-38).
     async fn raise_session_epoch(&self, id: &AccountId) -> Result<Change>;

@@ -8,20 +8,16 @@ use rocket::{FromForm, Route, State, delete, get, patch, post, put, routes};
 use serde::Deserialize;
 
 use super::list;
-use super::view::{
-    DeniedTokenView, ListBody, PermissionView, RevokedBody, RoleView, SessionView, UserBody,
-    UserView,
-};
+use super::view::{DeniedTokenView, ListBody, RevokedBody, SessionView, UserBody, UserView};
 use crate::account::store::AccountFilter;
 use crate::account::{Accounts, Actor, Invitation, Status};
 use crate::error::{Error, Result as DomainResult};
 use crate::guard::body::Body;
-use crate::guard::{
-    Allowed, RolesRead, SessionsRead, SessionsRevoke, TokensRevoke, UsersRead, UsersWrite,
-};
+use crate::guard::fresh::Fresh;
+use crate::guard::{Allowed, SessionsRead, SessionsRevoke, TokensRevoke, UsersRead, UsersWrite};
 use crate::id::{AccountId, SecretString};
 use crate::problem::Problem;
-use crate::role::{Permission, RoleName, RoleStore};
+use crate::role::{RoleName, RoleStore};
 use crate::session::Sessions;
 use crate::session::deny::Denial;
 
@@ -35,8 +31,6 @@ pub(super) fn routes() -> Vec<Route> {
         set_roles,
         user_sessions,
         end_user_sessions,
-        roles,
-        permissions,
         deny_token,
         denied_tokens
     ]
@@ -87,7 +81,7 @@ struct InvitationBody {
 /// Makes an account for somebody.
 #[post("/admin/users", data = "<body>")]
 async fn create(
-    viewer: Allowed<UsersWrite>,
+    viewer: Fresh<Allowed<UsersWrite>>,
     body: Body<InvitationBody>,
     accounts: &State<Arc<Accounts>>,
     roles: &Roles,
@@ -125,7 +119,7 @@ struct ChangeBody {
 /// Changes the name or the state of an account.
 #[patch("/admin/users/<id>", data = "<body>")]
 async fn change(
-    viewer: Allowed<UsersWrite>,
+    viewer: Fresh<Allowed<UsersWrite>>,
     id: &str,
     body: Body<ChangeBody>,
     accounts: &State<Arc<Accounts>>,
@@ -140,7 +134,7 @@ async fn change(
 /// Deletes an account.
 #[delete("/admin/users/<id>")]
 async fn delete_user(
-    viewer: Allowed<UsersWrite>,
+    viewer: Fresh<Allowed<UsersWrite>>,
     id: &str,
     accounts: &State<Arc<Accounts>>,
 ) -> Result<NoContent, Problem> {
@@ -157,7 +151,7 @@ struct RolesBody {
 /// Gives an account exactly these roles.
 #[put("/admin/users/<id>/roles", data = "<body>")]
 async fn set_roles(
-    viewer: Allowed<UsersWrite>,
+    viewer: Fresh<Allowed<UsersWrite>>,
     id: &str,
     body: Body<RolesBody>,
     accounts: &State<Arc<Accounts>>,
@@ -185,29 +179,12 @@ async fn user_sessions(
 /// Ends all sessions of an account.
 #[delete("/admin/users/<id>/sessions")]
 async fn end_user_sessions(
-    _viewer: Allowed<SessionsRevoke>,
+    _viewer: Fresh<Allowed<SessionsRevoke>>,
     id: &str,
     accounts: &State<Arc<Accounts>>,
 ) -> Result<Json<RevokedBody>, Problem> {
     let revoked = accounts.end_sessions(&account_id(id)?).await?;
     Ok(Json(RevokedBody { revoked }))
-}
-
-/// All roles.
-#[get("/admin/roles")]
-async fn roles(
-    _viewer: Allowed<RolesRead>,
-    roles: &Roles,
-) -> Result<Json<ListBody<RoleView>>, Problem> {
-    let roles = roles.roles().await?;
-    Ok(Json(ListBody::whole(roles.iter().map(RoleView::from).collect())))
-}
-
-/// All permissions.
-#[get("/admin/permissions")]
-fn permissions(_viewer: Allowed<RolesRead>) -> Json<ListBody<PermissionView>> {
-    let view = |&(name, description)| PermissionView { name, description };
-    Json(ListBody::whole(Permission::CATALOGUE.iter().map(view).collect()))
 }
 
 #[derive(Deserialize)]
@@ -224,7 +201,7 @@ struct DenyBody {
 /// Puts an access token on the denylist until it would have run out.
 #[post("/admin/tokens/revoke", data = "<body>")]
 async fn deny_token(
-    _viewer: Allowed<TokensRevoke>,
+    _viewer: Fresh<Allowed<TokensRevoke>>,
     body: Body<DenyBody>,
     sessions: &State<Arc<Sessions>>,
 ) -> Result<NoContent, Problem> {

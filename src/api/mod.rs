@@ -7,6 +7,7 @@ pub mod health;
 pub mod key;
 pub mod list;
 pub mod report;
+pub mod role;
 pub mod session;
 pub mod view;
 
@@ -24,6 +25,7 @@ pub fn routes() -> Vec<Route> {
     let mut routes = session::routes();
     routes.extend(account::routes());
     routes.extend(admin::routes());
+    routes.extend(role::routes());
     routes.extend(audit::routes());
     gate::guarded(routes)
 }

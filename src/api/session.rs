@@ -9,16 +9,16 @@ use serde::Deserialize;
 
 use super::view::{SessionBody, SignedInBody};
 use crate::error::Error;
-use crate::guard::Presented;
 use crate::guard::body::Body;
 use crate::guard::client::Client;
 use crate::guard::cookie::Cookies;
+use crate::guard::{LoggedIn, Presented};
 use crate::id::SecretString;
 use crate::problem::Problem;
 use crate::session::{Registration, Sessions};
 
 pub(super) fn routes() -> Vec<Route> {
-    routes![register, log_in, refresh, log_out]
+    routes![register, log_in, refresh, reauthenticate, log_out]
 }
 
 #[derive(Deserialize)]
@@ -84,6 +84,29 @@ async fn refresh(
     let issued = sessions.refresh(&token, &client.0).await?;
     cookies.hand_over(&issued);
     Ok(Json(SessionBody::from(&issued)))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReauthenticateBody {
+    password: SecretString,
+}
+
+/// Has whoever is signed in prove again who they are (SR-52). A browser gets new tokens; a program
+/// with a Bearer token goes on with the one that it has.
+#[post("/auth/reauthenticate", data = "<body>")]
+async fn reauthenticate(
+    viewer: LoggedIn,
+    body: Body<ReauthenticateBody>,
+    client: Client,
+    presented: Presented,
+    sessions: &State<Arc<Sessions>>,
+    cookies: Cookies<'_>,
+) -> Result<Json<SessionBody>, Problem> {
+    let password = body.0.password;
+    let done = sessions.reauthenticate(&viewer.0, password, &client.0, &presented.0).await?;
+    done.issued.iter().for_each(|issued| cookies.hand_over(issued));
+    Ok(Json(SessionBody::from(&done.session)))
 }
 
 /// Ends the session of the request, if there is one.

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::account::Account;
+use crate::account::{Account, KnownPermission};
 use crate::audit::Event;
 use crate::id::SessionId;
 use crate::role::Role;
@@ -109,6 +109,12 @@ impl From<&Issued> for SessionBody {
     }
 }
 
+impl From<&Session> for SessionBody {
+    fn from(session: &Session) -> Self {
+        Self { session: SessionView::new(session, Some(&session.id)) }
+    }
+}
+
 /// A list, or a page of one.
 #[derive(Debug, Serialize)]
 pub struct ListBody<T> {
@@ -139,26 +145,52 @@ pub struct RoleView {
     description: String,
     permissions: Vec<String>,
     built_in: bool,
+    accounts: u64,
 }
 
-impl From<&Role> for RoleView {
-    fn from(role: &Role) -> Self {
+impl RoleView {
+    /// A role that so many accounts have.
+    pub fn new(role: &Role, accounts: u64) -> Self {
         Self {
             name: role.name.to_string(),
             description: role.description.clone(),
             permissions: role.permissions.iter().map(ToString::to_string).collect(),
             built_in: role.name.is_built_in(),
+            accounts,
         }
     }
 }
 
-/// A permission of the catalogue.
+/// `{role}`.
+#[derive(Debug, Serialize)]
+pub struct RoleBody {
+    /// The role.
+    pub role: RoleView,
+}
+
+/// A permission, and who says that it exists.
 #[derive(Debug, Serialize)]
 pub struct PermissionView {
-    /// Its name.
-    pub name: &'static str,
-    /// What it allows.
-    pub description: &'static str,
+    name: String,
+    description: String,
+    source: &'static str,
+}
+
+impl From<&KnownPermission> for PermissionView {
+    fn from(permission: &KnownPermission) -> Self {
+        Self {
+            name: permission.name.to_string(),
+            description: permission.description.clone(),
+            source: permission.source.as_str(),
+        }
+    }
+}
+
+/// `{permission}`.
+#[derive(Debug, Serialize)]
+pub struct PermissionBody {
+    /// The permission.
+    pub permission: PermissionView,
 }
 
 /// An access token on the denylist. It is named by the digest of its `jti` (SR-34).

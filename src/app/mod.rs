@@ -1,6 +1,7 @@
 //! Puts stores, services and routes together: the Rocket application, and the same services without
 //! one for the command line.
 
+mod fairing;
 mod key_file;
 pub mod metrics;
 mod policy;
@@ -12,14 +13,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rocket::fairing::AdHoc;
+use rocket::figment::Figment;
 use rocket::shield::Shield;
 use rocket::{Build, Ignite, Orbit, Rocket};
-use rocket_cors::{AllowedHeaders, AllowedOrigins, CorsOptions};
 use rocket_db_pools::Database;
 
-use crate::account::Accounts;
 use crate::account::password::{Hasher, Params};
 use crate::account::store::{AccountStore, Standings};
+use crate::account::{Accounts, Roles};
 use crate::api::health::Draining;
 use crate::audit::chain::Chain;
 use crate::audit::store::AuditStore;
@@ -45,6 +46,8 @@ use crate::token::key::{KeyStore, Keys};
 use crate::token::refresh::Succession;
 use crate::token::{Issuer, Tokens};
 use crate::{api, page};
+
+pub use fairing::Doorward;
 
 /// Why the server does not start. Its text is the one line that the operator reads.
 pub type StartError = Box<dyn std::error::Error + Send + Sync>;
@@ -85,8 +88,10 @@ pub struct Services {
     pub account_store: Arc<dyn AccountStore>,
     /// The sessions' store itself, to ask whether it answers.
     pub session_store: Arc<dyn SessionStore>,
-    /// The roles.
-    pub roles: Arc<dyn RoleStore>,
+    /// The roles' store itself.
+    pub role_store: Arc<dyn RoleStore>,
+    /// Roles and permissions.
+    pub roles: Arc<Roles>,
     /// Accounts.
     pub accounts: Arc<Accounts>,
     /// Sessions.
@@ -157,6 +162,15 @@ impl Services {
             Arc::clone(&world.clock),
             Arc::clone(&world.random),
         ));
+        let roles = Roles::open(
+            Arc::clone(&sql) as Arc<dyn RoleStore>,
+            Arc::clone(&sql) as Arc<dyn AccountStore>,
+            Arc::clone(&standings),
+            &config.permissions.declared,
+            Arc::clone(&audit),
+            Arc::clone(&world.clock),
+        );
+        let roles = Arc::new(audit::Origin::server().scope(roles).await?);
         let accounts = Arc::new(Accounts::new(
             Arc::clone(&sql) as Arc<dyn AccountStore>,
             standings,
@@ -184,7 +198,8 @@ impl Services {
         ));
         Ok(Self {
             account_store: Arc::clone(&sql) as Arc<dyn AccountStore>,
-            roles: sql,
+            role_store: sql,
+            roles,
             session_store,
             accounts,
             sessions,
@@ -203,17 +218,96 @@ impl Services {
 /// # Errors
 /// A template or an origin that cannot be used.
 pub fn build(config: Config, world: World) -> Result<Rocket<Build>, StartError> {
-    let reload = cfg!(debug_assertions);
-    let views = Arc::new(Views::new(config.templates.dir.clone(), reload).map_err(cause)?);
-    let sql_url = config.database.url.expose();
-    let mut figment = config
-        .rocket()
-        .merge(("databases.doorward_sql.url", sql_url))
-        .merge(("databases.doorward_sql.pool_size", config.database.pool_size));
-    if !config.store.is_embedded() {
-        figment = figment.merge(("databases.doorward_redis.url", config.store.url.expose()));
+    let rocket = rocket::custom(config.rocket());
+    Ok(Prepared::new(config, world)?.attach(rocket))
+}
+
+/// What is made of a configuration before an application is touched, so that what is wrong with it
+/// leaves the application whole.
+struct Prepared {
+    config: Config,
+    world: World,
+    views: Arc<Views>,
+    cors: Option<rocket_cors::Cors>,
+}
+
+impl Prepared {
+    fn new(config: Config, world: World) -> Result<Self, StartError> {
+        let reload = cfg!(debug_assertions);
+        let views = Arc::new(Views::new(config.templates.dir.clone(), reload).map_err(cause)?);
+        let cors = match config.cors.allowed_origins.as_slice() {
+            [] => None,
+            _ => Some(policy::cors(&config)?),
+        };
+        Ok(Self { config, world, views, cors })
     }
-    let headers = Headers {
+
+    /// Puts Doorward into an application: its pages, its JSON interface, its state and its headers.
+    fn attach(self, rocket: Rocket<Build>) -> Rocket<Build> {
+        let Self { config, world, views, cors } = self;
+        let figment = with_databases(rocket.figment().clone(), &config);
+        let mut rocket = rocket
+            .configure(figment)
+            // Rocket's own shield would set some of the same headers once more.
+            .attach(Shield::new())
+            .attach(headers(&config))
+            .attach(Sql::init())
+            .manage(views)
+            .manage(Arc::clone(&world.clock))
+            .manage(Arc::new(Draining::default()))
+            .manage(SecurityContact(config.security.contact.clone()))
+            .manage(TrustedProxies(config.proxies.trusted.clone()))
+            .manage(PublicOrigin(config.public_url.origin().ascii_serialization()))
+            .mount(api::BASE, api::routes())
+            .mount("/", api::public_routes())
+            .mount("/", page::routes())
+            .register("/api", api::catchers())
+            .register("/", page::catchers());
+        if !config.store.is_embedded() {
+            rocket = rocket.attach(Redis::init());
+        }
+        if let Some(cors) = cors {
+            rocket = rocket.attach(cors);
+        }
+        tended(rocket, config.tokens.issuer.clone()).attach(AdHoc::try_on_ignite(
+            "Doorward's services",
+            move |rocket| async move {
+                match ignite(&rocket, &config, &world).await {
+                    Ok(services) => Ok(manage(rocket, services)),
+                    Err(error) => {
+                        complain(&error);
+                        Err(rocket)
+                    }
+                }
+            },
+        ))
+    }
+}
+
+/// Says why the server does not start: in the log, or, in an application without one, where whoever
+/// starts it looks.
+fn complain(error: &StartError) {
+    let cause = chain(&**error);
+    if tracing::dispatcher::has_been_set() {
+        tracing::error!(cause, "the server cannot start");
+    } else {
+        eprintln!("doorward: the server cannot start: {cause}");
+    }
+}
+
+/// Where rocket_db_pools finds our pools.
+fn with_databases(figment: Figment, config: &Config) -> Figment {
+    let figment = figment
+        .merge(("databases.doorward_sql.url", config.database.url.expose()))
+        .merge(("databases.doorward_sql.pool_size", config.database.pool_size));
+    if config.store.is_embedded() {
+        return figment;
+    }
+    figment.merge(("databases.doorward_redis.url", config.store.url.expose()))
+}
+
+fn headers(config: &Config) -> Headers {
+    Headers {
         hsts: config.is_https().then_some(if config.hsts_preload {
             Headers::HSTS_PRELOAD
         } else {
@@ -221,51 +315,24 @@ pub fn build(config: Config, world: World) -> Result<Rocket<Build>, StartError> 
         }),
         vary_origin: !config.cors.allowed_origins.is_empty(),
         log_requests: config.log.access,
-    };
-    let mut rocket = rocket::custom(figment)
-        // Rocket's own shield would set some of the same headers once more.
-        .attach(Shield::new())
-        .attach(headers)
-        .attach(Sql::init())
-        .manage(views)
-        .manage(Arc::clone(&world.clock))
-        .manage(Arc::new(Draining::default()))
-        .manage(SecurityContact(config.security.contact.clone()))
-        .manage(TrustedProxies(config.proxies.trusted.clone()))
-        .manage(PublicOrigin(config.public_url.origin().ascii_serialization()))
-        .mount(api::BASE, api::routes())
-        .mount("/", api::public_routes())
-        .mount("/", page::routes())
-        .register("/api", api::catchers())
-        .register("/", page::catchers());
-    if !config.store.is_embedded() {
-        rocket = rocket.attach(Redis::init());
     }
-    if !config.cors.allowed_origins.is_empty() {
-        rocket = rocket.attach(cors(&config)?);
-    }
-    let public_url = config.tokens.issuer.clone();
-    let rocket =
-        rocket.attach(tend::keys()).attach(AdHoc::on_liftoff("Set-up link", move |rocket| {
+}
+
+/// What happens by itself when the server starts, runs and stops.
+fn tended(rocket: Rocket<Build>, public_url: String) -> Rocket<Build> {
+    rocket
+        .attach(tend::keys())
+        .attach(AdHoc::on_liftoff("Set-up link", move |rocket| {
             Box::pin(async move {
                 audit::Origin::server().scope(print_setup_link(rocket, &public_url)).await;
             })
-        }));
-    let rocket = rocket.attach(AdHoc::on_liftoff("Audit: start", |rocket| {
-        Box::pin(record_server(rocket, Kind::Startup))
-    }));
-    let rocket = rocket.attach(AdHoc::on_shutdown("Audit: stop", |rocket| {
-        Box::pin(record_server(rocket, Kind::Shutdown))
-    }));
-    Ok(rocket.attach(AdHoc::try_on_ignite("Doorward", move |rocket| async move {
-        match ignite(&rocket, &config, &world).await {
-            Ok(services) => Ok(manage(rocket, services)),
-            Err(error) => {
-                tracing::error!(cause = chain(&*error), "the server cannot start");
-                Err(rocket)
-            }
-        }
-    })))
+        }))
+        .attach(AdHoc::on_liftoff("Audit: start", |rocket| {
+            Box::pin(record_server(rocket, Kind::Startup))
+        }))
+        .attach(AdHoc::on_shutdown("Audit: stop", |rocket| {
+            Box::pin(record_server(rocket, Kind::Shutdown))
+        }))
 }
 
 async fn ignite(
@@ -304,6 +371,7 @@ fn manage(rocket: Rocket<Build>, services: Services) -> Rocket<Build> {
         .manage(Arc::clone(services.accounts.limits()))
         .manage(services.account_store)
         .manage(services.session_store)
+        .manage(services.role_store)
         .manage(services.roles)
         .manage(services.accounts)
         .manage(services.sessions)
@@ -351,26 +419,6 @@ async fn print_setup_link(rocket: &Rocket<Orbit>, public_url: &str) {
 /// The line that tells of the set-up link.
 pub fn setup_link(public_url: &str, token: &str) -> String {
     format!("Make the first administrator (within 15 minutes): {public_url}/setup?token={token}")
-}
-
-/// Exact origins, never all of them, and credentials only for those (SR-45).
-///
-/// Our own is among them: browsers send `Origin` with every change, also within a site, and what is
-/// not allowed here is refused before any route sees it.
-fn cors(config: &Config) -> Result<rocket_cors::Cors, StartError> {
-    let mut origins = config.cors.allowed_origins.clone();
-    origins.push(config.public_url.origin().ascii_serialization());
-    let options = CorsOptions {
-        allowed_origins: AllowedOrigins::some_exact(&origins),
-        allowed_methods: ["Get", "Post", "Put", "Patch", "Delete"]
-            .into_iter()
-            .filter_map(|method| method.parse().ok())
-            .collect(),
-        allowed_headers: AllowedHeaders::some(&["Authorization", "Content-Type", "X-CSRF-Token"]),
-        allow_credentials: true,
-        ..CorsOptions::default()
-    };
-    Ok(options.to_cors()?)
 }
 
 /// The file of the embedded session store: beside the accounts, or, if those are in PostgreSQL, in

@@ -1,5 +1,7 @@
 //! What the configuration means for each part of the domain.
 
+use rocket_cors::{AllowedHeaders, AllowedOrigins, CorsOptions};
+
 use super::{StartError, World};
 use crate::account::AccountPolicy;
 use crate::account::password::{BreachedFile, Params, Pepper, Policy, Settings};
@@ -63,6 +65,7 @@ pub(super) fn lifetimes(config: &Config) -> Lifetimes {
         remember_absolute_lifetime: tokens.remember_absolute,
         admin_idle_lifetime: tokens.admin_idle,
         admin_absolute_lifetime: tokens.admin_absolute,
+        reauth_after: tokens.reauth_after,
         reuse_grace: tokens.reuse_grace,
     }
 }
@@ -78,4 +81,24 @@ pub(super) fn limits(config: &Config) -> LimitPolicy {
         other_per_address: limits.other_per_address,
         account_failures: limits.account_failures.map(|free| Backoff { free }),
     }
+}
+
+/// Exact origins, never all of them, and credentials only for those (SR-45).
+///
+/// Our own is among them: browsers send `Origin` with every change, also within a site, and what is
+/// not allowed here is refused before any route sees it.
+pub(super) fn cors(config: &Config) -> Result<rocket_cors::Cors, StartError> {
+    let mut origins = config.cors.allowed_origins.clone();
+    origins.push(config.public_url.origin().ascii_serialization());
+    let options = CorsOptions {
+        allowed_origins: AllowedOrigins::some_exact(&origins),
+        allowed_methods: ["Get", "Post", "Put", "Patch", "Delete"]
+            .into_iter()
+            .filter_map(|method| method.parse().ok())
+            .collect(),
+        allowed_headers: AllowedHeaders::some(&["Authorization", "Content-Type", "X-CSRF-Token"]),
+        allow_credentials: true,
+        ..CorsOptions::default()
+    };
+    Ok(options.to_cors()?)
 }

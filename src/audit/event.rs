@@ -41,6 +41,10 @@ kinds! {
     LoginSuccess = "authn_login_success", Success;
     /// Somebody failed to sign in.
     LoginFail = "authn_login_fail", Failure;
+    /// Somebody who was signed in proved again who they are.
+    ReauthSuccess = "authn_reauth_success", Success;
+    /// Somebody who was signed in failed to prove again who they are.
+    ReauthFail = "authn_reauth_fail", Failure;
     /// An account was locked for a while after failed attempts.
     LoginLock = "authn_login_lock", Failure;
     /// A password was changed.

@@ -42,6 +42,11 @@ impl Origin {
         Self { actor: OnceLock::from(SERVER.to_owned()), ..Self::default() }
     }
 
+    /// Does `work` as work that comes from here, unless it is known already where it comes from.
+    pub async fn scope_if_unknown<F: Future>(self, work: F) -> F::Output {
+        if ORIGIN.try_with(|_| ()).is_ok() { work.await } else { self.scope(work).await }
+    }
+
     /// Does `work` as work that comes from here.
     pub async fn scope<F: Future>(self, work: F) -> F::Output {
         ORIGIN.scope(self, work).await

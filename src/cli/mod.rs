@@ -4,6 +4,7 @@ mod audit;
 mod health;
 mod keys;
 mod log;
+mod role;
 mod token;
 mod user;
 
@@ -36,6 +37,12 @@ enum Command {
     /// Create, list and change accounts
     #[command(subcommand)]
     User(user::Command),
+    /// Make and change roles
+    #[command(subcommand)]
+    Role(role::Command),
+    /// Declare the permissions of your application
+    #[command(subcommand)]
+    Permission(role::PermissionCommand),
     /// Refuse single access tokens before their time
     #[command(subcommand)]
     Token(token::Command),
@@ -113,6 +120,14 @@ async fn run(command: Option<Command>, config: Config) -> Result<Option<Report>,
         Some(Command::User(command)) => {
             let services = Services::open(&config, &world).await?;
             recorded(&services, user::run(command, &services)).await.map(Some)
+        }
+        Some(Command::Role(command)) => {
+            let services = Services::open(&config, &world).await?;
+            recorded(&services, role::run(command, &services)).await.map(Some)
+        }
+        Some(Command::Permission(command)) => {
+            let services = Services::open(&config, &world).await?;
+            recorded(&services, role::run_permission(command, &services)).await.map(Some)
         }
         Some(Command::Audit(command)) => {
             let services = Services::open(&config, &world).await?;

@@ -84,7 +84,8 @@ pub(super) async fn run(command: Command, services: &Services) -> Result<Report,
                 password: Some(read_password()?),
                 roles: &roles,
             };
-            let account = accounts.create(Actor::Operator, &*services.roles, invitation).await?;
+            let account =
+                accounts.create(Actor::Operator, &*services.role_store, invitation).await?;
             Ok(changed("Created", &account))
         }
         Command::List { search, limit } => list(services, search, limit).await,
@@ -99,7 +100,7 @@ pub(super) async fn run(command: Command, services: &Services) -> Result<Report,
         Command::SetRoles { account, roles } => {
             let id = find(services, &account).await?.id;
             let account =
-                accounts.set_roles(Actor::Operator, &*services.roles, &id, &roles).await?;
+                accounts.set_roles(Actor::Operator, &*services.role_store, &id, &roles).await?;
             Ok(changed("Changed the roles of", &account))
         }
         Command::SetPassword { account } => {

@@ -26,11 +26,11 @@ use url::Url;
 pub use key::reference;
 pub use report::{Report, Setting};
 pub use section::{
-    Cors, Database, Keys, Limits, Log, LogFormat, Metrics, Passwords, Proxies, Registration,
-    Security, Server, Store, Templates, Tokens,
+    Cors, Database, Keys, Limits, Log, LogFormat, Metrics, Passwords, Permissions, Proxies,
+    Registration, Security, Server, Store, Templates, Tokens,
 };
 
-use source::Sources;
+use source::{Household, Sources};
 
 /// Everything that an operator decides. Its `Debug` shows no secret.
 #[derive(Clone)]
@@ -55,6 +55,8 @@ pub struct Config {
     pub keys: Keys,
     /// The password policy and the cost of a hash.
     pub passwords: Passwords,
+    /// Permissions of the operator's own application.
+    pub permissions: Permissions,
     /// Self-registration.
     pub registration: Registration,
     /// The proxies in front.
@@ -87,6 +89,19 @@ impl Config {
     ///
     /// [`Refused`] names every problem there is (SR-76).
     pub fn load() -> Result<Self, Refused> {
+        Self::load_from(Household::Alone)
+    }
+
+    /// Reads the same as [`load`](Self::load) in an application that has settings of its own in `Rocket.toml`.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`], also for what is nearly a setting of Doorward.
+    pub fn load_shared() -> Result<Self, Refused> {
+        Self::load_from(Household::Shared)
+    }
+
+    fn load_from(household: Household) -> Result<Self, Refused> {
         let lossy = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
         let env: Vec<(String, String)> =
             std::env::vars_os().map(|(name, text)| (lossy(name), lossy(text))).collect();
@@ -115,7 +130,7 @@ impl Config {
             None => ("release", "release build"),
         };
         let profile = profile.to_ascii_lowercase();
-        read::config(&Sources { toml, toml_name, profile, profile_source, env })
+        read::config(&Sources { toml, toml_name, profile, profile_source, env, household })
     }
 
     /// Reads a configuration from the text of a `Rocket.toml`, with the profile `profile` selected, and from the
@@ -151,6 +166,7 @@ impl Config {
             profile: profile.to_ascii_lowercase(),
             profile_source: "given",
             env: env.into_iter().map(|(name, text)| (name.into(), text.into())).collect(),
+            household: Household::Alone,
         })
     }
 

@@ -10,8 +10,8 @@ use url::Url;
 use super::key::{Key, Kind};
 use super::report::{Report, Setting};
 use super::section::{
-    Cors, Database, Keys, Limits, Log, LogFormat, Metrics, Passwords, Proxies, Registration,
-    Security, Server, Store, Templates, Tokens,
+    Cors, Database, Keys, Limits, Log, LogFormat, Metrics, Passwords, Permissions, Proxies,
+    Registration, Security, Server, Store, Templates, Tokens,
 };
 use super::source::{FILE, Given, Sources, gather};
 use super::{Config, Refused, check, rocket, secret, value};
@@ -90,6 +90,9 @@ impl Reader {
             tokens: self.tokens(issuer),
             keys: self.keys(),
             passwords: self.passwords(),
+            permissions: Permissions {
+                declared: self.each("permissions.declared", value::permission),
+            },
             registration: Registration { open: self.flag("registration.open") },
             proxies: Proxies { trusted: self.each("proxies.trusted", value::network) },
             limits: self.limits(),
@@ -132,6 +135,7 @@ impl Reader {
             remember_absolute: self.duration("tokens.remember_absolute"),
             admin_idle: self.duration("tokens.admin_idle"),
             admin_absolute: self.duration("tokens.admin_absolute"),
+            reauth_after: self.duration("tokens.reauth_after"),
             reuse_grace: self.duration("tokens.reuse_grace"),
             audience: self.parse("tokens.audience", not_blank).unwrap_or_default(),
             issuer,

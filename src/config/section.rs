@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use super::secret;
 use crate::id::SecretString;
 use crate::limit::Quota;
+use crate::role::Declared;
 
 /// Where and how the server listens: what Rocket is given.
 #[derive(Clone, Debug)]
@@ -69,6 +70,8 @@ pub struct Tokens {
     pub admin_idle: Duration,
     /// As `refresh_absolute`, for administrators.
     pub admin_absolute: Duration,
+    /// How long ago somebody may have given their password for what is dangerous (SR-52); 15 minutes at most.
+    pub reauth_after: Duration,
     /// How long the previous refresh token still yields the same successor (SR-36); 10 seconds at most.
     pub reuse_grace: Duration,
     /// The `aud` of access tokens.
@@ -135,6 +138,13 @@ impl Passwords {
 /// How many threads can run at a time on this machine.
 pub(super) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Permissions of the operator's own application.
+#[derive(Clone, Debug)]
+pub struct Permissions {
+    /// Those that are declared at every start.
+    pub declared: Vec<Declared>,
 }
 
 /// Self-registration.

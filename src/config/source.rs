@@ -17,6 +17,28 @@ pub(super) struct Sources {
     pub(super) profile_source: &'static str,
     /// The environment.
     pub(super) env: Vec<(String, String)>,
+    /// Whose settings there are.
+    pub(super) household: Household,
+}
+
+/// Whose settings stand in `Rocket.toml`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Household {
+    /// Doorward's alone: any other is a mistake.
+    Alone,
+    /// Those of an application too. What looks like none of ours is taken for one of theirs.
+    Shared,
+}
+
+impl Household {
+    /// Whether `name` can be another's: it lies in no section of ours, and is not nearly one of our names.
+    fn allows(self, name: &str) -> bool {
+        self == Self::Shared
+            && KEYS.iter().filter(|key| !key.is_rockets()).all(|key| {
+                value::before(key.name, '.') != value::before(name, '.')
+                    && key::distance(key.name, name) > 2
+            })
+    }
 }
 
 /// The settings that were given, by key and with their origins, and what is wrong with them.
@@ -26,6 +48,7 @@ pub(super) struct Gathered {
     /// Rocket's settings, apart, because Rocket is handed them and no secret goes with them.
     pub(super) rockets: Figment,
     pub(super) problems: Vec<String>,
+    household: Household,
 }
 
 /// One setting from one place. In the figment a value that stands in a file is `{ file = "…" }`.
@@ -62,7 +85,8 @@ pub(super) fn gather(sources: &Sources) -> Gathered {
     // A hosting platform tells the port to listen on, and forwards to it from outside.
     let hosted = sources.env.iter().any(|(name, text)| name == "PORT" && !text.is_empty());
     let rockets = Figment::from(rocket::defaults(&sources.profile, hosted));
-    let mut gathered = Gathered { ours: Figment::new(), rockets, problems: Vec::new() };
+    let household = sources.household;
+    let mut gathered = Gathered { ours: Figment::new(), rockets, problems: Vec::new(), household };
     for key in KEYS {
         if let Some(default) = key.fixed_default().filter(|_| !key.is_rockets()) {
             gathered.add(Given::default(key.name, default));
@@ -172,6 +196,9 @@ impl Gathered {
     }
 
     fn refuse_stranger(&mut self, name: &str, place: &str) {
+        if self.household.allows(name) {
+            return;
+        }
         if let Some((_, why)) = DECIDED.iter().find(|(key, _)| value::before(name, '.') == *key) {
             self.problems.push(format!("`{name}` in {place} cannot be set: {why}"));
             return;
@@ -252,6 +279,7 @@ impl Gathered {
                 None if DECIDED.iter().any(|(key, _)| value::before(&name, '.') == *key) => {
                     self.refuse_stranger(&name, &source);
                 }
+                None if self.household.allows(&name) => {}
                 None => self.refuse_variable(variable),
             }
         }

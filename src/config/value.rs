@@ -7,7 +7,10 @@ use ipnet::IpNet;
 use rocket::figment::value::Value;
 use url::{Host, Url};
 
+use crate::error::Error;
 use crate::limit::Quota;
+use crate::problem::sentence;
+use crate::role::Declared;
 
 /// What stands before the first `mark`; all of it if there is none.
 pub(super) fn before(text: &str, mark: char) -> String {
@@ -42,6 +45,18 @@ pub(super) fn list(value: &Value) -> Option<Vec<String>> {
                 .collect(),
         ),
     }
+}
+
+/// A permission of the operator's own: its name, and behind `=` what it allows.
+pub(super) fn permission(text: &str) -> Result<Declared, String> {
+    let (name, description) = text.split_once('=').unwrap_or((text, ""));
+    Declared::new(name.trim(), description.trim()).map_err(|error| {
+        let why = match &error {
+            Error::Invalid(faults) => faults.iter().map(|fault| fault.message.as_str()).collect(),
+            other => sentence(&other.to_string()),
+        };
+        format!("\"{text}\" cannot be declared. {why}")
+    })
 }
 
 /// A `mailto:` or `https:` address, or nothing.

@@ -5,6 +5,7 @@ use rocket::http::Status;
 use rocket::request::Request;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
+use super::gate;
 use crate::error::FieldError;
 use crate::problem::{self, Problem};
 
@@ -30,6 +31,7 @@ impl<'r, T: DeserializeOwned> FromData<'r> for Body<T> {
 }
 
 async fn read<T: DeserializeOwned>(request: &Request<'_>, data: Data<'_>) -> Result<T, Problem> {
+    gate::pass(request).await?;
     // Nothing that an HTML form can send is taken for JSON (SR-41).
     if !request.content_type().is_some_and(|kind| kind.is_json()) {
         let problem = Problem::of_status(Status::UnsupportedMediaType);

@@ -65,8 +65,14 @@ pub fn presented(request: &Request<'_>) -> Presented {
 struct HandedOver(Mutex<Vec<Header<'static>>>);
 
 impl HandedOver {
+    /// A cookie that is handed over again takes the place of the one before: an answer sets each
+    /// once (RFC 6265 §4.1.1).
     fn add(&self, cookie: String) {
-        self.add_header(Header::new("Set-Cookie", cookie));
+        let named = |cookie: &str| cookie.split('=').next().map(str::to_owned);
+        let name = named(&cookie);
+        let mut headers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        headers.retain(|h| h.name() != "Set-Cookie" || named(h.value()) != name);
+        headers.push(Header::new("Set-Cookie", cookie));
     }
 
     fn add_header(&self, header: Header<'static>) {

@@ -2,11 +2,12 @@
 
 use aws_lc_rs::hmac;
 use rocket::http::Method;
-use rocket::request::Request;
+use rocket::request::{FromRequest, Outcome, Request};
 
-use super::cookie;
+use super::cookie::{self, Cookies};
 use crate::error::{Error, Result};
-use crate::id::{Random, SecretString, SessionId, base64url, from_base64url, random_bytes};
+use crate::id::{Os, Random, SecretString, SessionId, base64url, from_base64url, random_bytes};
+use crate::problem::{self, Problem};
 use crate::token::key::MasterSecret;
 
 /// Makes and checks form tokens: HMAC-SHA-256 over who the form is for and something random.
@@ -45,6 +46,61 @@ impl FormTokens {
 
     fn tag(&self, binding: Binding<'_>, nonce: &[u8]) -> hmac::Tag {
         hmac::sign(&self.0, &message(binding, nonce))
+    }
+}
+
+/// The token for the forms of a page: for the session of whoever looks at it, or for a visitor, who
+/// gets a name for it. [`super::form::Form`] takes it.
+pub struct FormToken(SecretString);
+
+impl FormToken {
+    /// The token of a visitor's forms, whether or not they are signed in (SR-25).
+    pub fn for_visitor(request: &Request<'_>) -> Option<Self> {
+        // Any identifier will do; those of sessions have the right size and shape.
+        let known = cookie::read(request, cookie::PRE_LOGIN).and_then(SessionId::parse);
+        let id = known.unwrap_or_else(|| {
+            let fresh = SessionId::random(&Os);
+            Cookies::of(request).hand_over_pre_login(fresh.as_str());
+            fresh
+        });
+        Self::issue(request, Binding::Visitor(id.as_str()))
+    }
+
+    /// The token of the forms of a session.
+    pub fn for_session(request: &Request<'_>, session: &SessionId) -> Option<Self> {
+        Self::issue(request, Binding::Session(session))
+    }
+
+    fn issue(request: &Request<'_>, binding: Binding<'_>) -> Option<Self> {
+        let tokens = request.rocket().state::<FormTokens>()?;
+        Some(Self(tokens.issue(binding, &Os)))
+    }
+
+    /// The token itself, for the form that is sent to whoever asked for the page.
+    pub fn expose(&self) -> &str {
+        self.0.expose()
+    }
+
+    /// The field that carries it, as HTML.
+    pub fn field(&self) -> String {
+        // Base64url and a full stop: there is nothing to escape.
+        format!(r#"<input type="hidden" name="csrf_token" value="{}">"#, self.expose())
+    }
+}
+
+#[rocket::async_trait]
+impl<'r> FromRequest<'r> for FormToken {
+    type Error = Problem;
+
+    async fn from_request(request: &'r Request<'_>) -> Outcome<Self, Problem> {
+        let token = match super::signed_in(request).await {
+            Ok(live) => Self::for_session(request, &live.session.id),
+            Err(_) => Self::for_visitor(request),
+        };
+        match token {
+            Some(token) => Outcome::Success(token),
+            None => problem::refuse(request, Problem::internal()),
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use rocket::outcome::try_outcome;
 use rocket::request::Request;
 use serde::de::DeserializeOwned;
 
-use super::{body, csrf};
+use super::{body, csrf, gate};
 use crate::problem::{self, Problem};
 
 /// Largest form, in bytes (SR-60).
@@ -50,6 +50,9 @@ async fn sent<'r, T: DeserializeOwned>(
     request: &'r Request<'_>,
     data: Data<'r>,
 ) -> rocket::outcome::Outcome<Sent<T>, (Status, Problem), (Data<'r>, Status)> {
+    if let Err(problem) = gate::pass(request).await {
+        return settle(request, Err(problem));
+    }
     settle(request, read(request, data).await)
 }
 

@@ -1,6 +1,10 @@
 //! The gate in front of every route: what no request may pass with, whichever route it is for.
+//!
+//! Doorward's own routes stand behind it. So do those that an application hands to [`guarded`]; for
+//! its others the guards ask here ([`pass`]), so that no route with a guard is without.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rocket::Route;
 use rocket::data::Data;
@@ -29,10 +33,49 @@ pub fn guarded(routes: Vec<Route>) -> Vec<Route> {
 #[derive(Clone)]
 struct Gate(Box<dyn Handler>);
 
+/// Whether the route of a request stands behind the gate.
+#[derive(Default)]
+struct Entered(AtomicBool);
+
+/// Where the work for a request comes from.
+pub(super) fn origin(request: &Request<'_>) -> Origin {
+    Origin::request(client::address(request), problem::request_id(request))
+}
+
+/// Admits a request whose route does not stand behind the gate, before a guard lets it in: it is
+/// counted, and one that changes something has to come from a page of this site (SR-23, SR-41).
+/// The verdict is the same for all guards of a request.
+///
+/// # Errors
+/// What is wrong with the request.
+pub(super) async fn pass(request: &Request<'_>) -> Result<(), Problem> {
+    type Verdict = Result<(), Problem>;
+    if request.local_cache(Entered::default).0.load(Ordering::Relaxed) {
+        return Ok(());
+    }
+    let judge = async {
+        let verdict = admit_head(request).await;
+        if let Err(problem) = &verdict {
+            record(request, problem.code).await;
+        }
+        verdict
+    };
+    let verdict: &Verdict =
+        request.local_cache_async(origin(request).scope_if_unknown(judge)).await;
+    verdict.clone()
+}
+
+/// Records what a guard refuses, if there is no gate in front of the route to do it.
+pub(super) async fn refused(request: &Request<'_>, code: &str) {
+    if !request.local_cache(Entered::default).0.load(Ordering::Relaxed) {
+        origin(request).scope_if_unknown(record(request, code)).await;
+    }
+}
+
 #[rocket::async_trait]
 impl Handler for Gate {
     async fn handle<'r>(&self, request: &'r Request<'_>, mut data: Data<'r>) -> Outcome<'r> {
-        let origin = Origin::request(client::address(request), problem::request_id(request));
+        request.local_cache(Entered::default).0.store(true, Ordering::Relaxed);
         let work = async {
             let outcome = match admit(request, &mut data).await {
                 Ok(()) => self.0.handle(request, data).await,
@@ -47,24 +90,25 @@ impl Handler for Gate {
                 Outcome::Error(status) => Some(*status),
                 Outcome::Forward(_) => None,
             };
-            record_refusal(request, status).await;
+            if let Some((_, code)) =
+                problem::left(request).filter(|(left, _)| Some(*left) == status)
+            {
+                record(request, code).await;
+            }
             outcome
         };
-        origin.scope(work).await
+        origin(request).scope(work).await
     }
 }
 
-/// Records what a guard refused, whichever guard it was (SR-80). What the domain refuses, it
-/// records itself.
-async fn record_refusal(request: &Request<'_>, status: Option<Status>) {
-    let kind = match problem::left(request) {
-        Some((left, code)) if Some(left) == status => match code {
-            "csrf_refused" => Kind::Csrf,
-            "permission_denied" => Kind::AuthzFail,
-            "validation_failed" => Kind::InputInvalid,
-            "throttled" => Kind::RateLimited,
-            _ => return,
-        },
+/// Records what a guard refused, whichever guard it was (SR-80), by the code of its problem. What
+/// the domain refuses, it records itself.
+async fn record(request: &Request<'_>, code: &str) {
+    let kind = match code {
+        "csrf_refused" => Kind::Csrf,
+        "permission_denied" => Kind::AuthzFail,
+        "validation_failed" => Kind::InputInvalid,
+        "throttled" => Kind::RateLimited,
         _ => return,
     };
     let Some(audit) = request.rocket().state::<Arc<Audit>>() else { return };
@@ -78,6 +122,17 @@ async fn record_refusal(request: &Request<'_>, status: Option<Status>) {
 }
 
 async fn admit(request: &Request<'_>, data: &mut Data<'_>) -> Result<(), Problem> {
+    // Rocket lets a form's first field `_method` turn POST into another method (SR-41: no override).
+    // Browsers send forms with POST alone, so a form under another method was turned.
+    let form = request.content_type().is_some_and(|kind| kind.is_form());
+    if form && request.method() != Method::Post && !data.peek(1).await.is_empty() {
+        return Err(Problem::of_status(Status::UnsupportedMediaType));
+    }
+    admit_head(request).await
+}
+
+/// What a request is judged by before its body.
+async fn admit_head(request: &Request<'_>) -> Result<(), Problem> {
     let uri = request.uri();
     let query = uri.query().map_or(0, |query| query.as_str().len() + 1);
     if uri.path().as_str().len() + query > MAX_TARGET {
@@ -90,12 +145,6 @@ async fn admit(request: &Request<'_>, data: &mut Data<'_>) -> Result<(), Problem
     }
     if request.method() == Method::Trace {
         return Err(Problem::of_status(Status::MethodNotAllowed));
-    }
-    // Rocket lets a form's first field `_method` turn POST into another method (SR-41: no override).
-    // Browsers send forms with POST alone, so a form under another method was turned.
-    let form = request.content_type().is_some_and(|kind| kind.is_form());
-    if form && request.method() != Method::Post && !data.peek(1).await.is_empty() {
-        return Err(Problem::of_status(Status::UnsupportedMediaType));
     }
     limit::admit(request).map_err(|error| Problem::from(&error))?;
     csrf::check(request).await.map_err(|error| Problem::from(&error))

@@ -5,11 +5,13 @@ pub mod client;
 pub mod cookie;
 pub mod csrf;
 pub mod form;
+pub mod fresh;
 pub mod gate;
 pub mod header;
 pub mod limit;
 
 use std::marker::PhantomData;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use rocket::outcome::try_outcome;
@@ -29,33 +31,95 @@ pub struct LoggedIn(pub Arc<Live>);
 /// A person who holds the permission `P`.
 pub struct Allowed<P>(pub Arc<Live>, PhantomData<P>);
 
+/// A person who has the role `R`.
+///
+/// Ask for a permission where you can: which roles grant it is then the administrators' to say.
+pub struct InRole<R>(pub Arc<Live>, PhantomData<R>);
+
 /// Whoever a page is for: somebody who is signed in, or nobody we know.
 ///
 /// A session store that is away makes everybody a visitor: what visitors see is no secret (SR-70).
 pub struct Visitor(pub Option<Arc<Live>>);
 
-/// A permission, as a type that stands in a route's signature.
+macro_rules! read_as_live {
+    ($($guard:ident$(<$name:ident>)?),*) => {$(
+        impl$(<$name>)? Deref for $guard$(<$name>)? {
+            type Target = Live;
+
+            fn deref(&self) -> &Live {
+                &self.0
+            }
+        }
+    )*};
+}
+
+read_as_live!(LoggedIn, Allowed<P>, InRole<R>);
+
+/// A permission, as a type that stands in a route's signature. [`crate::permissions!`] makes them.
 pub trait Needs: Send + Sync + 'static {
     /// Its name.
     const PERMISSION: &'static str;
 }
 
-macro_rules! needs {
+/// A role, as a type that stands in a route's signature. [`crate::roles!`] makes them.
+pub trait NamesRole: Send + Sync + 'static {
+    /// Its name.
+    const ROLE: &'static str;
+}
+
+/// Makes a type of each permission, for [`Allowed`](crate::Allowed).
+///
+/// ```
+/// doorward::permissions! {
+///     ReadNotes = "notes:read",
+///     WriteNotes = "notes:write",
+/// }
+///
+/// #[rocket::post("/notes")]
+/// fn write(author: doorward::Allowed<WriteNotes>) -> String {
+///     format!("{} may write.", author.account.name())
+/// }
+/// ```
+#[macro_export]
+macro_rules! permissions {
     ($($name:ident = $permission:expr),* $(,)?) => {$(
         #[doc = concat!("The permission [`", stringify!($permission), "`].")]
         pub struct $name;
 
-        impl Needs for $name {
+        impl $crate::guard::Needs for $name {
             const PERMISSION: &'static str = $permission;
         }
     )*};
 }
 
-needs! {
+/// Makes a type of each role, for [`InRole`](crate::InRole).
+///
+/// ```
+/// doorward::roles! { Moderator = "moderator" }
+///
+/// #[rocket::get("/queue")]
+/// fn queue(_moderator: doorward::InRole<Moderator>) -> &'static str {
+///     "Nothing to moderate."
+/// }
+/// ```
+#[macro_export]
+macro_rules! roles {
+    ($($name:ident = $role:expr),* $(,)?) => {$(
+        #[doc = concat!("The role [`", stringify!($role), "`].")]
+        pub struct $name;
+
+        impl $crate::guard::NamesRole for $name {
+            const ROLE: &'static str = $role;
+        }
+    )*};
+}
+
+permissions! {
     AdminView = Permission::ADMIN_VIEW,
     UsersRead = Permission::USERS_READ,
     UsersWrite = Permission::USERS_WRITE,
     RolesRead = Permission::ROLES_READ,
+    RolesWrite = Permission::ROLES_WRITE,
     SessionsRead = Permission::SESSIONS_READ,
     SessionsRevoke = Permission::SESSIONS_REVOKE,
     TokensRevoke = Permission::TOKENS_REVOKE,
@@ -85,9 +149,8 @@ type Judgement = std::result::Result<Arc<Live>, Arc<Error>>;
 
 /// Judges a request's credentials: once, however many guards ask.
 pub async fn signed_in<'r>(request: &'r Request<'_>) -> &'r Judgement {
-    let judgement = request
-        .local_cache_async(async { judge(request).await.map(Arc::new).map_err(Arc::new) })
-        .await;
+    let judge = async { judge(request).await.map(Arc::new).map_err(Arc::new) };
+    let judgement = request.local_cache_async(gate::origin(request).scope_if_unknown(judge)).await;
     if let Ok(live) = judgement {
         audit::acting(&live.account.id);
     }
@@ -140,6 +203,9 @@ impl<'r> FromRequest<'r> for LoggedIn {
     type Error = Problem;
 
     async fn from_request(request: &'r Request<'_>) -> Outcome<Self, Problem> {
+        if let Err(problem) = gate::pass(request).await {
+            return problem::refuse(request, problem);
+        }
         match signed_in(request).await {
             Ok(live) => Outcome::Success(Self(Arc::clone(live))),
             Err(error) => problem::refuse(request, Problem::from(&**error)),
@@ -155,9 +221,28 @@ impl<'r, P: Needs> FromRequest<'r> for Allowed<P> {
         let LoggedIn(live) = try_outcome!(LoggedIn::from_request(request).await);
         match role::require(&live.account.permissions, P::PERMISSION) {
             Ok(()) => Outcome::Success(Self(live, PhantomData)),
-            Err(error) => problem::refuse(request, Problem::from(&error)),
+            Err(error) => refuse(request, Problem::from(&error)).await,
         }
     }
+}
+
+#[rocket::async_trait]
+impl<'r, R: NamesRole> FromRequest<'r> for InRole<R> {
+    type Error = Problem;
+
+    async fn from_request(request: &'r Request<'_>) -> Outcome<Self, Problem> {
+        let LoggedIn(live) = try_outcome!(LoggedIn::from_request(request).await);
+        if live.account.roles.iter().any(|role| role.as_str() == R::ROLE) {
+            return Outcome::Success(Self(live, PhantomData));
+        }
+        refuse(request, Problem::from(&Error::PermissionDenied(R::ROLE.to_owned()))).await
+    }
+}
+
+/// Ends a guard with `problem`, which is recorded (SR-80).
+async fn refuse<T>(request: &Request<'_>, problem: Problem) -> Outcome<T, Problem> {
+    gate::refused(request, problem.code).await;
+    problem::refuse(request, problem)
 }
 
 #[rocket::async_trait]
@@ -165,6 +250,9 @@ impl<'r> FromRequest<'r> for Visitor {
     type Error = std::convert::Infallible;
 
     async fn from_request(request: &'r Request<'_>) -> Outcome<Self, Self::Error> {
+        if gate::pass(request).await.is_err() {
+            return Outcome::Success(Self(None));
+        }
         Outcome::Success(Self(signed_in(request).await.as_ref().ok().map(Arc::clone)))
     }
 }

@@ -6,6 +6,7 @@ use rocket::response::{self, Responder};
 use rocket::{Catcher, catch, catchers};
 use serde::Serialize;
 
+use super::reauthenticate;
 use super::show::{See, Shown};
 use super::view::Page;
 use crate::error::Error;
@@ -60,6 +61,9 @@ impl<'r> Responder<'r, 'static> for Refusal {
         let problem = self.0;
         if wants_json(request) {
             return problem.respond_to(request);
+        }
+        if problem.code == "reauth_required" {
+            return reauthenticate::first(request).respond_to(request);
         }
         if problem.status == Status::Unauthorized {
             return sign_in_first(request).respond_to(request);

@@ -9,6 +9,7 @@ pub(crate) mod next;
 mod notice;
 pub mod part;
 pub mod profile;
+pub mod reauthenticate;
 pub mod register;
 pub mod session;
 pub mod setup;
@@ -34,6 +35,7 @@ pub fn routes() -> Vec<Route> {
     for more in [
         login::routes(),
         register::routes(),
+        reauthenticate::routes(),
         setup::routes(),
         profile::routes(),
         session::routes(),
@@ -53,8 +55,8 @@ pub fn catchers() -> Vec<Catcher> {
     error::catchers()
 }
 
-/// To one's profile, or to the sign-in page.
-#[get("/")]
+/// To one's profile, or to the sign-in page. An application's own first page comes before it.
+#[get("/", rank = 20)]
 fn home(viewer: Result<LoggedIn, Problem>) -> Result<See, Refusal> {
     match viewer {
         Ok(_) => Ok(See("/profile".to_owned())),

@@ -33,6 +33,15 @@ pub fn of(request: &Request<'_>) -> Option<Notice> {
         "created" => "The account is created.",
         "denied" => "The token is refused from the next request on.",
         "removed" => "The account is deleted.",
+        "role" => "The role is saved. It counts from the next request on of everybody who has it.",
+        "role-created" => "The role is created.",
+        "role-deleted" => "The role is deleted, and nobody has it any more.",
+        "declared" => "The permission is declared. Administrators hold it already.",
+        "withdrawn" => "The permission is withdrawn.",
+        "again" => {
+            let text = "Thank you. Your change is not made yet: please make it again.";
+            return Some(Notice { kind: NoticeKind::Info, text: text.to_owned() });
+        }
         _ => return None,
     };
     Some(Notice { kind: NoticeKind::Success, text: text.to_owned() })

@@ -2,19 +2,20 @@
 
 use std::sync::Arc;
 
+use rocket::outcome::try_outcome;
+use rocket::request::{FromRequest, Outcome, Request};
 use rocket::{Route, State, get, post, routes};
 use serde::{Deserialize, Serialize};
 
 use super::part::{Faults, Moment, Named, initials};
 use super::show::{Either, FormAnswer, See, Shown};
 use super::view::Page;
-use crate::account::{Account, Accounts};
+use crate::account::{Account, Accounts, KnownPermission, Roles};
 use crate::error::Error;
 use crate::guard::LoggedIn;
 use crate::guard::cookie::Cookies;
 use crate::guard::form::Form;
 use crate::id::SecretString;
-use crate::role::Permission;
 use crate::session::Sessions;
 
 /// Shows the account, edits its name (`POST /profile`) and its password (`POST /profile/password`).
@@ -50,10 +51,11 @@ impl Page for ProfilePage {
 }
 
 impl ProfilePage {
-    fn new(account: &Account, min_length: usize) -> Self {
+    /// The page of `account`, whose permissions are described by those that are `known`.
+    fn new(account: &Account, min_length: usize, known: &[KnownPermission]) -> Self {
         let described = |name: &str| {
-            let found = Permission::CATALOGUE.iter().find(|(known, _)| *known == name);
-            let description = found.map(|(_, text)| (*text).to_owned()).unwrap_or_default();
+            let found = known.iter().find(|known| known.name.as_str() == name);
+            let description = found.map(|known| known.description.clone()).unwrap_or_default();
             Named { name: name.to_owned(), description }
         };
         Self {
@@ -74,10 +76,34 @@ pub(super) fn routes() -> Vec<Route> {
     routes![show, rename, change_password]
 }
 
+/// What the page is made from.
+struct Desk<'r> {
+    accounts: &'r State<Arc<Accounts>>,
+    roles: &'r State<Arc<Roles>>,
+}
+
+#[rocket::async_trait]
+impl<'r> FromRequest<'r> for Desk<'r> {
+    type Error = ();
+
+    async fn from_request(request: &'r Request<'_>) -> Outcome<Self, ()> {
+        let accounts = try_outcome!(request.guard().await);
+        let roles = try_outcome!(request.guard().await);
+        Outcome::Success(Self { accounts, roles })
+    }
+}
+
+impl Desk<'_> {
+    async fn page(&self, account: &Account) -> ProfilePage {
+        let known = self.roles.in_words(&account.permissions).await;
+        ProfilePage::new(account, self.accounts.min_password_length(), &known)
+    }
+}
+
 /// Who one is.
 #[get("/profile")]
-fn show(viewer: LoggedIn, accounts: &State<Arc<Accounts>>) -> Shown<ProfilePage> {
-    Shown::good(ProfilePage::new(&viewer.0.account, accounts.min_password_length()))
+async fn show(viewer: LoggedIn, desk: Desk<'_>) -> Shown<ProfilePage> {
+    Shown::good(desk.page(&viewer.0.account).await)
 }
 
 #[derive(Deserialize)]
@@ -92,13 +118,13 @@ struct ProfileForm {
 async fn rename(
     viewer: LoggedIn,
     form: Form<ProfileForm>,
-    accounts: &State<Arc<Accounts>>,
+    desk: Desk<'_>,
 ) -> FormAnswer<ProfilePage> {
     let ProfileForm { display_name } = form.0;
-    match accounts.rename(&viewer.0.account.id, &display_name).await {
+    match desk.accounts.rename(&viewer.0.account.id, &display_name).await {
         Ok(_) => Either::This(See::with_notice("/profile", "saved")),
         Err(error) => {
-            let page = ProfilePage::new(&viewer.0.account, accounts.min_password_length());
+            let page = desk.page(&viewer.0.account).await;
             let page = ProfilePage { faults: Faults::from(&error), display_name, ..page };
             Either::That(Shown::refused(page, &error))
         }
@@ -118,7 +144,7 @@ async fn change_password(
     viewer: LoggedIn,
     form: Form<PasswordForm>,
     sessions: &State<Arc<Sessions>>,
-    accounts: &State<Arc<Accounts>>,
+    desk: Desk<'_>,
     cookies: Cookies<'_>,
 ) -> FormAnswer<ProfilePage> {
     let PasswordForm { current_password, new_password } = form.0;
@@ -128,7 +154,7 @@ async fn change_password(
             Either::This(See::with_notice("/profile", "password"))
         }
         Err(error) => {
-            let page = ProfilePage::new(&viewer.0.account, accounts.min_password_length());
+            let page = desk.page(&viewer.0.account).await;
             let faults = match &error {
                 Error::WrongPassword => {
                     Faults::default().and_field("current_password", &error.to_string())

@@ -6,13 +6,11 @@ use rocket::http::{ContentType, Header, Status};
 use rocket::request::Request;
 use rocket::response::{self, Responder, Response};
 
-use super::notice;
 use super::view::{Chrome, Page, Viewer, Views};
+use super::{notice, reauthenticate};
 use crate::error::Error;
-use crate::guard::cookie::{self, Cookies};
-use crate::guard::csrf::{Binding, FormTokens};
-use crate::guard::{known_session, nonce};
-use crate::id::{Os, SessionId};
+use crate::guard::csrf::FormToken;
+use crate::guard::{fresh, known_session, nonce};
 use crate::problem::Problem;
 use crate::role;
 use crate::session::store::Live;
@@ -73,8 +71,15 @@ fn frame<P: Page>(request: &Request<'_>) -> Chrome {
             .filter(|_| !P::FOR_VISITORS)
             .map(notice::alerts)
             .unwrap_or_default(),
+        confirm_href: confirm_href::<P>(request),
         path: request.uri().path().as_str().to_owned(),
     }
+}
+
+/// Said before anything is typed, rather than after it was lost.
+fn confirm_href<P: Page>(request: &Request<'_>) -> Option<String> {
+    (P::IS_DANGEROUS && fresh::is_due(request))
+        .then(|| reauthenticate::href(request.uri().path().as_str()))
 }
 
 fn viewer(live: &Live) -> Viewer {
@@ -86,22 +91,12 @@ fn viewer(live: &Live) -> Viewer {
 
 /// The token of the page's forms: for the session, or for the visitor, who gets a name for it.
 fn form_token<P: Page>(request: &Request<'_>, live: Option<&Live>) -> Option<String> {
-    let tokens = request.rocket().state::<FormTokens>()?;
-    let issue = |binding| Some(tokens.issue(binding, &Os).expose().to_owned());
-    match live {
-        Some(live) if !P::FOR_VISITORS => issue(Binding::Session(&live.session.id)),
-        _ if !P::FOR_VISITORS => None,
-        _ => {
-            // Any identifier will do; those of sessions have the right size and shape.
-            let known = cookie::read(request, cookie::PRE_LOGIN).and_then(SessionId::parse);
-            let id = known.unwrap_or_else(|| {
-                let fresh = SessionId::random(&Os);
-                Cookies::of(request).hand_over_pre_login(fresh.as_str());
-                fresh
-            });
-            issue(Binding::Visitor(id.as_str()))
-        }
-    }
+    let token = if P::FOR_VISITORS {
+        FormToken::for_visitor(request)?
+    } else {
+        FormToken::for_session(request, &live?.session.id)?
+    };
+    Some(token.expose().to_owned())
 }
 
 /// Sends the browser to another page, with GET (RFC 9110 §15.4.4).

@@ -34,6 +34,10 @@ pub trait Page: Serialize {
     /// everybody.
     const FOR_VISITORS: bool = false;
 
+    /// Whether its forms change what only somebody may change who gave their password a short while
+    /// ago (SR-52).
+    const IS_DANGEROUS: bool = false;
+
     /// What the window's title says.
     fn title(&self) -> String;
 }
@@ -49,6 +53,8 @@ pub struct Chrome {
     pub viewer: Option<Viewer>,
     /// What the last action did.
     pub notice: Option<Notice>,
+    /// Where the viewer confirms that it is them, if they have to before they use the page's forms.
+    pub confirm_href: Option<String>,
     /// What happened to the viewer's account that they have not put away (SR-81).
     pub alerts: Vec<Alert>,
     /// The path of the request, to mark the place in the navigation.

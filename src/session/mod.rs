@@ -3,6 +3,7 @@
 mod admission;
 pub mod deny;
 pub mod device;
+mod reauth;
 mod record;
 mod sign_in;
 pub mod store;
@@ -20,6 +21,7 @@ use crate::metric;
 use crate::token::access::AccessJti;
 use crate::token::refresh::{RefreshJti, Succession};
 use crate::token::{Grant, Tokens};
+pub use reauth::Reauthenticated;
 pub use record::{Client, Issued, Lifetimes, Presented, SEEN_EVERY, Session};
 pub use sign_in::Registration;
 use store::{Live, Pair, Rotate, Rotation, SessionStore};
@@ -103,7 +105,7 @@ impl Sessions {
         // Who became an administrator meanwhile may be away no longer than any other (SR-33).
         let idle = now.since(claims.issued_at) >= self.lifetimes.admin_idle_lifetime;
         let usable =
-            |account: &Account| account.status == Status::Active && !(idle && account.is_admin());
+            |account: &Account| account.status == Status::Active && !(idle && account.has_power());
         let Some(account) = account.filter(usable) else {
             self.store.end(&claims.account, &claims.session).await?;
             return Err(Error::SessionEnded);
@@ -239,7 +241,7 @@ impl Sessions {
     /// Whether an administrator's session is older than those may be: it began before its account
     /// became one (SR-33).
     fn outlived(&self, session: &Session, account: &Account, now: Timestamp) -> bool {
-        account.is_admin()
+        account.has_power()
             && now.since(session.created_at) >= self.lifetimes.admin_absolute_lifetime
     }
 

@@ -32,10 +32,12 @@ pub struct Lifetimes {
     pub remember_idle_lifetime: Duration,
     /// A remembered session, whatever happens.
     pub remember_absolute_lifetime: Duration,
-    /// An administrator's session that nobody refreshes.
+    /// A session of somebody with power over Doorward (an administrator's) that nobody refreshes.
     pub admin_idle_lifetime: Duration,
     /// An administrator's session, whatever happens.
     pub admin_absolute_lifetime: Duration,
+    /// How long ago a session's owner may have proved who they are for what is dangerous (SR-52).
+    pub reauth_after: Duration,
     /// How long after a rotation the token before it is still answered (SR-36).
     pub reuse_grace: Duration,
 }
@@ -49,7 +51,7 @@ impl Lifetimes {
         } else {
             (self.idle_lifetime, self.absolute_lifetime)
         };
-        if account.is_admin() {
+        if account.has_power() {
             (idle.min(self.admin_idle_lifetime), absolute.min(self.admin_absolute_lifetime))
         } else {
             (idle, absolute)
@@ -66,6 +68,10 @@ pub struct Session {
     pub account: AccountId,
     /// When it began.
     pub created_at: Timestamp,
+    /// When its owner last proved again who they are, if they did (SR-52). A record of an earlier
+    /// release has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reauthenticated_at: Option<Timestamp>,
     /// When it was last seen, to the minute.
     pub last_seen_at: Timestamp,
     /// When its current tokens were issued.
@@ -108,6 +114,7 @@ impl Session {
             id: SessionId::random(random),
             account: account.id.clone(),
             created_at: now,
+            reauthenticated_at: None,
             last_seen_at: now,
             issued_at: now,
             access_expires_at: (now + access_lifetime).min(refresh_expires_at),
@@ -121,10 +128,17 @@ impl Session {
         }
     }
 
-    /// The same session with its lives begun anew at `now`, under the account's present epoch.
+    /// When its owner last proved who they are: when they signed in, or later with a fresh password.
+    pub fn authenticated_at(&self) -> Timestamp {
+        self.reauthenticated_at.unwrap_or(self.created_at)
+    }
+
+    /// The same session with its lives begun anew at `now`, when its owner has proved who they are,
+    /// under the account's present epoch.
     pub fn renewed(&self, account: &Account, access_lifetime: Duration, now: Timestamp) -> Self {
         let refresh_expires_at = (now + self.idle_lifetime).min(self.absolute_expires_at);
         Self {
+            reauthenticated_at: Some(now),
             issued_at: now,
             last_seen_at: now,
             access_expires_at: (now + access_lifetime).min(refresh_expires_at),

@@ -126,6 +126,15 @@ pub trait SessionStore: Standings + Denylist {
     /// was overtaken by a change of the password.
     async fn rotate(&self, rotate: Rotate<'_>) -> Result<Rotation>;
 
+    /// Notes that the owner of a session proved at `now` who they are; gives the session, if it is
+    /// alive. Its tokens stay as they are, and what is noted outlives them.
+    async fn reauthenticate(
+        &self,
+        account: &AccountId,
+        session: &SessionId,
+        now: Timestamp,
+    ) -> Result<Option<Session>>;
+
     /// Ends a session; whether there was one, be it that it had run out and was not swept up yet.
     async fn end(&self, account: &AccountId, session: &SessionId) -> Result<bool>;
 

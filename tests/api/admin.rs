@@ -357,12 +357,12 @@ async fn roles_and_permissions_can_be_read() {
     let roles = root.ask(Get, "/api/v1/admin/roles").send().await.expect(200).json();
     assert_fields(&roles, "items next_cursor");
     for role in roles["items"].as_array().unwrap() {
-        assert_fields(role, "name description permissions built_in");
+        assert_fields(role, "name description permissions built_in accounts");
     }
     assert_eq!(roles["items"][0]["name"], "admin");
     assert_eq!(roles["items"][1]["permissions"], json!([]));
     let permissions = root.get("/api/v1/admin/permissions").await.expect(200).json();
-    assert_fields(&permissions["items"][0], "name description");
+    assert_fields(&permissions["items"][0], "name description source");
     assert_eq!(permissions["items"].as_array().unwrap().len(), Permission::CATALOGUE.len());
 }
 

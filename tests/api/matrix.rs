@@ -1,120 +1,377 @@
-//! Every mounted route, asked by everybody: strangers, users, holders of one permission, and
-//! administrators (SR-50).
+//! Every mounted route, by every method, asked by everybody: strangers, users, holders of one
+//! permission, administrators, and administrators who have not given their password for a while
+//! (SR-50, SR-52).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use doorward::role::Permission;
-use rocket::http::Method;
+use rocket::http::Method::{self, Delete, Get, Head, Options, Patch, Post, Put};
 
 use crate::app::*;
 
-/// The permission that a route asks for, by its method and its path; `None`: being signed in is enough.
-fn needed(method: Method, path: &str) -> Option<&'static str> {
-    let path = path.trim_start_matches("/api/v1");
-    let sessions = path.contains("/sessions") || path.contains("/end-sessions");
-    match path {
-        "/admin" => Some(Permission::ADMIN_VIEW),
-        _ if path.starts_with("/admin/users/<id>") && sessions => Some(match method {
-            Method::Get => Permission::SESSIONS_READ,
-            _ => Permission::SESSIONS_REVOKE,
-        }),
-        _ if path.ends_with("/new") || path.ends_with("/delete") => Some(Permission::USERS_WRITE),
-        _ if path.starts_with("/admin/users") => Some(match method {
-            Method::Get => Permission::USERS_READ,
-            _ => Permission::USERS_WRITE,
-        }),
-        "/admin/stats" => Some(Permission::ADMIN_VIEW),
-        _ if path.starts_with("/admin/audit") => Some(Permission::AUDIT_READ),
-        _ if path.starts_with("/admin/tokens") => Some(Permission::TOKENS_REVOKE),
-        _ if path.starts_with("/admin/") => Some(Permission::ROLES_READ),
-        _ => None,
+/// What a route asks of whoever asks for it.
+#[derive(Clone, Copy, Debug)]
+enum Needs {
+    /// Nothing; a stranger who says nothing else gets one of these statuses.
+    Nothing(&'static [u16]),
+    /// To be signed in.
+    SignIn,
+    /// A permission.
+    Permission(&'static str),
+    /// A permission, and a password given a short while ago.
+    Fresh(&'static str),
+}
+
+use Needs::{Fresh, Nothing, SignIn};
+const VIEW: Needs = Needs::Permission(Permission::ADMIN_VIEW);
+const USERS: Needs = Needs::Permission(Permission::USERS_READ);
+const USERS_FORM: Needs = Needs::Permission(Permission::USERS_WRITE);
+const USERS_WRITE: Needs = Fresh(Permission::USERS_WRITE);
+const ROLES: Needs = Needs::Permission(Permission::ROLES_READ);
+const ROLES_FORM: Needs = Needs::Permission(Permission::ROLES_WRITE);
+const ROLES_WRITE: Needs = Fresh(Permission::ROLES_WRITE);
+const SESSIONS: Needs = Needs::Permission(Permission::SESSIONS_READ);
+const REVOKE: Needs = Fresh(Permission::SESSIONS_REVOKE);
+const TOKENS: Needs = Needs::Permission(Permission::TOKENS_REVOKE);
+const DENY: Needs = Fresh(Permission::TOKENS_REVOKE);
+const AUDIT: Needs = Needs::Permission(Permission::AUDIT_READ);
+
+/// Every route there is. One that is not listed here fails the test below.
+const DECLARED: &[(Method, &str, Needs)] = &[
+    (Get, "/", Nothing(&[303])),
+    (Get, "/login", Nothing(&[200])),
+    (Post, "/login", Nothing(&[403, 422])),
+    (Post, "/logout", Nothing(&[303])),
+    (Get, "/register", Nothing(&[200])),
+    (Post, "/register", Nothing(&[403, 422])),
+    (Get, "/setup", Nothing(&[200, 403, 404])),
+    (Post, "/setup", Nothing(&[403, 422])),
+    (Get, "/static/<name>", Nothing(&[404])),
+    (Get, "/.well-known/jwks.json", Nothing(&[200])),
+    (Get, "/.well-known/change-password", Nothing(&[303])),
+    (Get, "/.well-known/security.txt", Nothing(&[404])),
+    (Get, "/livez", Nothing(&[200])),
+    (Get, "/readyz", Nothing(&[200])),
+    (Post, "/csp-report", Nothing(&[204])),
+    (Get, "/profile", SignIn),
+    (Post, "/profile", SignIn),
+    (Post, "/profile/password", SignIn),
+    (Get, "/profile/delete", SignIn),
+    (Post, "/profile/delete", SignIn),
+    (Post, "/profile/notices/dismiss", SignIn),
+    (Get, "/profile/sessions", SignIn),
+    (Post, "/profile/sessions/<id>/revoke", SignIn),
+    (Post, "/profile/sessions/revoke-others", SignIn),
+    (Get, "/reauthenticate", SignIn),
+    (Post, "/reauthenticate", SignIn),
+    (Get, "/admin", VIEW),
+    (Get, "/admin/users", USERS),
+    (Post, "/admin/users", USERS_WRITE),
+    (Get, "/admin/users/new", USERS_FORM),
+    (Get, "/admin/users/<id>", USERS),
+    (Post, "/admin/users/<id>/roles", USERS_WRITE),
+    (Post, "/admin/users/<id>/disable", USERS_WRITE),
+    (Post, "/admin/users/<id>/enable", USERS_WRITE),
+    (Get, "/admin/users/<id>/delete", USERS_FORM),
+    (Post, "/admin/users/<id>/delete", USERS_WRITE),
+    (Post, "/admin/users/<id>/end-sessions", REVOKE),
+    (Post, "/admin/users/<id>/sessions/<session>/revoke", REVOKE),
+    (Get, "/admin/roles", ROLES),
+    (Post, "/admin/roles", ROLES_WRITE),
+    (Get, "/admin/roles/new", ROLES_FORM),
+    (Get, "/admin/roles/<name>", ROLES),
+    (Post, "/admin/roles/<name>", ROLES_WRITE),
+    (Get, "/admin/roles/<name>/delete", ROLES_FORM),
+    (Post, "/admin/roles/<name>/delete", ROLES_WRITE),
+    (Post, "/admin/permissions", ROLES_WRITE),
+    (Post, "/admin/permissions/<name>/delete", ROLES_WRITE),
+    (Get, "/admin/tokens", TOKENS),
+    (Post, "/admin/tokens", DENY),
+    (Get, "/admin/audit", AUDIT),
+    (Post, "/api/v1/auth/login", Nothing(&[400])),
+    (Post, "/api/v1/auth/register", Nothing(&[400])),
+    (Post, "/api/v1/auth/refresh", Nothing(&[401])),
+    (Post, "/api/v1/auth/logout", Nothing(&[204])),
+    (Post, "/api/v1/auth/reauthenticate", SignIn),
+    (Get, "/api/v1/me", SignIn),
+    (Patch, "/api/v1/me", SignIn),
+    (Delete, "/api/v1/me", SignIn),
+    (Put, "/api/v1/me/password", SignIn),
+    (Get, "/api/v1/me/sessions", SignIn),
+    (Delete, "/api/v1/me/sessions", SignIn),
+    (Delete, "/api/v1/me/sessions/<id>", SignIn),
+    (Get, "/api/v1/admin/users", USERS),
+    (Post, "/api/v1/admin/users", USERS_WRITE),
+    (Get, "/api/v1/admin/users/<id>", USERS),
+    (Patch, "/api/v1/admin/users/<id>", USERS_WRITE),
+    (Delete, "/api/v1/admin/users/<id>", USERS_WRITE),
+    (Put, "/api/v1/admin/users/<id>/roles", USERS_WRITE),
+    (Get, "/api/v1/admin/users/<id>/sessions", SESSIONS),
+    (Delete, "/api/v1/admin/users/<id>/sessions", REVOKE),
+    (Get, "/api/v1/admin/roles", ROLES),
+    (Post, "/api/v1/admin/roles", ROLES_WRITE),
+    (Put, "/api/v1/admin/roles/<name>", ROLES_WRITE),
+    (Delete, "/api/v1/admin/roles/<name>", ROLES_WRITE),
+    (Get, "/api/v1/admin/permissions", ROLES),
+    (Post, "/api/v1/admin/permissions", ROLES_WRITE),
+    (Delete, "/api/v1/admin/permissions/<name>", ROLES_WRITE),
+    (Post, "/api/v1/admin/tokens/revoke", DENY),
+    (Get, "/api/v1/admin/tokens/revoked", TOKENS),
+    (Get, "/api/v1/admin/audit", AUDIT),
+    (Get, "/api/v1/admin/stats", VIEW),
+];
+
+const METHODS: [Method; 7] = [Get, Head, Post, Put, Patch, Delete, Options];
+
+/// Names nothing: whoever is let in gets past the guards and changes nothing.
+const NOBODY: &str = "AAAAAAAAAAAAAAAAAAAAAA";
+
+fn parts(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/')
+}
+
+/// An address that fits a pattern.
+fn address(pattern: &str) -> String {
+    let part = |part| if str::starts_with(part, '<') { NOBODY } else { part };
+    parts(pattern).map(part).collect::<Vec<_>>().join("/")
+}
+
+/// What is declared for a method of an address: of a pattern that says it literally, or else of one
+/// that it fits. HEAD is GET without the body.
+fn declared(method: Method, path: &str) -> Option<Needs> {
+    let method = if method == Head { Get } else { method };
+    let fits = |pattern: &str| {
+        parts(pattern).count() == parts(path).count()
+            && parts(pattern).zip(parts(path)).all(|(p, have)| p == have || p.starts_with('<'))
+    };
+    let of_method = || DECLARED.iter().filter(|(m, _, _)| *m == method);
+    let exact = of_method().find(|(_, pattern, _)| address(pattern) == path);
+    exact.or_else(|| of_method().find(|(_, pattern, _)| fits(pattern))).map(|(_, _, needs)| *needs)
+}
+
+/// How an answer looks to whoever asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// Past every guard about who asks: whatever came of it there.
+    In,
+    /// Told to sign in.
+    SignInFirst,
+    /// Refused, for this permission is missing.
+    Denied(&'static str),
+    /// Told to give the password again.
+    ReauthFirst,
+    /// There is no such method.
+    NoMethod,
+}
+
+impl Outcome {
+    #[track_caller]
+    fn of(answer: &Answer) -> Self {
+        assert!(answer.status.code < 500, "{}", answer.text());
+        let problem = answer.header("Content-Type") == Some("application/problem+json");
+        let body = if problem { answer.json() } else { serde_json::Value::Null };
+        match body["code"].as_str() {
+            Some("not_signed_in" | "session_ended" | "token_expired") => Self::SignInFirst,
+            Some("reauth_required") => Self::ReauthFirst,
+            Some("method_not_allowed") => Self::NoMethod,
+            Some("permission_denied") => {
+                let detail = body["detail"].as_str().unwrap_or_default();
+                let mut all = Permission::CATALOGUE.iter().map(|(name, _)| *name);
+                // The set-up link is refused with the same code, and names no permission.
+                all.find(|name| detail.contains(name)).map_or(Self::In, Self::Denied)
+            }
+            _ => Self::In,
+        }
     }
 }
 
-/// The routes below `/admin`, pages and calls, as method and pattern.
-fn routes(app: &TestApp) -> Vec<(Method, String)> {
-    let all = app.client.rocket().routes();
-    let admin = all.filter(|route| route.uri.path().contains("/admin"));
-    admin.map(|route| (route.method, route.uri.path().to_owned())).collect()
+/// Somebody who asks.
+struct Asker {
+    name: String,
+    permissions: BTreeSet<&'static str>,
+    signed_in: bool,
+    fresh: bool,
+    browser: Visitor,
 }
 
-/// Asks for a route, about an account and a session that do not exist: whoever is let in gets past
-/// the guard and changes nothing.
-async fn ask(visitor: &Visitor, method: Method, pattern: &str) -> Answer {
-    let nobody = "AAAAAAAAAAAAAAAAAAAAAA";
-    let parts = pattern.split('/');
-    let path = parts
-        .map(|part| if part.starts_with('<') { nobody } else { part })
-        .collect::<Vec<_>>()
-        .join("/");
-    let ask = visitor.ask(method, &path).header("Sec-Fetch-Site", "same-origin");
-    match method {
-        Method::Get | Method::Head => ask.send().await,
-        _ if pattern.starts_with("/api/") => ask.body("application/json", "{").send().await,
-        _ => ask.form(&[]).send().await,
+impl Asker {
+    async fn signed_in(
+        app: &TestApp,
+        name: &str,
+        permissions: &[&'static str],
+        role: &str,
+    ) -> Self {
+        let browser = app.signed_in(&format!("{name}@example.org"), &[role]).await;
+        let permissions = permissions.iter().copied().collect();
+        Self { name: name.to_owned(), permissions, signed_in: true, fresh: true, browser }
+    }
+
+    /// What has to come of it when they ask.
+    fn expected(&self, needs: Option<Needs>) -> Outcome {
+        let permission = match needs {
+            None => return Outcome::NoMethod,
+            Some(Nothing(_)) => return Outcome::In,
+            Some(_) if !self.signed_in => return Outcome::SignInFirst,
+            Some(SignIn) => return Outcome::In,
+            Some(Needs::Permission(permission) | Fresh(permission)) => permission,
+        };
+        if !self.permissions.contains(permission) {
+            Outcome::Denied(permission)
+        } else if matches!(needs, Some(Fresh(_))) && !self.fresh {
+            Outcome::ReauthFirst
+        } else {
+            Outcome::In
+        }
+    }
+
+    /// Asks, with nothing in the body that could be done; wants to be told in JSON, also by pages.
+    async fn ask(&self, method: Method, path: &str) -> Answer {
+        let ask = self.browser.ask(method, path).header("Sec-Fetch-Site", "same-origin");
+        let ask = ask.header("Accept", "application/json");
+        match method {
+            Get | Head | Options => ask.send().await,
+            _ if path.starts_with("/api/") => ask.body("application/json", "{").send().await,
+            _ => ask.form(&[]).send().await,
+        }
+    }
+
+    /// Signs in again, if what was asked for was to sign out.
+    async fn stay(&self, method: Method) {
+        if self.signed_in && method != Get && self.browser.me().await.status.code == 401 {
+            assert!(self.fresh, "nobody is signed out who has to give the password again");
+            self.browser.log_in(&format!("{}@example.org", self.name)).await;
+        }
     }
 }
 
-#[rocket::async_test]
-async fn sr_50_every_administrative_route_opens_for_its_permission_alone() {
-    let app = TestApp::light().await;
-    let routes = routes(&app);
-    assert!(routes.len() >= 20, "{routes:?}");
-    let admin = app.signed_in("root@example.org", &["admin"]).await;
-    let user = app.signed_in("user@example.org", &["user"]).await;
-    let mut holders = BTreeMap::new();
-    for (number, (permission, _)) in Permission::CATALOGUE.iter().enumerate() {
+async fn askers(app: &TestApp) -> Vec<Asker> {
+    let all: Vec<&'static str> = Permission::CATALOGUE.iter().map(|(name, _)| *name).collect();
+    let mut askers = vec![
+        Asker {
+            name: "stranger".to_owned(),
+            permissions: BTreeSet::new(),
+            signed_in: false,
+            fresh: false,
+            browser: app.stranger(),
+        },
+        Asker::signed_in(app, "user", &[], "user").await,
+        Asker::signed_in(app, "admin", &all, "admin").await,
+    ];
+    for (number, permission) in all.iter().enumerate() {
         let role = format!("only-{number}");
         app.add_role(&role, &[permission]).await;
-        let visitor = app.signed_in(&format!("{role}@example.org"), &["user", &role]).await;
-        holders.insert(*permission, visitor);
+        askers.push(Asker::signed_in(app, &role, &[permission], &role).await);
     }
-    for (method, pattern) in &routes {
-        let wanted = needed(*method, pattern).expect("a permission");
-        let open = |status: u16| !matches!(status, 401 | 403 | 303);
-        let denied = ask(&user, *method, pattern).await;
-        assert_eq!(denied.status.code, 403, "{method} {pattern} as a user");
-        let let_in = ask(&admin, *method, pattern).await.status.code;
-        // A page's form token is asked for only behind the permission.
-        let api = pattern.starts_with("/api/");
-        let form = *method == Method::Post && !api;
-        assert!(form || open(let_in), "{method} {pattern} as an administrator: {let_in}");
-        for (permission, holder) in &holders {
-            let answer = ask(holder, *method, pattern).await;
-            let status = answer.status.code;
-            if *permission != wanted {
-                assert_eq!(status, 403, "{method} {pattern} with {permission} alone");
-            } else if api {
-                assert!(open(status), "{method} {pattern} with {permission}: {status}");
-            }
-            if *permission != wanted && api {
-                answer.expect_problem(403, "permission_denied");
+    askers
+}
+
+#[rocket::async_test]
+async fn sr_50_every_route_declares_what_it_needs() {
+    let app = TestApp::light().await;
+    let routes = app.client.rocket().routes();
+    let mounted: BTreeSet<(&str, String)> =
+        routes.map(|route| (route.method.as_str(), route.uri.path().to_owned())).collect();
+    let listed: BTreeSet<(&str, String)> =
+        DECLARED.iter().map(|(method, path, _)| (method.as_str(), (*path).to_owned())).collect();
+    assert_eq!(listed.len(), DECLARED.len(), "a route is declared twice");
+    let undeclared: Vec<_> = mounted.difference(&listed).collect();
+    assert!(undeclared.is_empty(), "say in DECLARED who may ask for {undeclared:?}");
+    let gone: Vec<_> = listed.difference(&mounted).collect();
+    assert!(gone.is_empty(), "declared, but there is no such route: {gone:?}");
+}
+
+#[rocket::async_test]
+async fn sr_50_every_route_answers_everybody_as_it_is_declared() {
+    let app = TestApp::light().await;
+    let askers = askers(&app).await;
+    let paths: BTreeSet<String> = DECLARED.iter().map(|(_, path, _)| address(path)).collect();
+    let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+    for path in &paths {
+        for method in METHODS {
+            let needs = declared(method, path);
+            for asker in &askers {
+                let answer = asker.ask(method, path).await;
+                let who = format!("{method} {path} as {}", asker.name);
+                let expected = asker.expected(needs);
+                if method == Head {
+                    let get = asker.ask(Get, path).await;
+                    assert_eq!(answer.status, get.status, "{who}");
+                    assert!(answer.body.is_empty(), "{who}");
+                } else {
+                    assert_eq!(Outcome::of(&answer), expected, "{who}: {}", answer.text());
+                }
+                asker.stay(method).await;
+                *seen.entry(word(&expected)).or_default() += 1;
             }
         }
-        let stranger = ask(&app.stranger(), *method, pattern).await;
-        if api {
-            stranger.expect_problem(401, "not_signed_in");
-        } else {
-            let stranger = stranger.expect(303);
-            assert!(stranger.header("Location").unwrap().starts_with("/login"));
-        }
+    }
+    for (outcome, least) in [("in", 500), ("sign in", 60), ("denied", 500), ("no method", 3000)] {
+        assert!(seen[outcome] >= least, "{seen:?}");
+    }
+}
+
+fn word(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::In => "in",
+        Outcome::SignInFirst => "sign in",
+        Outcome::Denied(_) => "denied",
+        Outcome::ReauthFirst => "confirm",
+        Outcome::NoMethod => "no method",
     }
 }
 
 #[rocket::async_test]
-async fn sr_50_other_methods_of_a_route_do_nothing_for_anybody() {
+async fn sr_52_every_change_by_an_administrator_needs_a_fresh_password() {
     let app = TestApp::light().await;
-    let admin = app.signed_in("root@example.org", &["admin"]).await;
-    let mut by_path: BTreeMap<String, Vec<Method>> = BTreeMap::new();
-    for route in app.client.rocket().routes() {
-        by_path.entry(route.uri.path().to_owned()).or_default().push(route.method);
+    for (method, path, needs) in DECLARED {
+        let admin = path.contains("/admin");
+        let fresh = matches!(needs, Fresh(_));
+        assert_eq!(fresh, admin && *method != Get, "{method} {path} changes something for others");
     }
-    for (path, methods) in by_path {
-        for method in [Method::Put, Method::Post, Method::Patch, Method::Delete, Method::Options] {
-            if !methods.contains(&method) {
-                let answer = ask(&admin, method, &path).await;
-                // `/admin/users/new` is also a value of `/admin/users/<id>`, which has no POST.
-                assert_eq!(answer.status.code, 405, "{method} {path}");
+    let mut admin = askers(&app).await.remove(2);
+    app.later(minutes(16));
+    admin.fresh = false;
+    for (method, pattern, needs) in DECLARED {
+        // What signs out, and says so.
+        if matches!(needs, Nothing(_)) || *pattern == "/api/v1/me/sessions" && *method == Delete {
+            continue;
+        }
+        let path = address(pattern);
+        let answer = admin.ask(*method, &path).await;
+        let expected = admin.expected(Some(*needs));
+        assert_eq!(Outcome::of(&answer), expected, "{method} {path}: {}", answer.text());
+        if expected == Outcome::ReauthFirst {
+            let answer = answer.expect_problem(401, "reauth_required");
+            assert!(answer.all("Set-Cookie").iter().all(|set| !set.contains("Max-Age=0")));
+            assert_eq!(answer.header("Clear-Site-Data"), None);
+        }
+        admin.stay(*method).await;
+    }
+}
+
+#[rocket::async_test]
+async fn sr_50_strangers_are_told_to_sign_in_by_every_route_that_is_not_public() {
+    let app = TestApp::light().await;
+    for (method, pattern, needs) in DECLARED {
+        let (visitor, path) = (app.stranger(), address(pattern));
+        let ask = visitor.ask(*method, &path).header("Sec-Fetch-Site", "same-origin");
+        let answer = match method {
+            Get => ask.send().await,
+            _ if path.starts_with("/api/") => ask.body("application/json", "{").send().await,
+            _ => ask.form(&[]).send().await,
+        };
+        match needs {
+            Nothing(statuses) => {
+                assert!(
+                    statuses.contains(&answer.status.code),
+                    "{method} {path}: {}",
+                    answer.status
+                );
+            }
+            _ if path.starts_with("/api/") => drop(answer.expect_problem(401, "not_signed_in")),
+            _ => {
+                let answer = answer.expect(303);
+                assert!(answer.header("Location").is_some_and(|to| to.starts_with("/login")));
             }
         }
     }

@@ -8,5 +8,8 @@ mod limit;
 mod matrix;
 mod metric;
 mod on_the_way;
+mod permission;
 mod public;
+mod reauth;
+mod role;
 mod session;

@@ -5,6 +5,7 @@ mod chain;
 mod command;
 mod event;
 mod notice;
+mod role;
 mod secret;
 
 use doorward::audit::Event;

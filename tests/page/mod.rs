@@ -5,6 +5,7 @@ mod delete;
 mod error;
 mod login;
 mod profile;
+mod reauthenticate;
 mod register;
 mod session;
 mod setup;

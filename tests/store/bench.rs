@@ -127,6 +127,7 @@ impl Bench {
             id: SessionId::random(&Os),
             account: self.account.id.clone(),
             created_at: now,
+            reauthenticated_at: None,
             last_seen_at: now,
             issued_at: now,
             access_expires_at: now + ACCESS,

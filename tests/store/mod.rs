@@ -10,6 +10,7 @@ mod key;
 mod limit;
 mod list;
 mod race;
+mod reauth;
 mod redis;
 mod sentinel;
 mod session;

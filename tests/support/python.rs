@@ -21,13 +21,21 @@ const FOLDER: &str = "pyjwt-2";
 /// With what it wrote, when it fails; with what to install, when Python is not there.
 #[track_caller]
 pub fn run(script: &Path, input: &Value) -> Value {
-    static PYTHON: Shared<PathBuf> = Shared::new();
-    let python: &PathBuf = shared(&PYTHON, environment);
-    let mut command = bound_to_us(python, "KILL", &[]);
+    let mut command = bound_to_us(interpreter(), "KILL", &[]);
     command.arg(script);
     let finished = finish(command, &input.to_string());
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
     serde_json::from_str(&finished.stdout).unwrap_or_else(|e| panic!("{e}: {}", finished.stdout))
+}
+
+/// The interpreter, which finds PyJWT.
+///
+/// # Panics
+/// With what to install, when Python is not there.
+pub fn interpreter() -> &'static Path {
+    static PYTHON: Shared<PathBuf> = Shared::new();
+    let python: &PathBuf = shared(&PYTHON, environment);
+    python
 }
 
 /// The interpreter of the environment, which is made if it is not there.

@@ -4,6 +4,7 @@ pub mod audit;
 pub mod chart;
 pub mod overview;
 pub mod role;
+pub mod role_edit;
 pub mod token;
 pub mod user;
 pub mod users;
@@ -26,6 +27,7 @@ pub(super) fn routes() -> Vec<Route> {
     routes.extend(users::routes());
     routes.extend(user::routes());
     routes.extend(role::routes());
+    routes.extend(role_edit::routes());
     routes.extend(token::routes());
     routes.extend(audit::routes());
     routes

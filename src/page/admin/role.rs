@@ -1,26 +1,43 @@
-//! Which role grants what.
+//! Roles: which one grants what, and the permissions that there are to grant.
 
-use rocket::{Route, get, routes};
-use serde::Serialize;
+use std::sync::Arc;
 
-use super::Roles;
-use crate::guard::{Allowed, RolesRead};
+use rocket::{Route, State, get, post, routes};
+use serde::{Deserialize, Serialize};
+
+use crate::account::{Account, Actor, KnownPermission, Roles};
+use crate::error::Result as DomainResult;
+use crate::guard::form::Form;
+use crate::guard::fresh::Fresh;
+use crate::guard::{Allowed, RolesRead, RolesWrite};
 use crate::page::error::Refusal;
-use crate::page::show::Shown;
+use crate::page::part::{Faults, count};
+use crate::page::show::{Either, FormAnswer, See, Shown};
 use crate::page::view::Page;
-use crate::role::Permission;
+use crate::role::{Permission, Role, Source, require};
 
-/// The table of roles and permissions (`GET /admin/roles`).
+/// The table of roles and permissions (`GET /admin/roles`), and the form that declares a permission
+/// (`POST /admin/permissions`).
 #[derive(Debug, Default, Serialize)]
 pub struct RolesPage {
+    /// What was wrong with the last attempt.
+    #[serde(flatten)]
+    pub faults: Faults,
     /// The roles: the columns.
     pub roles: Vec<RoleColumn>,
     /// The permissions: the rows.
     pub permissions: Vec<PermissionRow>,
+    /// The name of a permission to declare, as it was typed.
+    pub name: String,
+    /// What it allows, as it was typed.
+    pub description: String,
+    /// Whether the viewer may change roles.
+    pub can_write: bool,
 }
 
 impl Page for RolesPage {
-    const TEMPLATE: &'static str = "admin/role.html.tera";
+    const TEMPLATE: &'static str = "admin/roles.html.tera";
+    const IS_DANGEROUS: bool = true;
 
     fn title(&self) -> String {
         "Roles".into()
@@ -34,6 +51,8 @@ pub struct RoleColumn {
     pub name: String,
     /// What it is for; may be empty.
     pub description: String,
+    /// How many people have it: `1 person`, `12,840 people`.
+    pub people: String,
 }
 
 /// A permission, and which roles grant it.
@@ -41,33 +60,113 @@ pub struct RoleColumn {
 pub struct PermissionRow {
     /// Its name: `users:write`.
     pub name: String,
-    /// What it allows, in words.
+    /// What it allows, in words; may be empty.
     pub description: String,
+    /// Who says that it exists: `built_in`, `configuration`, `declared`.
+    pub source: &'static str,
     /// For each role, in the order of the columns, whether the role grants it.
     pub granted_by: Vec<bool>,
+    /// Whether the viewer can withdraw it: it was declared here, and no role but `admin` grants it.
+    pub can_withdraw: bool,
+}
+
+impl RolesPage {
+    async fn load(roles: &Roles, viewer: &Account) -> DomainResult<Self> {
+        let (all, holders, permissions) =
+            tokio::try_join!(roles.all(), roles.holders(), roles.permissions())?;
+        let column = |role: &Role| RoleColumn {
+            name: role.name.to_string(),
+            description: role.description.clone(),
+            people: people(holders.get(&role.name).copied().unwrap_or_default()),
+        };
+        Ok(Self {
+            permissions: permissions.iter().map(|one| row(one, &all, viewer)).collect(),
+            roles: all.iter().map(column).collect(),
+            can_write: require(&viewer.permissions, Permission::ROLES_WRITE).is_ok(),
+            ..Self::default()
+        })
+    }
+}
+
+fn row(permission: &KnownPermission, roles: &[Role], viewer: &Account) -> PermissionRow {
+    let granted_by: Vec<bool> =
+        roles.iter().map(|role| role.permissions.contains(&permission.name)).collect();
+    let granted = granted_by.iter().filter(|granted| **granted).count();
+    PermissionRow {
+        name: permission.name.to_string(),
+        description: permission.description.clone(),
+        source: permission.source.as_str(),
+        can_withdraw: permission.source == Source::Declared
+            && granted <= 1
+            && viewer.permissions.contains(&permission.name),
+        granted_by,
+    }
+}
+
+/// How many people have a role, in words.
+pub(super) fn people(number: u64) -> String {
+    count(number, "person", "people")
 }
 
 pub(super) fn routes() -> Vec<Route> {
-    routes![show]
+    routes![show, declare, withdraw]
 }
 
 /// The matrix.
 #[get("/admin/roles")]
-async fn show(_viewer: Allowed<RolesRead>, roles: &Roles) -> Result<Shown<RolesPage>, Refusal> {
-    let roles = roles.roles().await?;
-    let row = |&(name, description): &(&str, &str)| PermissionRow {
-        name: name.to_owned(),
-        description: description.to_owned(),
-        granted_by: roles
-            .iter()
-            .map(|role| role.permissions.iter().any(|granted| granted.as_str() == name))
-            .collect(),
-    };
-    let permissions = Permission::CATALOGUE.iter().map(row).collect();
-    let column = |role: &crate::role::Role| RoleColumn {
-        name: role.name.to_string(),
-        description: role.description.clone(),
-    };
-    let roles = roles.iter().map(column).collect();
-    Ok(Shown::good(RolesPage { roles, permissions }))
+async fn show(
+    viewer: Allowed<RolesRead>,
+    roles: &State<Arc<Roles>>,
+) -> Result<Shown<RolesPage>, Refusal> {
+    Ok(Shown::good(RolesPage::load(roles, &viewer.0.account).await?))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DeclarationForm {
+    name: String,
+    #[serde(default)]
+    description: String,
+}
+
+/// Declares a permission of an application's own.
+#[post("/admin/permissions", data = "<form>")]
+async fn declare(
+    viewer: Fresh<Allowed<RolesWrite>>,
+    form: Form<DeclarationForm>,
+    roles: &State<Arc<Roles>>,
+) -> Result<FormAnswer<RolesPage>, Refusal> {
+    let DeclarationForm { name, description } = form.0;
+    let actor = Actor::Account(&viewer.0.account);
+    match roles.declare(actor, name.trim(), &description).await {
+        Ok(_) => Ok(Either::This(See::with_notice("/admin/roles", "declared"))),
+        Err(error) => {
+            let page = RolesPage::load(roles, &viewer.0.account).await?;
+            let page = RolesPage { faults: Faults::from(&error), name, description, ..page };
+            Ok(Either::That(Shown::refused(page, &error)))
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Confirmed {}
+
+/// Withdraws a permission that no role grants.
+#[post("/admin/permissions/<name>/delete", data = "<_form>")]
+async fn withdraw(
+    viewer: Fresh<Allowed<RolesWrite>>,
+    name: &str,
+    _form: Form<Confirmed>,
+    roles: &State<Arc<Roles>>,
+) -> Result<FormAnswer<RolesPage>, Refusal> {
+    match roles.withdraw(Actor::Account(&viewer.0.account), name).await {
+        Ok(()) => Ok(Either::This(See::with_notice("/admin/roles", "withdrawn"))),
+        Err(error @ crate::error::Error::NotFound) => Err(error.into()),
+        Err(error) => {
+            let page = RolesPage::load(roles, &viewer.0.account).await?;
+            let page = RolesPage { faults: Faults::from(&error), ..page };
+            Ok(Either::That(Shown::refused(page, &error)))
+        }
+    }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Result as DomainResult;
 use crate::guard::form::Form;
+use crate::guard::fresh::Fresh;
 use crate::guard::{Allowed, TokensRevoke};
 use crate::id::SecretString;
 use crate::page::error::Refusal;
@@ -30,6 +31,7 @@ pub struct TokensPage {
 
 impl Page for TokensPage {
     const TEMPLATE: &'static str = "admin/token.html.tera";
+    const IS_DANGEROUS: bool = true;
 
     fn title(&self) -> String {
         "Denied tokens".into()
@@ -87,7 +89,7 @@ struct DenyForm {
 /// Puts a token on the list.
 #[post("/admin/tokens", data = "<form>")]
 async fn deny(
-    _viewer: Allowed<TokensRevoke>,
+    _viewer: Fresh<Allowed<TokensRevoke>>,
     form: Form<DenyForm>,
     sessions: &State<Arc<Sessions>>,
 ) -> Result<FormAnswer<TokensPage>, Refusal> {

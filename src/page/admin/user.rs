@@ -12,6 +12,7 @@ use super::{Roles, account_id, role_choices};
 use crate::account::{Account, Accounts, Actor, Status};
 use crate::error::{Error, Result as DomainResult};
 use crate::guard::form::Form;
+use crate::guard::fresh::Fresh;
 use crate::guard::{Allowed, SessionsRevoke, UsersRead, UsersWrite};
 use crate::id::{AccountId, SessionId};
 use crate::page::error::Refusal;
@@ -46,6 +47,7 @@ pub struct UserPage {
 
 impl Page for UserPage {
     const TEMPLATE: &'static str = "admin/user.html.tera";
+    const IS_DANGEROUS: bool = true;
 
     fn title(&self) -> String {
         self.user.email.clone()
@@ -64,6 +66,7 @@ pub struct DeleteUserPage {
 
 impl Page for DeleteUserPage {
     const TEMPLATE: &'static str = "admin/delete_user.html.tera";
+    const IS_DANGEROUS: bool = true;
 
     fn title(&self) -> String {
         "Delete account".into()
@@ -155,7 +158,7 @@ struct RolesForm {
 /// Gives the person the ticked roles. A locked box is not sent, and stays as it was.
 #[post("/admin/users/<id>/roles", data = "<form>")]
 async fn set_roles(
-    viewer: Allowed<UsersWrite>,
+    viewer: Fresh<Allowed<UsersWrite>>,
     id: &str,
     form: Form<RolesForm>,
     desk: Desk<'_>,
@@ -176,7 +179,7 @@ struct Confirmed {}
 /// Disables the account; its sessions end.
 #[post("/admin/users/<id>/disable", data = "<_form>")]
 async fn disable(
-    viewer: Allowed<UsersWrite>,
+    viewer: Fresh<Allowed<UsersWrite>>,
     id: &str,
     _form: Form<Confirmed>,
     desk: Desk<'_>,
@@ -190,7 +193,7 @@ async fn disable(
 /// Enables the account again.
 #[post("/admin/users/<id>/enable", data = "<_form>")]
 async fn enable(
-    viewer: Allowed<UsersWrite>,
+    viewer: Fresh<Allowed<UsersWrite>>,
     id: &str,
     _form: Form<Confirmed>,
     desk: Desk<'_>,
@@ -204,7 +207,7 @@ async fn enable(
 /// Signs the person out everywhere.
 #[post("/admin/users/<id>/end-sessions", data = "<_form>")]
 async fn end_sessions(
-    viewer: Allowed<SessionsRevoke>,
+    viewer: Fresh<Allowed<SessionsRevoke>>,
     id: &str,
     _form: Form<Confirmed>,
     desk: Desk<'_>,
@@ -217,7 +220,7 @@ async fn end_sessions(
 /// Signs the person out on one device.
 #[post("/admin/users/<id>/sessions/<session>/revoke", data = "<_form>")]
 async fn revoke(
-    _viewer: Allowed<SessionsRevoke>,
+    _viewer: Fresh<Allowed<SessionsRevoke>>,
     id: &str,
     session: &str,
     _form: Form<Confirmed>,
@@ -243,7 +246,7 @@ async fn ask_delete(
 /// Deletes the account.
 #[post("/admin/users/<id>/delete", data = "<_form>")]
 async fn delete(
-    viewer: Allowed<UsersWrite>,
+    viewer: Fresh<Allowed<UsersWrite>>,
     id: &str,
     _form: Form<Confirmed>,
     accounts: &State<Arc<Accounts>>,

@@ -9,6 +9,7 @@ use super::{Roles, role_choices};
 use crate::account::store::AccountFilter;
 use crate::account::{Account, Accounts, Actor, Invitation, Status};
 use crate::guard::form::Form;
+use crate::guard::fresh::Fresh;
 use crate::guard::{Allowed, UsersRead, UsersWrite};
 use crate::id::SecretString;
 use crate::page::error::Refusal;
@@ -87,6 +88,7 @@ pub struct NewUserPage {
 
 impl Page for NewUserPage {
     const TEMPLATE: &'static str = "admin/new_user.html.tera";
+    const IS_DANGEROUS: bool = true;
 
     fn title(&self) -> String {
         "New person".into()
@@ -201,7 +203,7 @@ struct InvitationForm {
 /// Makes an account for somebody.
 #[post("/admin/users", data = "<form>")]
 async fn create(
-    viewer: Allowed<UsersWrite>,
+    viewer: Fresh<Allowed<UsersWrite>>,
     form: Form<InvitationForm>,
     accounts: &State<Arc<Accounts>>,
     roles: &Roles,

@@ -5,6 +5,7 @@ use crate::page::admin::audit::{AuditPage, EventRow};
 use crate::page::admin::chart::Chart;
 use crate::page::admin::overview::{Figure, OverviewPage, StoreHealth};
 use crate::page::admin::role::{PermissionRow, RoleColumn, RolesPage};
+use crate::page::admin::role_edit::{DeleteRolePage, PermissionChoice, RolePage};
 use crate::page::admin::user::{DeleteUserPage, UserPage};
 use crate::page::admin::users::{NewUserPage, UserRow, UsersPage};
 use crate::page::part::{RoleChoice, initials};
@@ -117,23 +118,71 @@ pub(super) fn print_people(press: &mut Press) {
     press.print("admin-delete-user", "/admin/users/x/delete", true, &delete);
 }
 
-pub(super) fn print_records(press: &mut Press) {
+pub(super) fn print_roles(press: &mut Press) {
     let say = press.say;
-    let column = |name| RoleColumn { name: say(name), description: say("For all.") };
-    let row = |name, text, granted: [bool; 3]| PermissionRow {
+    let column = |name| RoleColumn {
+        name: say(name),
+        description: say("For all."),
+        people: say("12,840 people"),
+    };
+    let row = |name, text, source, granted: [bool; 3]| PermissionRow {
         name: say(name),
         description: say(text),
+        source,
         granted_by: granted.into(),
+        can_withdraw: source == "declared",
     };
     let roles = RolesPage {
+        faults: faults(say, &[("name", "Write resource:action.")], None),
         roles: vec![column("admin"), column("support"), column("member")],
         permissions: vec![
-            row("admin:view", "See the overview", [true, true, false]),
-            row("users:read", "See people and their sessions", [true, true, false]),
-            row("users:write", "Add, change, disable and delete people", [true, false, false]),
+            row("admin:view", "See the overview", "built_in", [true, true, false]),
+            row("users:read", "See people and their sessions", "built_in", [true, true, false]),
+            row("invoices:read", "See invoices", "configuration", [true, false, true]),
+            row("invoices:approve", "", "declared", [true, false, false]),
         ],
+        name: say("invoices"),
+        description: say("Pay invoices"),
+        can_write: true,
     };
     press.print("admin-roles", "/admin/roles", true, &roles);
+    let choice = |name, text, checked, locked| PermissionChoice {
+        name: say(name),
+        description: say(text),
+        checked,
+        locked,
+    };
+    let role = RolePage {
+        name: "support".into(),
+        description: say("Looks after people"),
+        ours: vec![
+            choice("users:read", "See everybody's accounts", true, false),
+            choice("users:write", "Create, change, disable and delete accounts", false, true),
+        ],
+        theirs: vec![choice("invoices:read", "", true, false)],
+        people: say("7 people"),
+        can_write: true,
+        can_delete: true,
+        ..RolePage::default()
+    };
+    press.print("admin-role", "/admin/roles/support", true, &role);
+    let wrong = [("name", "Use another name."), ("permissions", "This does not exist.")];
+    let new = RolePage { is_new: true, faults: faults(say, &wrong, None), ..role };
+    press.print("admin-new-role", "/admin/roles/new", true, &new);
+    let seen =
+        RolePage { is_admin: true, can_write: false, can_delete: false, ..RolePage::default() };
+    let seen = RolePage { description: say("Administers all"), ours: new.ours, ..seen };
+    press.print("admin-role-seen", "/admin/roles/admin", true, &seen);
+    let delete = DeleteRolePage {
+        faults: faults(say, &[], Some("Doorward itself needs this role.")),
+        name: say("support"),
+        people: Some(say("7 people")),
+    };
+    press.print("admin-delete-role", "/admin/roles/support/delete", true, &delete);
+}
+
+pub(super) fn print_records(press: &mut Press) {
+    let say = press.say;
     let event = |kind: &str, success, subject: Option<&str>, detail: &str| EventRow {
         at: moment(9),
         kind: say(kind),

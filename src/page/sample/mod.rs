@@ -48,6 +48,7 @@ impl Press {
             csrf_token: Some(say("token")),
             viewer: signed_in.then(viewer),
             alerts: if name == "profile" { alerts(say) } else { Vec::new() },
+            confirm_href: (name == "admin-role").then(|| say("/reauthenticate?next=%2Fadmin")),
             notice: matches!(name, "profile" | "admin-user").then_some(notice),
             path: path.into(),
         };
@@ -109,6 +110,7 @@ fn print_all(say: Say) -> Vec<(&'static str, String)> {
     own::print_own(&mut press);
     dashboard::print_overview(&mut press);
     dashboard::print_people(&mut press);
+    dashboard::print_roles(&mut press);
     dashboard::print_records(&mut press);
     press.printed
 }

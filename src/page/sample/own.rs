@@ -6,6 +6,7 @@ use crate::page::error::ErrorPage;
 use crate::page::login::LoginPage;
 use crate::page::part::Named;
 use crate::page::profile::ProfilePage;
+use crate::page::reauthenticate::ReauthenticatePage;
 use crate::page::register::RegisterPage;
 use crate::page::session::SessionsPage;
 use crate::page::setup::SetupPage;
@@ -98,4 +99,10 @@ pub(super) fn print_own(press: &mut Press) {
     let wrong = [("password", "This is not your password.")];
     let delete = DeletePage { faults: faults(say, &wrong, None), email: say("ada@example.org") };
     press.print("delete", "/profile/delete", true, &delete);
+    let confirm = ReauthenticatePage {
+        faults: Faults::default(),
+        email: say("ada@example.org"),
+        next: Some(say("/admin/roles")),
+    };
+    press.print("reauthenticate", "/reauthenticate", true, &confirm);
 }

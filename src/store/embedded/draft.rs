@@ -147,6 +147,17 @@ impl<'a> Draft<'a> {
         record.session
     }
 
+    /// See `SessionStore::reauthenticate`.
+    pub fn reauthenticate(&mut self, key: Key, now: Timestamp) -> Option<Session> {
+        let epoch = self.shown(&key.0)?.account.session_epoch;
+        let entry = self.entry(&key).filter(|entry| entry.is_live(epoch, now))?;
+        let mut record = entry.record();
+        record.session.reauthenticated_at = Some(now);
+        let session = record.session.clone();
+        self.save(key, entry.changed(record));
+        Some(session)
+    }
+
     /// See `SessionStore::end`.
     pub fn end(&mut self, key: Key) -> bool {
         let existed = self.entry(&key).is_some();

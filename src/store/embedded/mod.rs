@@ -214,6 +214,16 @@ impl SessionStore for Embedded {
         self.write(&rotate.account.id, move |draft| draft.rotate(&turn)).await
     }
 
+    async fn reauthenticate(
+        &self,
+        account: &AccountId,
+        session: &SessionId,
+        now: Timestamp,
+    ) -> Result<Option<Session>> {
+        let key = (account.clone(), session.clone());
+        self.write(account, move |draft| draft.reauthenticate(key, now)).await
+    }
+
     async fn end(&self, account: &AccountId, session: &SessionId) -> Result<bool> {
         let key = (account.clone(), session.clone());
         self.write(account, move |draft| draft.end(key)).await

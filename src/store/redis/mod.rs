@@ -39,6 +39,7 @@ macro_rules! script {
 script!(OPEN, "open.lua");
 script!(VERIFY, "verify.lua");
 script!(ROTATE, "rotate.lua");
+script!(REAUTHENTICATE, "reauthenticate.lua");
 script!(END, "end.lua");
 script!(LIST, "list.lua");
 script!(PUBLISH, "publish.lua");
@@ -165,6 +166,18 @@ impl SessionStore for RedisStore {
             [word] if word == b"unknown" => Ok(Rotation::Unknown),
             _ => Err(unknown_answer()),
         }
+    }
+
+    async fn reauthenticate(
+        &self,
+        account: &AccountId,
+        session: &SessionId,
+        now: Timestamp,
+    ) -> Result<Option<Session>> {
+        let mut call = self.on(&REAUTHENTICATE, account);
+        call.arg(session.as_str()).arg(now.as_millis());
+        let record: Option<Vec<u8>> = self.pool.run(&call, true).await?;
+        record.as_deref().map(session_of).transpose()
     }
 
     async fn end(&self, account: &AccountId, session: &SessionId) -> Result<bool> {

@@ -15,7 +15,7 @@ use crate::account::email::Email;
 use crate::account::notice::Notice;
 use crate::account::password::PasswordHash;
 use crate::account::store::{
-    AccountFilter, AccountStore, Change, Creation, Credentials, NewAccount, Sighting,
+    AccountFilter, AccountStore, Change, Creation, Credentials, Holders, NewAccount, Sighting,
 };
 use crate::account::{Account, Status};
 use crate::clock::Timestamp;
@@ -32,7 +32,8 @@ impl AccountStore for SqlStore {
                 lock_admins(&mut write).await?;
             }
             let creation = insert(&mut write, new).await?;
-            end_creation(write, creation).await
+            let creation = end_creation(write, creation).await?;
+            self.read_again(creation).await
         })
         .await
     }
@@ -45,7 +46,8 @@ impl AccountStore for SqlStore {
                 || !spend_setup_token(&mut write, setup_digest, new.created_at).await?;
             let creation =
                 if refused { Creation::SetupRefused } else { insert(&mut write, new).await? };
-            end_creation(write, creation).await
+            let creation = end_creation(write, creation).await?;
+            self.read_again(creation).await
         })
         .await
     }
@@ -219,9 +221,28 @@ impl AccountStore for SqlStore {
             lock_admins(&mut write).await?;
             let guarded = admin_exists(&mut write).await?;
             let change = replace_roles(&mut write, id, roles).await?;
-            end_guarded(write, guarded, change).await
+            let change = end_guarded(write, guarded, change).await?;
+            if !matches!(change, Change::Done(_)) {
+                return Ok(change);
+            }
+            // What a role grants may have been changed by somebody who did not see this one yet.
+            let mut connection = self.pool.reader().acquire().await?;
+            Ok(row::find(&mut connection, id).await?.map_or(change, Change::Done))
         })
         .await
+    }
+
+    async fn touch_holders(
+        &self,
+        role: &RoleName,
+        after: Option<&AccountId>,
+        limit: u32,
+    ) -> Result<Holders> {
+        in_time(self.touch(role, after, limit)).await
+    }
+
+    async fn take_role(&self, role: &RoleName, limit: u32) -> Result<Vec<Account>> {
+        in_time(self.take(role, limit)).await
     }
 
     async fn raise_session_epoch(&self, id: &AccountId) -> Result<Change> {
@@ -297,6 +318,15 @@ impl SqlStore {
             Ok(change)
         })
         .await
+    }
+
+    /// The new account as it is after it was committed: whoever changed what its roles grant at the
+    /// same time did not see it.
+    async fn read_again(&self, creation: Creation) -> Result<Creation> {
+        let Creation::Created(account) = creation else { return Ok(creation) };
+        let mut connection = self.pool.reader().acquire().await?;
+        let found = row::find(&mut connection, &account.id).await?;
+        Ok(Creation::Created(found.unwrap_or(account)))
     }
 
     async fn fetch_credentials(&self, query: Statement<'_>) -> Result<Option<Credentials>> {

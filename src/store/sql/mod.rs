@@ -5,6 +5,7 @@ mod account;
 mod audit;
 mod change;
 mod failure;
+mod holder;
 mod key;
 mod list;
 mod notice;

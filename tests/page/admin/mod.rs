@@ -1,5 +1,6 @@
 //! `/admin`: everybody's accounts, for those who may see and change them.
 
+mod role;
 mod user;
 mod users;
 
@@ -67,7 +68,7 @@ async fn roles_and_what_they_grant_are_a_table() {
     let app = TestApp::boot(Backend::SqliteEmbedded).await;
     let root = app.signed_in(ROOT, &["admin"]).await;
     let page = root.get("/admin/roles").await.expect(200);
-    page.says(">admin</th>").says(">user</th>").says("users:write");
+    page.says(">admin</a>").says(">user</a>").says("users:write");
     assert_eq!(page.text().matches(">Granted<").count(), Permission::CATALOGUE.len());
     assert_eq!(page.text().matches(">Not granted<").count(), Permission::CATALOGUE.len());
 }

@@ -1,73 +1,20 @@
 //! Roles and permissions, and [`require`]: the one place where access is decided.
 
+mod permission;
+pub mod store;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+pub use permission::{Declared, Permission, Source};
+pub use store::RoleStore;
 
-/// What one may do to which kind of thing, as `resource:action`: `users:read`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Permission(Arc<str>);
-
-impl Permission {
-    /// See the administrators' pages at all.
-    pub const ADMIN_VIEW: &'static str = "admin:view";
-    /// See everybody's accounts.
-    pub const USERS_READ: &'static str = "users:read";
-    /// Create, change, disable and delete accounts.
-    pub const USERS_WRITE: &'static str = "users:write";
-    /// See roles and what they grant.
-    pub const ROLES_READ: &'static str = "roles:read";
-    /// Create and change roles.
-    pub const ROLES_WRITE: &'static str = "roles:write";
-    /// See everybody's sessions.
-    pub const SESSIONS_READ: &'static str = "sessions:read";
-    /// End anybody's sessions.
-    pub const SESSIONS_REVOKE: &'static str = "sessions:revoke";
-    /// Put single access tokens on the denylist.
-    pub const TOKENS_REVOKE: &'static str = "tokens:revoke";
-    /// Read the audit trail.
-    pub const AUDIT_READ: &'static str = "audit:read";
-
-    /// Every permission that Doorward itself asks for, with what it allows.
-    pub const CATALOGUE: &'static [(&'static str, &'static str)] = &[
-        (Self::ADMIN_VIEW, "Open the administration pages"),
-        (Self::USERS_READ, "See everybody's accounts"),
-        (Self::USERS_WRITE, "Create, change, disable and delete accounts"),
-        (Self::ROLES_READ, "See roles and what they grant"),
-        (Self::ROLES_WRITE, "Create and change roles"),
-        (Self::SESSIONS_READ, "See everybody's sessions"),
-        (Self::SESSIONS_REVOKE, "End anybody's sessions"),
-        (Self::TOKENS_REVOKE, "Refuse single access tokens before their time"),
-        (Self::AUDIT_READ, "Read the audit log"),
-    ];
-
-    /// Reads a permission of the catalogue; `None` for any other text.
-    pub fn known(text: &str) -> Option<Self> {
-        Self::CATALOGUE.iter().find(|(name, _)| *name == text).map(|(name, _)| Self((*name).into()))
-    }
-
-    /// A permission as a store remembers it.
-    pub fn stored(text: &str) -> Self {
-        Self(text.into())
-    }
-
-    /// The permission as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Permission {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+/// Longest description of a role or a permission, in characters.
+const MAX_DESCRIPTION: usize = 200;
 
 /// Lets an operation pass if `granted` holds `needed`.
 ///
@@ -112,6 +59,11 @@ impl RoleName {
         Self(Self::USER.into())
     }
 
+    /// Whether the pages need the name for something else.
+    pub(crate) fn is_reserved(&self) -> bool {
+        self.as_str() == "new"
+    }
+
     /// Whether Doorward itself relies on this role, so that it cannot be deleted.
     pub fn is_built_in(&self) -> bool {
         matches!(self.as_str(), Self::ADMIN | Self::USER)
@@ -134,17 +86,23 @@ impl fmt::Display for RoleName {
 pub struct Role {
     /// What it is called.
     pub name: RoleName,
-    /// What it is for, in a sentence.
+    /// What it is for, in a sentence; may be empty.
     pub description: String,
     /// What it grants.
     pub permissions: BTreeSet<Permission>,
 }
 
-/// Where roles are kept.
-#[async_trait]
-pub trait RoleStore: Send + Sync + 'static {
-    /// All roles, by name.
-    async fn roles(&self) -> Result<Vec<Role>>;
+/// A description that can stand on a page: at most 200 characters, none of them a control.
+pub(crate) fn checked_description(text: &str) -> Result<&str> {
+    let text = text.trim();
+    if text.chars().count() > MAX_DESCRIPTION {
+        return Err(Error::field("description", "too_long", "Use at most 200 characters."));
+    }
+    if text.chars().any(char::is_control) {
+        let message = "This description contains characters that cannot be used.";
+        return Err(Error::field("description", "invalid_characters", message));
+    }
+    Ok(text)
 }
 
 #[cfg(test)]
