@@ -128,6 +128,28 @@ limited! {
         other.log_in_with("bob@example.org", WRONG).await.expect_problem(401, "invalid_credentials");
     }
 
+    async fn sr_22_each_known_device_has_a_count_of_its_own(app: TestApp, [FAILURES]) {
+        app.register("ada@example.org").await;
+        let phone = app.stranger();
+        phone.log_in("ada@example.org").await;
+        for _ in 0..5 {
+            phone.log_in_with("ada@example.org", WRONG).await.expect(401);
+        }
+        phone.log_in_with("ada@example.org", PASSWORD).await.expect_problem(429, "throttled");
+        app.log_in("ada@example.org").await;
+    }
+
+    async fn sr_22_the_known_devices_of_each_account_are_counted_apart(app: TestApp, [LOGIN]) {
+        let bob = app.stranger();
+        bob.register("bob@example.org").await;
+        app.register("ada@example.org").await;
+        for _ in 0..10 {
+            app.log_in("ada@example.org").await;
+        }
+        app.log_in_with("ada@example.org", PASSWORD).await.expect_problem(429, "throttled");
+        bob.log_in("bob@example.org").await;
+    }
+
     async fn sr_81_the_owner_learns_of_the_failures_before_a_sign_in(app: TestApp, [FAILURES]) {
         const TOLD: &str = "signed in after 5 failed attempts";
         app.create("ada@example.org", &[]).await;
