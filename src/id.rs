@@ -1,5 +1,6 @@
 //! Names for things: random identifiers, secrets that cannot be printed, and where randomness comes from.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::sync::Arc;
 
@@ -31,6 +32,24 @@ pub fn random_bytes<const N: usize>(random: &dyn Random) -> [u8; N] {
     let mut bytes = [0; N];
     random.fill(&mut bytes);
     bytes
+}
+
+/// `N` random bytes for a name that is no secret. The system is asked for many at a time: once for
+/// each request would cost more than all the rest that is done for its name.
+pub fn random_name_bytes<const N: usize>() -> [u8; N] {
+    const STOCK: usize = 1024;
+    thread_local! {
+        static LEFT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    }
+    LEFT.with_borrow_mut(|left| {
+        if left.len() < N {
+            left.resize(STOCK.max(N), 0);
+            Os.fill(left);
+        }
+        let mut bytes = [0; N];
+        bytes.iter_mut().zip(left.drain(left.len() - N..)).for_each(|(byte, fresh)| *byte = fresh);
+        bytes
+    })
 }
 
 /// base64url without padding (RFC 4648 §5).
@@ -143,6 +162,8 @@ impl EventId {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -154,6 +175,12 @@ mod tests {
         {
             assert_eq!(SessionId::parse(other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn names_do_not_repeat() {
+        let names: BTreeSet<[u8; 12]> = (0..1000).map(|_| random_name_bytes()).collect();
+        assert_eq!(names.len(), 1000);
     }
 
     #[test]

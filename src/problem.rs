@@ -10,6 +10,7 @@ use rocket::response::{self, Responder, Response};
 use serde_json::{Value, json};
 
 use crate::error::{Error, FieldError, chain};
+use crate::id;
 
 /// A failure, ready to be shown.
 #[derive(Clone, Debug)]
@@ -264,9 +265,5 @@ fn wrong_method(request: &Request<'_>) -> Option<Problem> {
 /// What this request is called, in its answer and in the log.
 pub fn request_id<'r>(request: &'r Request<'_>) -> &'r str {
     struct RequestId(String);
-    &request
-        .local_cache(|| {
-            RequestId(crate::id::base64url(crate::id::random_bytes::<12>(&crate::id::Os)))
-        })
-        .0
+    &request.local_cache(|| RequestId(id::base64url(id::random_name_bytes::<12>()))).0
 }

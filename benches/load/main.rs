@@ -15,6 +15,7 @@ mod measure;
 mod peer;
 mod process;
 mod report;
+mod storm;
 mod visitor;
 
 use std::error::Error;

@@ -12,14 +12,16 @@ use crate::doorward::{self, Doorward};
 use crate::peer;
 use crate::process::{self, Cores, Running};
 use crate::report::{Table, hundredths, median, tenths, whole};
+use crate::storm;
 use crate::visitor::{Member, Visitor};
 
-type Done<T> = Result<T, Box<dyn Error>>;
+/// How a measurement ends.
+pub type Done<T> = Result<T, Box<dyn Error>>;
 
 /// How many connections ask at a time.
 const CONNECTIONS: usize = 32;
 /// How many sign in at a time, without pause.
-const SIGNING_IN: usize = 8;
+pub const SIGNING_IN: usize = 8;
 
 /// What is measured: its name, whether sessions are in Redis, and `log.access`.
 const SUBJECTS: [(&str, bool, &str); 4] = [
@@ -30,42 +32,52 @@ const SUBJECTS: [(&str, bool, &str); 4] = [
 ];
 
 /// Everything that runs meanwhile.
-struct Stage {
-    plan: Plan,
+pub struct Stage {
+    /// How long it takes.
+    pub plan: Plan,
     cores: Cores,
-    runtime: Runtime,
+    /// Where the load runs.
+    pub runtime: Runtime,
     redis: Running,
     peer: Running,
-    subjects: Vec<Subject>,
+    /// The Doorwards.
+    pub subjects: Vec<Subject>,
 }
 
 /// A Doorward under test.
-struct Subject {
-    name: &'static str,
-    server: Doorward,
+pub struct Subject {
+    /// Its name in the tables.
+    pub name: &'static str,
+    /// Its process.
+    pub server: Doorward,
     /// Those who use it, each with a session.
-    members: Vec<Member>,
+    pub members: Vec<Member>,
     /// Those who sign in to it.
-    callers: Vec<Member>,
-    memory: Memory,
+    pub callers: Vec<Member>,
+    /// What it was seen to hold.
+    pub memory: Memory,
 }
 
 /// How much memory a server holds, in MiB.
 #[derive(Default)]
-struct Memory {
-    at_rest: f64,
-    after_load: f64,
-    after_storm: f64,
+pub struct Memory {
+    /// After its start.
+    pub at_rest: f64,
+    /// After the last refresh.
+    pub after_load: f64,
+    /// After the last storm.
+    pub after_storm: f64,
 }
 
 /// One round of one load.
 #[derive(Clone, Default)]
-struct Round {
-    outcome: Outcome,
+pub struct Round {
+    /// What the load came to.
+    pub outcome: Outcome,
     /// The server's processor time for an answer, in microseconds.
-    micros: f64,
+    pub micros: f64,
     /// The same of Redis.
-    redis_micros: f64,
+    pub redis_micros: f64,
 }
 
 /// Measures everything and prints it.
@@ -83,9 +95,9 @@ pub fn run(plan: &Plan) -> Done<()> {
         sign_in(&mut stage)?;
     }
     if wanted("storm") {
-        storm(&mut stage)?;
+        storm::storm(&mut stage)?;
     }
-    tell_memory(&stage);
+    storm::tell_memory(&stage);
     println!(
         "\n{} rounds of {} s, {CONNECTIONS} connections, cores {:?}, program {:.1} MiB; took {:.0} s",
         plan.rounds,
@@ -153,7 +165,7 @@ impl Stage {
 }
 
 /// The middle of the rounds, figure by figure.
-fn middle(rounds: &[Round]) -> Round {
+pub fn middle(rounds: &[Round]) -> Round {
     let of = |figure: fn(&Round) -> f64| median(rounds.iter().map(figure).collect());
     let time = |figure: fn(&Round) -> f64| Duration::from_secs_f64(of(figure));
     Round {
@@ -168,7 +180,8 @@ fn middle(rounds: &[Round]) -> Round {
     }
 }
 
-fn millis(duration: Duration) -> String {
+/// Milliseconds, with two decimals.
+pub fn millis(duration: Duration) -> String {
     hundredths(duration.as_secs_f64() * 1e3)
 }
 
@@ -204,9 +217,7 @@ fn ask_me(stage: &Stage) -> Done<()> {
         "Redis us",
     ]);
     for (name, round) in names.into_iter().zip(&middles) {
-        let of = |figure: fn(&Round) -> f64, at: usize| {
-            hundredths(figure(round) / middles.get(at).map_or(f64::NAN, figure))
-        };
+        let of = |figure: fn(&Round) -> f64, at: usize| share(&middles, at, round, figure);
         let rate: fn(&Round) -> f64 = |round| round.outcome.rate;
         let thrift: fn(&Round) -> f64 = |round| 1.0 / round.micros;
         table.row([
@@ -226,19 +237,14 @@ fn ask_me(stage: &Stage) -> Done<()> {
     Ok(())
 }
 
-/// `POST /api/v1/auth/refresh`, each session with its latest token.
+/// `POST /api/v1/auth/refresh`, each session with its latest token, in turns with the lean route.
 fn refresh(stage: &mut Stage) -> Done<()> {
-    let mut table = Table::new(&[
-        "POST /api/v1/auth/refresh",
-        "requests/s",
-        "p50 ms",
-        "p99 ms",
-        "server us",
-        "Redis us",
-    ]);
-    let mut rounds: Vec<Vec<Round>> = vec![Vec::new(); stage.subjects.len()];
+    let lean = peer::lean_cookie()?;
+    let mut rounds: Vec<Vec<Round>> = vec![Vec::new(); stage.subjects.len() + 1];
     for _ in 0..stage.plan.rounds {
-        for (subject, rounds) in stage.subjects.iter().zip(&mut rounds) {
+        let least = (0..SIGNING_IN).map(|_| Visitor::asks("/lean", &lean)).collect();
+        let mut made = vec![stage.round(&stage.peer, least)?];
+        for subject in &stage.subjects {
             // The callers refresh: the members' sessions stay as they are.
             let mut members = subject.callers.clone();
             let port = subject.server.process.port;
@@ -249,23 +255,45 @@ fn refresh(stage: &mut Stage) -> Done<()> {
                 Ok::<_, std::io::Error>(())
             })?;
             let visitors = members.iter().map(Member::refreshes).collect();
-            rounds.push(stage.round(&subject.server.process, visitors)?);
+            made.push(stage.round(&subject.server.process, visitors)?);
         }
+        rounds.iter_mut().zip(made).for_each(|(all, one)| all.push(one));
     }
-    for (subject, rounds) in stage.subjects.iter_mut().zip(&rounds) {
-        let round = middle(rounds);
+    let middles: Vec<Round> = rounds.iter().map(|rounds| middle(rounds)).collect();
+    let mut names = vec!["lean Rocket route".to_owned()];
+    for subject in &mut stage.subjects {
+        names.push(format!("Doorward, {}", subject.name));
+        subject.memory.after_load = subject.server.process.resident_mib();
+    }
+    let mut table = Table::new(&[
+        "POST /api/v1/auth/refresh",
+        "requests/s",
+        "of lean",
+        "p50 ms",
+        "p99 ms",
+        "server us",
+        "of lean",
+        "Redis us",
+    ]);
+    for (name, round) in names.into_iter().zip(&middles) {
         table.row([
-            format!("Doorward, {}", subject.name),
+            name,
             whole(round.outcome.rate),
+            share(&middles, 0, round, |round| round.outcome.rate),
             millis(round.outcome.p50),
             millis(round.outcome.p99),
             tenths(round.micros),
+            share(&middles, 0, round, |round| 1.0 / round.micros),
             tenths(round.redis_micros),
         ]);
-        subject.memory.after_load = subject.server.process.resident_mib();
     }
     table.print(&format!("Refreshing, {SIGNING_IN} connections"));
     Ok(())
+}
+
+/// A figure of `round` as a share of that of the round at a place.
+fn share(rounds: &[Round], at: usize, round: &Round, figure: fn(&Round) -> f64) -> String {
+    hundredths(figure(round) / rounds.get(at).map_or(f64::NAN, figure))
 }
 
 /// Signing in, in turns with Argon2 alone on the same core. Each round is
@@ -329,71 +357,4 @@ fn argon2_alone(cores: Cores, duration: Duration) -> Done<(f64, f64)> {
     let told = String::from_utf8(output.stdout)?;
     let (rate, micros) = told.trim().split_once(' ').ok_or("Argon2 alone says nothing")?;
     Ok((rate.parse()?, micros.parse()?))
-}
-
-/// Signed-in requests while others sign in without pause.
-fn storm(stage: &mut Stage) -> Done<()> {
-    let mut table = Table::new(&[
-        "GET /api/v1/me in a storm",
-        "requests/s",
-        "of calm",
-        "p50 ms",
-        "p99 ms",
-        "sign-ins/s",
-    ]);
-    let duration = stage.plan.round * 2;
-    for subject in &mut stage.subjects {
-        let port = subject.server.process.port;
-        let (mut calm, mut storms, mut callers) = (Vec::new(), Vec::new(), Vec::new());
-        for _ in 0..stage.plan.rounds.min(2) {
-            let asking = || subject.members.iter().map(Member::asks_me).collect();
-            let signing_in = subject.callers.iter().map(Member::logs_in).collect();
-            let (quiet, (storm, signed_in)) = stage.runtime.block_on(async {
-                let quiet = load(port, asking(), stage.plan.round).await?.0;
-                let storm = load(port, asking(), duration);
-                let both = tokio::try_join!(storm, load(port, signing_in, duration))?;
-                Ok::<_, std::io::Error>((quiet, (both.0.0, both.1.0)))
-            })?;
-            calm.push(quiet.rate);
-            callers.push(signed_in.rate);
-            storms.push(Round { outcome: storm, ..Round::default() });
-        }
-        let round = middle(&storms);
-        table.row([
-            format!("Doorward, {}", subject.name),
-            whole(round.outcome.rate),
-            hundredths(round.outcome.rate / median(calm)),
-            millis(round.outcome.p50),
-            millis(round.outcome.p99),
-            tenths(median(callers)),
-        ]);
-        subject.memory.after_storm = subject.server.process.resident_mib();
-    }
-    table.print(&format!("A storm: {SIGNING_IN} more connections sign in without pause"));
-    Ok(())
-}
-
-/// A figure, unless its measurement was left out.
-fn measured(mib: f64) -> String {
-    if mib > 0.0 { tenths(mib) } else { String::new() }
-}
-
-fn tell_memory(stage: &Stage) {
-    let mut table = Table::new(&[
-        "Memory and start",
-        "MiB at rest",
-        "after load",
-        "after storm",
-        "first answer, ms",
-    ]);
-    for Subject { name, server, memory, .. } in &stage.subjects {
-        table.row([
-            format!("Doorward, {name}"),
-            tenths(memory.at_rest),
-            measured(memory.after_load),
-            measured(memory.after_storm),
-            whole(server.process.start.as_secs_f64() * 1e3),
-        ]);
-    }
-    table.print("Resident memory, and the time from start to the first 200");
 }

@@ -24,7 +24,7 @@ pub(super) fn routes() -> Vec<Route> {
 /// Who one is. One look at the session store; no SQL.
 #[get("/me")]
 fn me(viewer: LoggedIn) -> Json<UserBody> {
-    Json(UserBody::from(&viewer.0.account))
+    Json(UserBody::from(&*viewer.0.account))
 }
 
 #[derive(Deserialize)]

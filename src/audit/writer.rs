@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::chain::Chain;
 use super::event::Event;
@@ -12,6 +12,9 @@ use super::store::AuditStore;
 
 /// How many events can wait while the database is away: at some 300 bytes each, a few megabytes.
 pub(super) const QUEUE: usize = 8192;
+/// How long the first event waits for others: a transaction for each would cost more than all else
+/// that a sign-in asks of the database.
+const GATHER: Duration = Duration::from_millis(20);
 /// How many events one transaction adds at most.
 const BATCH: usize = 128;
 /// How long to wait after a first failure; doubled after each further one.
@@ -36,6 +39,7 @@ pub(super) async fn run(
 ) {
     let mut items = Vec::with_capacity(BATCH);
     while queue.recv_many(&mut items, BATCH).await > 0 {
+        gather(&mut queue, &mut items).await;
         let (mut events, mut waiting) = (Vec::with_capacity(items.len()), Vec::new());
         for item in items.drain(..) {
             match item {
@@ -51,6 +55,20 @@ pub(super) async fn run(
             let _ = done.send(());
         }
     }
+}
+
+/// Waits for more items, unless somebody waits for those that are there.
+async fn gather(queue: &mut mpsc::Receiver<Item>, items: &mut Vec<Item>) {
+    let more = async {
+        while items.len() < BATCH && !matches!(items.last(), Some(Item::Flush(_))) {
+            let room = BATCH - items.len();
+            if queue.recv_many(items, room).await == 0 {
+                return;
+            }
+        }
+    };
+    // The time that is given is over: what came is there.
+    let _ = timeout(GATHER, more).await;
 }
 
 /// Adds a batch, again and again until the database takes it. Said once, not at every attempt.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt;
 
+use super::json::JsonLine;
 use crate::config::{Log, LogFormat};
 
 /// How long lines are gathered before they are written together. To wake the thread and to make a
@@ -38,10 +39,7 @@ pub(super) fn start(log: &Log, serves: bool) -> Guard {
     ));
     let lines = fmt().with_env_filter(filter).with_writer(move || Gatherer(Arc::clone(&writer)));
     match log.format {
-        LogFormat::Json => {
-            let json = lines.json().flatten_event(true);
-            json.with_current_span(false).with_span_list(false).init();
-        }
+        LogFormat::Json => lines.event_format(JsonLine).init(),
         LogFormat::Text => lines.with_ansi(io::IsTerminal::is_terminal(&io::stdout())).init(),
     }
     guard

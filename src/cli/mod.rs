@@ -2,6 +2,7 @@
 
 mod audit;
 mod health;
+mod json;
 mod keys;
 mod log;
 mod role;

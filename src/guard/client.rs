@@ -91,11 +91,12 @@ pub fn address(request: &Request<'_>) -> IpAddr {
         .local_cache(|| {
             let peer = request.remote().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |r| r.ip());
             let values = |name| request.headers().get(name).collect::<Vec<&str>>();
-            let judge = |proxies: &TrustedProxies| {
-                proxies.judge(peer, &values("X-Forwarded-For"), &values("Forwarded"))
-            };
+            // Nobody else's headers are looked at.
             let proxies = request.rocket().state::<TrustedProxies>();
-            ClientAddress(proxies.map_or_else(|| canonical(peer), judge))
+            let proxies = proxies.filter(|proxies| proxies.trust(canonical(peer)));
+            ClientAddress(proxies.map_or(canonical(peer), |proxies| {
+                proxies.judge(peer, &values("X-Forwarded-For"), &values("Forwarded"))
+            }))
         })
         .0
 }

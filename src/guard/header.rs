@@ -81,7 +81,9 @@ impl Fairing for Headers {
         if self.vary_origin {
             response.adjoin_header(Header::new("Vary", "Origin"));
         }
-        let html = response.content_type().is_some_and(|kind| kind.is_html());
+        // Not parsed: what is written otherwise gets the stricter policy.
+        let kind = response.headers().get_one("Content-Type").unwrap_or_default();
+        let html = kind.starts_with("text/html");
         if html {
             let policy = page_csp(nonce(request));
             response.set_header(Header::new("Content-Security-Policy", policy));

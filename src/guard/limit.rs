@@ -22,7 +22,7 @@ pub fn gauge<'r>(request: &'r Request<'_>) -> &'r Gauge {
 pub fn admit(request: &Request<'_>) -> Result<()> {
     match request.rocket().state::<Arc<Limits>>() {
         Some(limits) if !is_exempt(request.uri().path().as_str()) => {
-            let device = cookie::read(request, cookie::DEVICE);
+            let device = || cookie::read(request, cookie::DEVICE);
             limits.request(client::address(request), device, gauge(request))
         }
         _ => Ok(()),

@@ -178,20 +178,20 @@ async fn judge(request: &Request<'_>) -> Result<Live> {
     if let Some(token) = bearer(request) {
         return sessions.verify(&SecretString::new(token)).await;
     }
-    let presented = cookie::presented(request);
-    let refused = match &presented.access {
-        Some(access) => match sessions.verify(access).await {
+    let secret = |name| cookie::read(request, name).map(SecretString::new);
+    let refused = match secret(cookie::ACCESS) {
+        Some(access) => match sessions.verify(&access).await {
             Err(error @ (Error::Unavailable(_) | Error::Internal(_))) => return Err(error),
             Err(error) => error,
             good => return good,
         },
         None => Error::NotSignedIn,
     };
-    let Some(refresh) = &presented.refresh else { return Err(refused) };
-    match sessions.refresh(refresh, &client::of(request)).await {
+    let Some(refresh) = secret(cookie::REFRESH) else { return Err(refused) };
+    match sessions.refresh(&refresh, &client::of(request)).await {
         Ok(issued) => {
             cookie::Cookies::of(request).hand_over(&issued);
-            Ok(Live { session: issued.session, account: issued.account })
+            Ok(Live { session: issued.session, account: Arc::new(issued.account) })
         }
         Err(Error::RefreshInvalid) => Err(refused),
         Err(error) => Err(error),

@@ -191,20 +191,20 @@ impl Limits {
     /// keeps nobody out (SR-70).
     ///
     /// Where others have used up an address, the owner of a device that is known to some account
-    /// is counted with that account instead.
+    /// is counted with that account instead; only then is the device's cookie asked for.
     ///
     /// # Errors
     /// [`Error::Throttled`].
-    pub fn request(
+    pub fn request<'c>(
         self: &Arc<Self>,
         ip: IpAddr,
-        device_cookie: Option<&str>,
+        device_cookie: impl FnOnce() -> Option<&'c str>,
         gauge: &Gauge,
     ) -> Result<()> {
         let quota = self.policy.other_per_address;
         let key = (rule::REQUESTS, Whom::Network(Network::of(ip)));
         let Err(refused) = self.count(key, quota, gauge) else { return Ok(()) };
-        let known = device_cookie.and_then(|cookie| self.devices.any(cookie, self.clock.now()));
+        let known = device_cookie().and_then(|cookie| self.devices.any(cookie, self.clock.now()));
         let Some(known) = known else { return Err(refused) };
         self.count((rule::REQUESTS, Whom::Owner(*known.tag())), quota, gauge)
     }

@@ -55,7 +55,7 @@ impl Sessions {
     }
 
     /// Judges the access token of a request: signature and claims first, then the session store.
-    /// One round trip, no SQL.
+    /// One round trip, seldom two; no SQL.
     ///
     /// # Errors
     /// [`Error::NotSignedIn`], [`Error::TokenExpired`], [`Error::SessionEnded`];

@@ -1,5 +1,6 @@
 //! What sessions ask of the place that keeps them. Each promise is a case of `tests/store/session.rs`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -49,7 +50,7 @@ pub struct Live {
     /// The session.
     pub session: Session,
     /// Its account as last published.
-    pub account: Account,
+    pub account: Arc<Account>,
 }
 
 /// A request to replace the refresh token `old` by `new`.
@@ -106,7 +107,7 @@ pub trait SessionStore: Standings + Denylist {
     /// lower epoch than the account that is shown is not alive (SR-38).
     ///
     /// Notes that the pair was used, and at most once per [`super::SEEN_EVERY`] that the session
-    /// was seen. One round trip, no SQL.
+    /// was seen. One round trip, and a second where there is something to note; no SQL.
     async fn verify(
         &self,
         account: &AccountId,

@@ -23,6 +23,10 @@ pub(super) struct Record {
     pub used: bool,
     /// When the current pair replaced the one before it.
     pub rotated_at: Timestamp,
+    /// What the session store's own clock, where it has one, said when the current access token was
+    /// issued, in milliseconds (SR-75).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_at: Option<i64>,
 }
 
 impl Record {
@@ -35,7 +39,14 @@ impl Record {
             previous: None,
             used: false,
             rotated_at: session.issued_at,
+            server_at: None,
         }
+    }
+
+    /// Whether `access` is the session's access token and is still good at `now`, under an account's
+    /// `epoch`.
+    pub fn admits(&self, access: &AccessDigest, epoch: i64, now: Timestamp) -> bool {
+        self.access == *access && now < self.session.access_expires_at && self.is_live(epoch, now)
     }
 
     /// Whether the session can still be refreshed at `now` under an account's `epoch` (SR-38).

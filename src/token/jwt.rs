@@ -87,11 +87,13 @@ pub(super) struct Opened {
 }
 
 /// Reads a token of type `typ`: its header names a key of ours, whose own algorithm verifies it and
-/// which is still good for tokens of this type.
+/// which is still good for tokens of this type. The signature of one that is `genuine`, because we
+/// know these very bytes for our own, is not computed again.
 pub(super) fn open(
     keys: &KeyRing,
     typ: &str,
     compact: &str,
+    genuine: bool,
     now: Timestamp,
 ) -> Result<Opened, Rejected> {
     if compact.len() > MAX_LENGTH {
@@ -113,7 +115,7 @@ pub(super) fn open(
     if !in_time || header.alg != key.algorithm().as_str() {
         return Err(Rejected::NotOurs);
     }
-    if !key.verifies(message.as_bytes(), signature) {
+    if !genuine && !key.verifies(message.as_bytes(), signature) {
         return Err(Rejected::NotOurs);
     }
     let payload = from_base64url(payload).ok_or(Rejected::NotOurs)?;

@@ -53,6 +53,8 @@ pub struct Tokens {
     keys: Arc<Keys>,
     issuer: Issuer,
     verified: Cache<[u8; 32], Verified>,
+    /// Tokens that were signed here: most come back to the replica that made them.
+    signed: Cache<[u8; 32], ()>,
 }
 
 /// An access token whose signature was found good.
@@ -66,7 +68,8 @@ struct Verified {
 impl Tokens {
     /// A service that signs with `keys`, as `issuer`.
     pub fn new(keys: Arc<Keys>, issuer: Issuer) -> Self {
-        Self { keys, issuer, verified: Cache::new(REMEMBERED_TOKENS) }
+        let (verified, signed) = (Cache::new(REMEMBERED_TOKENS), Cache::new(REMEMBERED_TOKENS));
+        Self { keys, issuer, verified, signed }
     }
 
     /// Signs an access token (RFC 9068). The same arguments give the same claims; with EdDSA and the
@@ -83,7 +86,7 @@ impl Tokens {
     ) -> Result<AccessToken> {
         let roles = roles.iter().map(ToString::to_string).collect();
         let claims = Claims { roles: Some(roles), ..self.claims(grant, jti.as_str(), expires_at) };
-        let compact = jwt::sign(&self.keys.ring(), jwt::ACCESS, &claims, self.keys.now())?;
+        let compact = self.sign(jwt::ACCESS, &claims)?;
         Ok(AccessToken { compact, expires_at })
     }
 
@@ -100,7 +103,7 @@ impl Tokens {
     ) -> Result<RefreshToken> {
         let claims =
             Claims { epoch: Some(grant.epoch), ..self.claims(grant, jti.expose(), expires_at) };
-        let compact = jwt::sign(&self.keys.ring(), jwt::REFRESH, &claims, self.keys.now())?;
+        let compact = self.sign(jwt::REFRESH, &claims)?;
         Ok(RefreshToken { compact, expires_at })
     }
 
@@ -202,14 +205,21 @@ impl Tokens {
         now: Timestamp,
     ) -> Result<Result<Opened, Rejected>> {
         let ring = self.keys.ring();
-        match jwt::open(&ring, typ, presented.expose(), now) {
+        let genuine = self.signed.get(&fingerprint(presented)).is_some();
+        match jwt::open(&ring, typ, presented.expose(), genuine, now) {
             Err(Rejected::UnknownKey) => {}
             judged => return Ok(judged),
         }
         Ok(match self.keys.catch_up(&ring).await? {
-            Some(newer) => jwt::open(&newer, typ, presented.expose(), now),
+            Some(newer) => jwt::open(&newer, typ, presented.expose(), false, now),
             None => Err(Rejected::UnknownKey),
         })
+    }
+
+    fn sign(&self, typ: &str, claims: &Claims) -> Result<SecretString> {
+        let compact = jwt::sign(&self.keys.ring(), typ, claims, self.keys.now())?;
+        self.signed.insert(fingerprint(&compact), ());
+        Ok(compact)
     }
 
     fn claims(&self, grant: &Grant<'_>, jti: &str, expires_at: Timestamp) -> Claims {

@@ -84,7 +84,7 @@ async fn what_was_acknowledged_outlives_a_crash_and_what_ended_stays_ended() {
     let [bench, other] = disk.after_crash([bench, other]).await;
 
     assert_eq!(bench.list().await, before);
-    assert_eq!(bench.verify(&kept, &kept_tokens).await.unwrap().account, bench.account);
+    assert_eq!(*bench.verify(&kept, &kept_tokens).await.unwrap().account, bench.account);
     assert!(bench.verify(&rotated, &new).await.is_some());
     assert!(bench.verify(&rotated, &old).await.is_none());
     assert_eq!(word(&bench.rotate(&rotated, &old).await), "repeated");
@@ -161,7 +161,7 @@ async fn a_guest_works_alone_and_the_next_server_finds_it_so() {
     assert_eq!(bench.list().await, std::slice::from_ref(&session));
     let bench = moved(&bench, disk.open(Role::Server).await);
     assert_eq!(bench.list().await, std::slice::from_ref(&session));
-    assert_eq!(bench.verify(&session, &tokens).await.unwrap().account, bench.account);
+    assert_eq!(*bench.verify(&session, &tokens).await.unwrap().account, bench.account);
 }
 
 #[rocket::async_test]

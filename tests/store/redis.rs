@@ -3,8 +3,10 @@
 use std::time::{Duration, Instant};
 
 use doorward::error::{Error, Result};
+use doorward::id::{AccountId, Os};
 use doorward::session::store::Opening;
 use doorward::store::redis::RedisPool;
+use rocket::futures::future::join_all;
 use rocket::tokio;
 use rocket_db_pools::{Connection, Database};
 
@@ -74,6 +76,36 @@ async fn sr_75_a_token_lives_no_longer_than_its_life_by_the_clock_of_redis() {
     assert!(bench.verify(&session, &tokens).await.is_none());
     let (session, next) = bench.refresh(&session, &tokens).await;
     assert!(bench.verify(&session, &next).await.is_some());
+}
+
+/// Commands of requests that are made at the same moment go to Redis together.
+#[rocket::async_test]
+async fn of_commands_that_go_together_each_gets_its_own_answer_and_its_own_error() {
+    let server = RedisServer::start(Options::default());
+    let bench = bench(&server);
+    let mut people = Vec::new();
+    for _ in 0..30 {
+        people.push(bench.open().await);
+    }
+    let stranger = AccountId::random(&Os);
+    let client = ::redis::Client::open(server.url()).expect("a Redis URL");
+    let mut redis = client.get_multiplexed_async_connection().await.expect("connect");
+    let key = format!("test:{{{stranger}}}:sessions");
+    let () = ::redis::cmd("SET").arg(key).arg("x").query_async(&mut redis).await.expect("set");
+
+    let (session, tokens) = people.first().expect("somebody");
+    let (access, now) = (tokens.access.digest(), bench.now());
+    let broken = bench.store.verify(&stranger, &session.id, &access, now);
+    let good = join_all(people.iter().map(|(session, tokens)| bench.verify(session, tokens)));
+    let others = Tokens::random();
+    let swapped = bench.verify(session, &others);
+    let (broken, good, swapped) = tokio::join!(broken, good, swapped);
+
+    assert!(matches!(broken, Err(Error::Internal(_))), "{broken:?}");
+    assert!(swapped.is_none());
+    for ((session, _), live) in people.iter().zip(good) {
+        assert_eq!(live.expect("a live session").session.id, session.id);
+    }
 }
 
 #[rocket::async_test]

@@ -30,7 +30,7 @@ on_both_stores! {
         let (session, tokens) = bench.open().await;
         let live = bench.verify(&session, &tokens).await.expect("live");
         assert_eq!(live.session, session);
-        assert_eq!(live.account, bench.account);
+        assert_eq!(*live.account, bench.account);
     }
 
     async fn only_the_current_access_token_of_the_very_session_verifies(bench: Bench) {
@@ -73,9 +73,9 @@ on_both_stores! {
         bench.account.status = Status::Disabled;
         bench.account.display_name = "Ada L.".to_owned();
         bench.store.publish(&bench.account, bench.now()).await.unwrap();
-        assert_eq!(bench.verify(&session, &tokens).await.unwrap().account, bench.account);
+        assert_eq!(*bench.verify(&session, &tokens).await.unwrap().account, bench.account);
         bench.store.publish(&old, bench.now()).await.unwrap();
-        assert_eq!(bench.verify(&session, &tokens).await.unwrap().account, bench.account);
+        assert_eq!(*bench.verify(&session, &tokens).await.unwrap().account, bench.account);
     }
 
     async fn sr_38_a_raised_epoch_ends_what_was_opened_before(mut bench: Bench) {
@@ -111,7 +111,7 @@ on_both_stores! {
             assert_eq!(word(&bench.rotate(session, tokens).await), "unknown");
         }
         let live = bench.verify(&kept, &kept_tokens).await.expect("kept");
-        assert_eq!(live.account, bench.account);
+        assert_eq!(*live.account, bench.account);
         assert_eq!(live.session.epoch, bench.account.session_epoch);
         bench.refresh(&kept, &kept_tokens).await;
         assert_eq!(bench.list().await.len(), 1);
@@ -242,11 +242,11 @@ on_both_stores! {
         let (session, tokens) = bench.open().await;
         bench.change(false);
         let (session, tokens) = bench.refresh(&session, &tokens).await;
-        assert_eq!(bench.verify(&session, &tokens).await.unwrap().account, bench.account);
+        assert_eq!(*bench.verify(&session, &tokens).await.unwrap().account, bench.account);
         let newer = bench.account.clone();
         bench.account.version -= 1;
         let (session, tokens) = bench.refresh(&session, &tokens).await;
-        assert_eq!(bench.verify(&session, &tokens).await.unwrap().account, newer);
+        assert_eq!(*bench.verify(&session, &tokens).await.unwrap().account, newer);
     }
 
     async fn sr_36_fifty_parallel_refreshes_have_one_successor(bench: Bench) {

@@ -286,5 +286,6 @@ fn succeed(record: Record, turn: &Turn) -> Record {
         previous: Some(turn.old.clone()),
         used: false,
         rotated_at: turn.now,
+        server_at: None,
     }
 }

@@ -126,17 +126,15 @@ impl Memory {
         let standing = shard.get(&key.0)?;
         let entry = standing.sessions.get(&key.1)?;
         let (record, account) = (&entry.record, &standing.shown.account);
-        let accepted = record.access == *access
-            && now < record.session.access_expires_at
-            && record.is_live(account.session_epoch, now);
-        if !accepted || self.denied_tokens().contains_key(access) {
+        let admitted = record.admits(access, account.session_epoch, now);
+        if !admitted || self.denied_tokens().contains_key(access) {
             return None;
         }
         if entry.mark(now) {
             self.noted.lock().unwrap_or_else(PoisonError::into_inner).push(key.clone());
         }
         let session = Session { last_seen_at: entry.seen_at(), ..record.session.clone() };
-        Some(Live { session, account: Account::clone(account) })
+        Some(Live { session, account: Arc::clone(account) })
     }
 
     /// The live sessions of an account.

@@ -22,9 +22,6 @@ local function keep(key, millis)
   end
 end
 
--- How far a replica's clock may be off before the server's own decides against a token (SR-75).
-local LEEWAY = 30000
-
 -- The server's own clock. Replicas are judged by it, but no moment of theirs is compared with it.
 local function server_now()
   local time = redis.call('TIME')

@@ -6,10 +6,12 @@
 
 mod address;
 mod denylist;
+mod gather;
 mod limit;
 mod pool;
+mod verify;
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use async_trait::async_trait;
 use redis::{Script, ScriptInvocation};
@@ -22,11 +24,12 @@ use crate::account::store::Standings;
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::id::{AccountId, SessionId};
+use crate::session::Session;
 use crate::session::store::{Live, Opened, Opening, Pair, Rotate, Rotation, SessionStore};
-use crate::session::{SEEN_EVERY, Session};
 use crate::token::access::AccessDigest;
 
 pub use pool::{RedisConnection, RedisPool};
+use verify::Readers;
 
 /// Declares a script by the name of its file.
 macro_rules! script {
@@ -36,8 +39,9 @@ macro_rules! script {
     };
 }
 
+use script;
+
 script!(OPEN, "open.lua");
-script!(VERIFY, "verify.lua");
 script!(ROTATE, "rotate.lua");
 script!(REAUTHENTICATE, "reauthenticate.lua");
 script!(END, "end.lua");
@@ -55,12 +59,13 @@ static PING: LazyLock<Script> =
 pub struct RedisStore {
     pool: RedisPool,
     prefix: String,
+    readers: Arc<Readers>,
 }
 
 impl RedisStore {
     /// A store whose keys begin with `prefix` and a colon.
     pub fn new(pool: RedisPool, prefix: impl Into<String>) -> Self {
-        Self { pool, prefix: prefix.into() }
+        Self { pool, prefix: prefix.into(), readers: Arc::default() }
     }
 
     /// A call of `script` on the keys of an account. The braces are the hash tag of a cluster.
@@ -132,20 +137,7 @@ impl SessionStore for RedisStore {
         access: &AccessDigest,
         now: Timestamp,
     ) -> Result<Option<Live>> {
-        let mut call = self.on(&VERIFY, account);
-        call.arg(session.as_str()).arg(access.as_str()).arg(now.as_millis());
-        call.arg(millis(SEEN_EVERY));
-        let found: Option<(Vec<u8>, Vec<u8>)> = if self.pool.is_cluster() {
-            let (found, denied) =
-                tokio::try_join!(self.pool.run(&call, true), self.is_denied(access))?;
-            if denied { None } else { found }
-        } else {
-            call.key(self.denylist_key());
-            self.pool.run(&call, true).await?
-        };
-        let Some((record, account)) = found else { return Ok(None) };
-        let Record { session, .. } = from_json(&record)?;
-        Ok(Some(Live { session, account: from_json(&account)? }))
+        self.judge(account, session, access, now).await
     }
 
     async fn rotate(&self, rotate: Rotate<'_>) -> Result<Rotation> {

@@ -3,17 +3,18 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::aio::ConnectionLike;
 use redis::cluster_async::ClusterConnection;
 use redis::{
     AsyncConnectionConfig, Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, RedisFuture,
-    RedisResult, ScriptInvocation, ServerErrorKind, Value,
+    RedisResult, Script, ScriptInvocation, ServerErrorKind, Value,
 };
 use rocket::figment::Figment;
 use rocket_db_pools::Pool;
 use serde::Deserialize;
 
 use super::address::Source;
+use super::gather::Gatherer;
 use crate::error::Error;
 use crate::id::SecretString;
 
@@ -64,9 +65,18 @@ struct Slot {
     refusal: Option<(Instant, RedisError)>,
 }
 
+/// What is to be done in one round trip.
+#[derive(Clone, Copy)]
+enum Work<'a> {
+    /// A script, with its arguments.
+    Script(&'a ScriptInvocation<'a>),
+    /// A script, and the command that calls it.
+    Call(&'a Script, &'a Cmd),
+}
+
 #[derive(Clone)]
 enum Link {
-    Server(MultiplexedConnection),
+    Server(Gatherer),
     Cluster(ClusterConnection),
 }
 
@@ -101,13 +111,34 @@ impl RedisPool {
         script: &ScriptInvocation<'_>,
         repeatable: bool,
     ) -> Result<T, Error> {
+        self.persist(Work::Script(script), repeatable).await
+    }
+
+    /// Runs a script that changes nothing by the `EVALSHA` that calls it: [`RedisPool::run`] for
+    /// what every request does.
+    ///
+    /// # Errors
+    /// As [`RedisPool::run`].
+    pub(crate) async fn call<T: FromRedisValue>(
+        &self,
+        script: &Script,
+        evalsha: &Cmd,
+    ) -> Result<T, Error> {
+        self.persist(Work::Call(script, evalsha), true).await
+    }
+
+    /// Does some work; once more if the connection was lost, or is silent and that does no harm.
+    async fn persist<T: FromRedisValue>(
+        &self,
+        work: Work<'_>,
+        repeatable: bool,
+    ) -> Result<T, Error> {
         let attempts = async {
-            let first = self.attempt(script).await;
-            match first {
+            match self.attempt(work).await {
                 Err(error)
                     if error.is_connection_dropped() || (repeatable && error.is_timeout()) =>
                 {
-                    self.attempt(script).await
+                    self.attempt(work).await
                 }
                 other => other,
             }
@@ -118,9 +149,19 @@ impl RedisPool {
         }
     }
 
-    async fn attempt<T: FromRedisValue>(&self, script: &ScriptInvocation<'_>) -> RedisResult<T> {
+    async fn attempt<T: FromRedisValue>(&self, work: Work<'_>) -> RedisResult<T> {
         let mut connection = self.connection().await?;
-        script.invoke_async(&mut connection).await
+        let (script, evalsha) = match work {
+            Work::Script(script) => return script.invoke_async(&mut connection).await,
+            Work::Call(script, evalsha) => (script, evalsha),
+        };
+        match evalsha.query_async(&mut connection).await {
+            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
+                script.prepare_invoke().load_async(&mut connection).await?;
+                evalsha.query_async(&mut connection).await
+            }
+            other => other,
+        }
     }
 
     /// The shared connection.
@@ -190,7 +231,7 @@ impl Source {
                 STEP_LIMIT,
                 Box::pin(async move {
                     let made = client.get_multiplexed_async_connection_with_config(&config).await?;
-                    Ok(Link::Server(made))
+                    Ok(Link::Server(Gatherer::new(made)))
                 }) as RedisFuture<'_, Link>,
             ),
             Self::Cluster(client) => (
@@ -202,7 +243,8 @@ impl Source {
                 DISCOVERY_LIMIT,
                 Box::pin(async move {
                     let mut client = client.lock().await;
-                    Ok(Link::Server(client.get_async_connection_with_config(&config).await?))
+                    let made = client.get_async_connection_with_config(&config).await?;
+                    Ok(Link::Server(Gatherer::new(made)))
                 }) as RedisFuture<'_, Link>,
             ),
         };
@@ -240,7 +282,7 @@ impl ConnectionLike for RedisConnection {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
         Box::pin(async move {
             let result = match &mut self.link {
-                Link::Server(connection) => connection.req_packed_command(cmd).await,
+                Link::Server(gatherer) => gatherer.send(cmd.clone()).await,
                 Link::Cluster(connection) => connection.req_packed_command(cmd).await,
             };
             self.note(result)
@@ -255,7 +297,8 @@ impl ConnectionLike for RedisConnection {
     ) -> RedisFuture<'a, Vec<Value>> {
         Box::pin(async move {
             let result = match &mut self.link {
-                Link::Server(connection) => {
+                Link::Server(gatherer) => {
+                    let mut connection = gatherer.connection();
                     connection.req_packed_commands(pipeline, offset, count).await
                 }
                 Link::Cluster(connection) => {
@@ -268,7 +311,7 @@ impl ConnectionLike for RedisConnection {
 
     fn get_db(&self) -> i64 {
         match &self.link {
-            Link::Server(connection) => connection.get_db(),
+            Link::Server(gatherer) => gatherer.get_db(),
             Link::Cluster(connection) => connection.get_db(),
         }
     }

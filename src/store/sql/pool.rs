@@ -124,17 +124,22 @@ impl SqlPool {
         let connections = AnyPoolOptions::new()
             .max_connections(pool_size.max(1))
             .acquire_timeout(ACQUIRE_LIMIT)
+            // SQLite cannot go away, and to ask it costs as much as a query.
+            .test_before_acquire(engine == Engine::Postgres)
             .after_connect(move |connection, _| {
                 Box::pin(async move {
                     connection.execute(sqlx::raw_sql(engine.greeting())).await.map(|_| ())
                 })
             })
-            .after_release(|connection, _| {
+            .after_release(move |connection, _| {
                 // The pool's own test has no limit: each request to a server that fell silent
                 // would cost it a connection until TCP gives up, which takes a quarter of an hour.
                 Box::pin(async move {
-                    let alive = timeout(RELEASE_LIMIT, connection.ping()).await;
-                    alive.unwrap_or(Err(sqlx::Error::PoolTimedOut))?;
+                    // On SQLite it is only awaited that what was dropped is undone.
+                    if engine == Engine::Postgres || connection.is_in_transaction() {
+                        let alive = timeout(RELEASE_LIMIT, connection.ping()).await;
+                        alive.unwrap_or(Err(sqlx::Error::PoolTimedOut))?;
+                    }
                     // A disk that is full makes SQLite undo a transaction by itself. The driver
                     // cannot undo it again, believes in it for ever and would begin no other.
                     Ok(!connection.is_in_transaction())

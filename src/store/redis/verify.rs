@@ -1,0 +1,135 @@
+//! The check that every request passes: what Redis keeps, judged here.
+//!
+//! Redis says in one answer what holds at one moment, so judging it here or there is the same; what
+//! was read of equal bytes before is not read again.
+
+use std::hash::Hash;
+use std::sync::{Arc, LazyLock};
+
+use quick_cache::sync::Cache;
+use redis::{Cmd, RedisWrite as _, Script};
+use serde::de::DeserializeOwned;
+
+use super::{RedisStore, from_json, millis, script};
+use crate::account::Account;
+use crate::clock::Timestamp;
+use crate::error::Result;
+use crate::id::{AccountId, SessionId};
+use crate::session::store::Live;
+use crate::session::{SEEN_EVERY, Session};
+use crate::store::record::Record;
+use crate::token::access::AccessDigest;
+
+static LOOK: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("look.lua")));
+script!(MARK, "mark.lua");
+
+/// How far a replica's clock may be off before Redis' own decides against a token (SR-75).
+const LEEWAY_MILLIS: i64 = 30_000;
+
+/// How many records, and how many accounts, are remembered as they were read: 10 MiB at most.
+const REMEMBERED: usize = 4096;
+
+/// What [`LOOK`] gives: record, epoch and account, and the server's clock in seconds and microseconds.
+type Found = Option<(Vec<u8>, i64, Vec<u8>, i64, i64)>;
+
+/// What was read of JSON, by the name of the thing and the very bytes.
+pub(super) struct Reader<K, T>(Cache<K, (Arc<[u8]>, Arc<T>)>);
+
+impl<K: Eq + Hash + Clone, T: DeserializeOwned> Default for Reader<K, T> {
+    fn default() -> Self {
+        Self(Cache::new(REMEMBERED))
+    }
+}
+
+impl<K: Eq + Hash + Clone, T: DeserializeOwned> Reader<K, T> {
+    fn read(&self, name: &K, json: &[u8]) -> Result<Arc<T>> {
+        if let Some((same, value)) = self.0.get(name)
+            && *same == *json
+        {
+            return Ok(value);
+        }
+        let value: Arc<T> = Arc::new(from_json(json)?);
+        self.0.insert(name.clone(), (json.into(), Arc::clone(&value)));
+        Ok(value)
+    }
+}
+
+/// What was read of Redis' answers, so that it is read once.
+#[derive(Default)]
+pub(super) struct Readers {
+    records: Reader<SessionId, Record>,
+    accounts: Reader<AccountId, Account>,
+}
+
+impl RedisStore {
+    /// See [`crate::session::store::SessionStore::verify`].
+    pub(super) async fn judge(
+        &self,
+        account: &AccountId,
+        session: &SessionId,
+        access: &AccessDigest,
+        now: Timestamp,
+    ) -> Result<Option<Live>> {
+        let Some((record, epoch, shown, seconds, micros)) =
+            self.look(account, session, access).await?
+        else {
+            return Ok(None);
+        };
+        let record = self.readers.records.read(session, &record)?;
+        let server_now = seconds.saturating_mul(1000).saturating_add(micros / 1000);
+        if !record.admits(access, epoch, now) || is_overdue(&record, server_now) {
+            return Ok(None);
+        }
+        let account = self.readers.accounts.read(account, &shown)?;
+        let session = self.note(&record, now).await?;
+        Ok(Some(Live { session, account }))
+    }
+
+    async fn look(
+        &self,
+        account: &AccountId,
+        session: &SessionId,
+        access: &AccessDigest,
+    ) -> Result<Found> {
+        let cluster = self.pool.is_cluster();
+        let mut call = Cmd::with_capacity(8, 320);
+        call.arg("EVALSHA").arg(LOOK.get_hash()).arg(if cluster { 2 } else { 3 });
+        for kind in ["account", "sessions"] {
+            call.write_arg_fmt(format_args!("{}:{{{account}}}:{kind}", self.prefix));
+        }
+        if !cluster {
+            call.write_arg_fmt(format_args!("{}:denylist", self.prefix));
+        }
+        call.arg(session.as_str()).arg(access.as_str());
+        if !cluster {
+            return self.pool.call(&LOOK, &call).await;
+        }
+        let (found, denied) =
+            tokio::try_join!(self.pool.call(&LOOK, &call), self.is_denied(access))?;
+        Ok(if denied { None } else { found })
+    }
+
+    /// Notes what the request leaves behind, if that is due; gives the session as it is then.
+    async fn note(&self, record: &Record, now: Timestamp) -> Result<Session> {
+        let mut session = record.session.clone();
+        let seen = now.since(session.last_seen_at) >= SEEN_EVERY;
+        if seen {
+            session.last_seen_at = now;
+        }
+        if seen || !record.used {
+            let mut call = self.on(&MARK, &session.account);
+            call.arg(session.id.as_str()).arg(record.access.as_str());
+            call.arg(now.as_millis()).arg(millis(SEEN_EVERY));
+            self.pool.run::<i64>(&call, true).await?;
+        }
+        Ok(session)
+    }
+}
+
+/// Whether the pair is older than its access token may become by Redis' own clock: a replica whose
+/// clock is behind lets no token live longer than its life (SR-75).
+fn is_overdue(record: &Record, server_now: i64) -> bool {
+    let session = &record.session;
+    let life = session.access_expires_at.as_millis() - session.issued_at.as_millis();
+    record.server_at.is_some_and(|at| server_now - at > life + LEEWAY_MILLIS)
+}
