@@ -339,7 +339,7 @@ mod tests {
         let limits = Arc::new(Limits::new(store, policy, &MasterSecret::generate(&Os), clock));
         for _ in 0..600 {
             let ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
-            limits.request(ip, None, &Gauge::default()).expect("it is let through");
+            limits.request(ip, || None, &Gauge::default()).expect("it is let through");
         }
         let told = (&counting.calls, &counting.tokens);
         assert_eq!((told.0.load(Ordering::SeqCst), told.1.load(Ordering::SeqCst)), (100, 600));
