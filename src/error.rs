@@ -146,11 +146,12 @@ fn whole_seconds(duration: Duration) -> u64 {
     duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
 }
 
-/// The duration as people say it: in seconds, or rounded up to minutes.
+/// The duration as people say it: in seconds, or rounded up to minutes or hours.
 fn in_words(duration: Duration) -> String {
     let (number, unit) = match whole_seconds(duration).max(1) {
         seconds @ 0..=90 => (seconds, "second"),
-        seconds => (seconds.div_ceil(60), "minute"),
+        seconds @ 91..=5400 => (seconds.div_ceil(60), "minute"),
+        seconds => (seconds.div_ceil(3600), "hour"),
     };
     format!("{number} {unit}{}", if number == 1 { "" } else { "s" })
 }
@@ -183,4 +184,23 @@ pub fn chain(error: &dyn std::error::Error) -> String {
         cause = inner.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_is_told_in_the_unit_that_people_would_use() {
+        for (seconds, expected) in [
+            (0, "1 second"),
+            (90, "90 seconds"),
+            (91, "2 minutes"),
+            (5400, "90 minutes"),
+            (5401, "2 hours"),
+            (86_400, "24 hours"),
+        ] {
+            assert_eq!(in_words(Duration::from_secs(seconds)), expected);
+        }
+    }
 }

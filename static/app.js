@@ -57,5 +57,3 @@ setInterval(tellTimes, 60000);
 for (const select of document.querySelectorAll("form[data-autosubmit] select")) {
   select.addEventListener("change", () => select.form.requestSubmit());
 }
-
-document.querySelector('[aria-invalid="true"]')?.focus();

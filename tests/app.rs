@@ -15,6 +15,7 @@ use doorward::id::{Os, SecretString};
 use doorward::role::RoleStore;
 use doorward::session::Sessions;
 use doorward::token::key::{MasterSecret, SigningKey};
+use rocket::fairing::AdHoc;
 use rocket::local::asynchronous::Client;
 use rocket::{Build, Rocket};
 use tempfile::TempDir;
@@ -187,6 +188,23 @@ impl TestApp {
     pub async fn replica_at(&self, moment: Timestamp) -> Self {
         let (clock, directory) = (Manual::at(moment), Arc::clone(&self.directory));
         Self::start(self.settings.clone(), clock, directory, built).await
+    }
+
+    /// The same application in front of its stores once more, for browsers: it listens on the port of
+    /// its settings, for as long as the test runs.
+    pub async fn listen(&self, change: impl FnOnce(Rocket<Build>) -> Rocket<Build>) {
+        let rocket = built(config(self.settings.clone()), world(&self.clock));
+        let (started, ready) = rocket::tokio::sync::oneshot::channel();
+        let started = std::sync::Mutex::new(Some(started));
+        let tell = AdHoc::on_liftoff("Tell the test", move |_| {
+            let started = started.lock().expect("unpoisoned").take();
+            Box::pin(async move {
+                let _ = started.map(|started| started.send(()));
+            })
+        });
+        let rocket = change(rocket).attach(tell);
+        rocket::tokio::spawn(rocket.launch());
+        ready.await.expect("it listens");
     }
 
     async fn start(

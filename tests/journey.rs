@@ -1,10 +1,6 @@
 //! The whole way through the real binary with a real browser, with scripts and without.
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
-
-use base64::Engine as _;
-use serde_json::json;
 
 use crate::app::PASSWORD;
 use crate::support::browser::{Browser, Options};
@@ -31,7 +27,6 @@ struct Journey {
     admin: Browser,
     second: Browser,
     third: Browser,
-    pictures: std::cell::Cell<u32>,
 }
 
 impl Journey {
@@ -40,7 +35,7 @@ impl Journey {
         let options = Options { javascript, ..Options::default() };
         let (admin, second, third) =
             tokio::join!(Browser::open(options), Browser::open(options), Browser::open(options));
-        Self { javascript, server, admin, second, third, pictures: Default::default() }
+        Self { javascript, server, admin, second, third }
     }
 
     async fn walk(self) {
@@ -60,27 +55,20 @@ impl Journey {
         let link = line.rsplit(' ').next().expect("a link");
         let admin = &self.admin;
         admin.goto(link).await;
-        self.picture(admin, "setup").await;
         admin.fill("email", ROOT).await;
         admin.fill("display_name", "Grace Hopper").await;
         admin.fill("password", PASSWORD).await;
         admin.press("Create administrator").await;
         sees(admin, "h1", "Overview").await;
         assert_eq!(admin.path().await, "/admin");
-        self.picture(admin, "overview").await;
-        self.portraits(admin, "overview").await;
         admin.press("Roles").await;
         sees(admin, "h1", "Roles").await;
-        self.picture(admin, "roles").await;
-        self.portraits(admin, "roles").await;
     }
 
     async fn somebody_registers(&self) {
         let second = &self.second;
         second.goto(&self.server.url("/")).await;
         assert_eq!(second.path().await, "/login");
-        self.picture(second, "login").await;
-        self.portraits(second, "login").await;
         second.press("Create one").await;
         sees(second, "h1", "Create your account").await;
         second.fill("email", ADA).await;
@@ -88,15 +76,12 @@ impl Journey {
         second.fill("password", "passwordpassword").await;
         second.press("Create account").await;
         second.find("#e-password").await;
-        self.picture(second, "register-refused").await;
-        self.portraits(second, "register-refused").await;
         let kept = second.find("[name=email]").await.prop("value").await.expect("asked");
         assert_eq!(kept.as_deref(), Some(ADA));
         second.fill("password", PASSWORD).await;
         second.press("Create account").await;
         sees(second, "h1", "Ada").await;
         assert_eq!(second.path().await, "/profile");
-        self.picture(second, "profile").await;
     }
 
     async fn the_administrator_finds_them(&self) {
@@ -105,12 +90,9 @@ impl Journey {
         sees(admin, "h1", "People").await;
         let table = admin.text("table").await;
         assert!(table.contains(ROOT) && table.contains(ADA), "{table}");
-        self.picture(admin, "people").await;
-        self.portraits(admin, "people").await;
         admin.fill("q", "nobody").await;
         admin.click("form.filters button").await;
         sees(admin, ".empty", "Nobody matches").await;
-        self.picture(admin, "people-none").await;
         let status = admin.find("select[name=status]").await;
         admin.fill("q", "").await;
         status.select_by_value("active").await.expect("chosen");
@@ -127,8 +109,6 @@ impl Journey {
 
         admin.press("Ada").await;
         sees(admin, "h1", "Ada").await;
-        self.picture(admin, "person").await;
-        self.portraits(admin, "person").await;
         admin.click("input[name=roles][value=admin]").await;
         admin.press("Save roles").await;
         sees(admin, ".notice", "The roles are saved.").await;
@@ -137,19 +117,15 @@ impl Journey {
         sees(&self.second, "h1", "Overview").await;
 
         admin.click("details.confirm summary").await;
-        self.picture(admin, "person-confirm").await;
         admin.press("End 1 session").await;
         sees(admin, ".notice", "have ended").await;
-        self.picture(admin, "person-ended").await;
 
         admin.goto(&self.server.url("/admin/users/new")).await;
-        self.picture(admin, "new-person").await;
         admin.fill("email", "eve@example.org").await;
         admin.press("Create person").await;
         sees(admin, "h1", "eve@example.org").await;
         admin.click("a[href$='/delete']").await;
         sees(admin, "h1", "Delete this account?").await;
-        self.picture(admin, "person-delete").await;
         admin.press("Delete account").await;
         sees(admin, ".notice", "The account is deleted.").await;
         assert!(!admin.text("table").await.contains("eve@example.org"));
@@ -164,7 +140,6 @@ impl Journey {
         second.press("Keep me signed in on this device").await;
         second.press("Sign in").await;
         second.find(".notice.danger").await;
-        self.picture(second, "login-refused").await;
         assert!(second.has("[name=remember]:checked").await);
         second.fill("password", PASSWORD).await;
         second.press("Sign in").await;
@@ -191,13 +166,10 @@ impl Journey {
         }
         second.press("Change password").await;
         second.find("#e-current_password").await;
-        self.picture(second, "profile-refused").await;
         second.fill("current_password", PASSWORD).await;
         second.fill("new_password", NEW).await;
         second.press("Change password").await;
         sees(second, ".notice", "Your password is changed.").await;
-        self.picture(second, "profile-changed").await;
-        self.portraits(second, "profile").await;
     }
 
     async fn they_sign_another_device_out(&self) {
@@ -211,8 +183,6 @@ impl Journey {
         second.press("Devices").await;
         sees(second, "h1", "Your devices").await;
         sees(second, "li:has(.device)", "This device").await;
-        self.picture(second, "devices").await;
-        self.portraits(second, "devices").await;
         second.click("form[action$='/revoke'] button").await;
         sees(second, ".notice", "That device is signed out.").await;
         third.press("Devices").await;
@@ -224,17 +194,13 @@ impl Journey {
         let second = &self.second;
         second.goto(&self.server.url("/nothing")).await;
         sees(second, "h1", "Not found").await;
-        self.picture(second, "not-found").await;
-        self.portraits(second, "not-found").await;
         second.press("Back to your profile").await;
         second.press("Delete account…").await;
         sees(second, "h1", "Delete your account").await;
-        self.picture(second, "delete").await;
         second.fill("password", NEW).await;
         second.press("Delete my account").await;
         sees(second, ".notice", "Your account is deleted.").await;
         assert_eq!(second.path().await, "/login");
-        self.picture(second, "deleted").await;
         assert_eq!(second.cookie(crate::app::REFRESH).await, None);
         self.admin.goto(&self.server.url("/admin/users")).await;
         assert!(!self.admin.text("table").await.contains(ADA));
@@ -244,7 +210,6 @@ impl Journey {
         let admin = &self.admin;
         admin.press("Sign out").await;
         sees(admin, ".notice", "You are signed out.").await;
-        self.picture(admin, "signed-out").await;
         // The back button shows nothing private (SR-44).
         admin.client().back().await.expect("back");
         admin.find("[name=next][value='/admin/users']").await;
@@ -259,34 +224,11 @@ impl Journey {
             assert_eq!(errors, Vec::<String>::new());
         }
         let log = self.server.lines().all();
-        let reports: Vec<_> = log.iter().filter(|line| line.contains("csp")).collect();
+        let report = "a page tried what its policy forbids";
+        let reports: Vec<_> = log.iter().filter(|line| line.contains(report)).collect();
         assert!(reports.is_empty(), "{reports:#?}");
         let bad: Vec<_> = log.iter().filter(|line| line.contains("ERROR")).collect();
         assert!(bad.is_empty(), "{bad:#?}");
-    }
-
-    /// A picture of the page on a desktop.
-    async fn picture(&self, browser: &Browser, name: &str) {
-        let number = self.pictures.get() + 1;
-        self.pictures.set(number);
-        let kind = if self.javascript { "js" } else { "nojs" };
-        photograph(browser, &format!("{kind}-{number:02}-{name}")).await;
-    }
-
-    /// Pictures of the page on a phone, by day and by night.
-    async fn portraits(&self, browser: &Browser, name: &str) {
-        if !self.javascript {
-            return;
-        }
-        set_width(browser, 360).await;
-        photograph(browser, &format!("phone-light-{name}")).await;
-        let width = browser.execute("return document.documentElement.scrollWidth").await;
-        assert!(width.as_u64() <= Some(360), "{name} is {width} wide on a phone of 360");
-        set_scheme(browser, "dark").await;
-        photograph(browser, &format!("phone-dark-{name}")).await;
-        set_width(browser, 1280).await;
-        photograph(browser, &format!("desktop-dark-{name}")).await;
-        set_scheme(browser, "light").await;
     }
 }
 
@@ -307,30 +249,4 @@ async fn sees(browser: &Browser, css: &str, text: &str) {
         assert!(Instant::now() < deadline, "{css} at {url} says {seen}, not {text:?}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-}
-
-async fn set_width(browser: &Browser, width: u32) {
-    let metrics = json!({ "width": width, "height": 800, "deviceScaleFactor": 1, "mobile": false });
-    browser.devtools("Emulation.setDeviceMetricsOverride", metrics).await;
-}
-
-async fn set_scheme(browser: &Browser, scheme: &str) {
-    let features = json!([
-        { "name": "prefers-color-scheme", "value": scheme },
-        // A picture is taken at once: nothing may still be on its way.
-        { "name": "prefers-reduced-motion", "value": "reduce" },
-    ]);
-    browser.devtools("Emulation.setEmulatedMedia", json!({ "features": features })).await;
-}
-
-/// Saves a picture of the whole page, below the visible part too.
-async fn photograph(browser: &Browser, name: &str) {
-    browser.devtools("Emulation.setScrollbarsHidden", json!({ "hidden": true })).await;
-    let whole = json!({ "captureBeyondViewport": true, "format": "png" });
-    let picture = browser.devtools("Page.captureScreenshot", whole).await;
-    let encoded = picture["data"].as_str().expect("a picture");
-    let picture = base64::engine::general_purpose::STANDARD.decode(encoded).expect("base64");
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/screenshots");
-    std::fs::create_dir_all(&folder).expect("create the folder of screenshots");
-    std::fs::write(folder.join(format!("{name}.png")), picture).expect("save the picture");
 }

@@ -9,6 +9,7 @@ mod house;
 mod journey;
 mod key;
 mod library;
+mod look;
 mod page;
 mod person;
 mod proof;

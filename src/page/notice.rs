@@ -56,23 +56,17 @@ pub fn alerts(live: &Live) -> Vec<Alert> {
 fn alert(notice: &account::notice::Notice) -> Alert {
     use account::notice::NoticeKind as Kind;
     let text = match &notice.kind {
-        Kind::PasswordChanged => {
-            "Your password was changed. If it was not you, ask an administrator for help."
-                .to_owned()
-        }
+        Kind::PasswordChanged => "Your password was changed.".to_owned(),
         Kind::NewDevice => format!(
-            "Somebody signed in on a device that is new to us: {}. If it was not you, sign that \
-             device out and change your password.",
+            "Somebody signed in on a device that is new to us: {}.",
             if notice.device.is_empty() { "Unknown device" } else { &notice.device }
         ),
         Kind::TokenReused => "A sign-in of yours was used from two places at once and has been \
-             ended: somebody may have copied it. If you see devices you do not know, sign them out \
-             and change your password."
+             ended: somebody may have copied it."
             .to_owned(),
-        Kind::LoginAfterFailures { failures } => format!(
-            "Somebody signed in after {failures} failed attempts. If it was not you, change your \
-             password."
-        ),
+        Kind::LoginAfterFailures { failures } => {
+            format!("Somebody signed in after {failures} failed attempts.")
+        }
     };
     Alert {
         text,

@@ -115,7 +115,7 @@ impl Viewer {
 /// Something that happened to the viewer's account, at the top of every page until it is put away.
 #[derive(Clone, Debug, Serialize)]
 pub struct Alert {
-    /// What happened, and what to do if it was somebody else.
+    /// What happened.
     pub text: String,
     /// When.
     pub at: Moment,

@@ -1,10 +1,11 @@
 //! A real Chromium, driven through chromedriver (W3C WebDriver), to use the pages as people do.
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
+use base64::Engine as _;
 use fantoccini::elements::Element;
 use fantoccini::{Client, ClientBuilder, Locator, cookies::Cookie};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -64,7 +65,8 @@ impl Browser {
         let session = client.session_id().await.expect("ask for the session id");
         let session = session.expect("a new session has an id");
         let browser = Self { client, session, driver, _profile: profile };
-        browser.emulate(options).await;
+        browser.set_dark(options.dark).await;
+        browser.set_size(options.size).await;
         browser
     }
 
@@ -165,14 +167,21 @@ impl Browser {
             .unwrap_or_else(|error| panic!("{script}: {error}"))
     }
 
-    /// Saves a picture of the visible page as `target/screenshots/<name>.png`.
-    pub async fn screenshot(&self, name: &str) -> PathBuf {
-        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/screenshots");
-        std::fs::create_dir_all(&folder).expect("create the folder of screenshots");
-        let file = folder.join(format!("{name}.png"));
-        let picture = self.client.screenshot().await.expect("take a screenshot");
-        std::fs::write(&file, picture).expect("save the screenshot");
-        file
+    /// Runs a script in the page that calls the last of its `arguments` with its result.
+    pub async fn execute_async(&self, script: &str, arguments: Vec<Value>) -> Value {
+        self.client
+            .execute_async(script, arguments)
+            .await
+            .unwrap_or_else(|error| panic!("{script}: {error}"))
+    }
+
+    /// Saves a picture of the whole page, of what lies below the visible part too.
+    pub async fn screenshot(&self, file: &Path) {
+        let whole = json!({ "captureBeyondViewport": true, "format": "png" });
+        let picture = self.devtools("Page.captureScreenshot", whole).await;
+        let encoded = picture["data"].as_str().expect("a picture");
+        let picture = base64::engine::general_purpose::STANDARD.decode(encoded).expect("base64");
+        std::fs::write(file, picture).expect("save the screenshot");
     }
 
     /// The warnings and errors in the browser's console since the last call: failed scripts and
@@ -192,15 +201,21 @@ impl Browser {
         self.extension("goog/cdp/execute", body).await
     }
 
-    /// Sets the size of the page and its colour scheme, which headless windows do not fix.
-    async fn emulate(&self, options: Options) {
-        let scheme = if options.dark { "dark" } else { "light" };
-        let features = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
-        self.devtools("Emulation.setEmulatedMedia", json!({ "features": features })).await;
-        let (width, height) = options.size;
+    /// Sets the size of the page, which headless windows do not fix.
+    pub async fn set_size(&self, (width, height): (u32, u32)) {
         let metrics =
             json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
         self.devtools("Emulation.setDeviceMetricsOverride", metrics).await;
+    }
+
+    /// Sets the colour scheme that the page is asked for. Nothing moves, so that what is looked at
+    /// is there at once.
+    pub async fn set_dark(&self, dark: bool) {
+        let features = json!([
+            { "name": "prefers-color-scheme", "value": if dark { "dark" } else { "light" } },
+            { "name": "prefers-reduced-motion", "value": "reduce" },
+        ]);
+        self.devtools("Emulation.setEmulatedMedia", json!({ "features": features })).await;
     }
 
     /// Calls an end point of chromedriver that WebDriver itself does not have.

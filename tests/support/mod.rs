@@ -20,6 +20,8 @@ use tempfile::TempDir;
 
 pub mod browser;
 pub mod http;
+pub mod kit;
+pub mod node;
 pub mod postgres;
 pub mod process;
 pub mod python;

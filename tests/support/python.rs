@@ -1,7 +1,4 @@
 //! Python with PyJWT: a verifier of tokens that has nothing in common with the one under test.
-//!
-//! It stands in a virtual environment below the build directory, which the first test that needs it
-//! makes and later runs find.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,9 +6,9 @@ use std::process::Command;
 use serde_json::Value;
 
 use super::process::finish;
-use super::{Shared, bound_to_us, find_program, shared};
+use super::{Shared, bound_to_us, find_program, kit, shared};
 
-/// What is installed. The folder bears its name, so that another version is another folder.
+/// What is installed, and where.
 const PACKAGE: &str = "pyjwt[crypto]>=2.10,<3";
 const FOLDER: &str = "pyjwt-2";
 
@@ -38,36 +35,17 @@ pub fn interpreter() -> &'static Path {
     python
 }
 
-/// The interpreter of the environment, which is made if it is not there.
+/// The interpreter of the environment.
 fn environment() -> Result<PathBuf, String> {
-    let root = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let ready = root.join(FOLDER);
-    if !ready.join("bin/python").exists() {
-        // Made aside and put in place whole: a run that was interrupted leaves nothing half done.
-        let draft = root.join(format!("{FOLDER}-{}", std::process::id()));
-        make(&draft)?;
-        // Another run may have been faster; then its environment serves as well.
-        let _ = std::fs::rename(&draft, &ready);
-        let _ = std::fs::remove_dir_all(&draft);
-    }
-    Ok(ready.join("bin/python"))
+    Ok(kit::folder(FOLDER, make)?.join("bin/python"))
 }
 
 fn make(folder: &Path) -> Result<(), String> {
     let python = find_program(&["python3"], "python3-venv")?;
     let mut venv = Command::new(python);
     venv.args(["-m", "venv"]).arg(folder);
-    succeed(venv, "run `tests/run`, or install the Debian package `python3-venv`")?;
+    kit::succeed(venv, "run `tests/run`, or install the Debian package `python3-venv`")?;
     let mut pip = Command::new(folder.join("bin/python"));
     pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", PACKAGE]);
-    succeed(pip, "its package index must be reachable the first time")
-}
-
-fn succeed(mut command: Command, advice: &str) -> Result<(), String> {
-    let output = command.output().map_err(|error| format!("{command:?}: {error}"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let told = [output.stdout, output.stderr].concat();
-    Err(format!("{command:?} failed; {advice}:\n{}", String::from_utf8_lossy(&told)))
+    kit::succeed(pip, "its package index must be reachable the first time")
 }

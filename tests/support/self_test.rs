@@ -9,7 +9,7 @@ use sqlx::Connection;
 
 use super::browser::{Browser, Options};
 use super::process::{Daemon, Lines, finish};
-use super::{bound_to_us, find_program, http, postgres, redis};
+use super::{bound_to_us, find_program, http, postgres, redis, scratch_dir};
 
 /// Whether Redis answers PING within a second.
 async fn answers(url: &str) -> bool {
@@ -183,7 +183,10 @@ async fn a_browser_uses_a_page_with_scripts() {
     assert_eq!(colour, "rgb(0, 0, 0)");
     let size = browser.execute("return [innerWidth, innerHeight]").await;
     assert_eq!(size, serde_json::json!([1280, 800]));
-    browser.screenshot("self-test-dark").await;
+    let folder = scratch_dir("picture");
+    let picture = folder.path().join("dark.png");
+    browser.screenshot(&picture).await;
+    assert!(std::fs::read(picture).expect("a picture").starts_with(b"\x89PNG"));
     let errors = browser.console_errors().await;
     assert!(errors.iter().any(|error| error.contains("missing is not defined")), "{errors:?}");
 
@@ -201,7 +204,6 @@ async fn a_browser_uses_a_page_without_scripts() {
     browser.goto(&format!("http://localhost:{port}/")).await;
     assert_eq!(browser.title().await, "Without");
     assert_eq!(browser.console_errors().await, Vec::<String>::new());
-    browser.screenshot("self-test-phone").await;
     browser.fill("email", "longer").await;
     browser.click("button").await;
     assert_eq!(browser.text("p").await, "6");

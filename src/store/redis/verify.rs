@@ -61,6 +61,20 @@ pub(super) struct Readers {
     accounts: Reader<AccountId, Account>,
 }
 
+impl Readers {
+    /// Whether this request has something to note: nobody knows here yet that the token was used
+    /// (SR-36), or that the session was seen of late.
+    fn needs_mark(&self, session: &SessionId, access: &AccessDigest, now: Timestamp) -> bool {
+        self.records.0.get(session).is_none_or(|(_, record)| {
+            record.access != *access || !record.used || is_unseen(&record.session, now)
+        })
+    }
+}
+
+fn is_unseen(session: &Session, now: Timestamp) -> bool {
+    now.since(session.last_seen_at) >= SEEN_EVERY
+}
+
 impl RedisStore {
     /// See [`crate::session::store::SessionStore::verify`].
     pub(super) async fn judge(
@@ -70,18 +84,25 @@ impl RedisStore {
         access: &AccessDigest,
         now: Timestamp,
     ) -> Result<Option<Live>> {
-        let Some((record, epoch, shown, seconds, micros)) =
-            self.look(account, session, access).await?
-        else {
-            return Ok(None);
+        let mark = async {
+            match self.readers.needs_mark(session, access, now) {
+                true => self.mark(account, session, access, now).await,
+                false => Ok(()),
+            }
         };
+        // Both are on their way together: a request never waits for a second answer.
+        let (found, ()) = tokio::try_join!(self.look(account, session, access), mark)?;
+        let Some((record, epoch, shown, seconds, micros)) = found else { return Ok(None) };
         let record = self.readers.records.read(session, &record)?;
         let server_now = seconds.saturating_mul(1000).saturating_add(micros / 1000);
         if !record.admits(access, epoch, now) || is_overdue(&record, server_now) {
             return Ok(None);
         }
         let account = self.readers.accounts.read(account, &shown)?;
-        let session = self.note(&record, now).await?;
+        let mut session = record.session.clone();
+        if is_unseen(&session, now) {
+            session.last_seen_at = now;
+        }
         Ok(Some(Live { session, account }))
     }
 
@@ -109,20 +130,18 @@ impl RedisStore {
         Ok(if denied { None } else { found })
     }
 
-    /// Notes what the request leaves behind, if that is due; gives the session as it is then.
-    async fn note(&self, record: &Record, now: Timestamp) -> Result<Session> {
-        let mut session = record.session.clone();
-        let seen = now.since(session.last_seen_at) >= SEEN_EVERY;
-        if seen {
-            session.last_seen_at = now;
-        }
-        if seen || !record.used {
-            let mut call = self.on(&MARK, &session.account);
-            call.arg(session.id.as_str()).arg(record.access.as_str());
-            call.arg(now.as_millis()).arg(millis(SEEN_EVERY));
-            self.pool.run::<i64>(&call, true).await?;
-        }
-        Ok(session)
+    /// Notes that the pair is in use and when the session was seen.
+    async fn mark(
+        &self,
+        account: &AccountId,
+        session: &SessionId,
+        access: &AccessDigest,
+        now: Timestamp,
+    ) -> Result<()> {
+        let mut call = self.on(&MARK, account);
+        call.arg(session.as_str()).arg(access.as_str());
+        call.arg(now.as_millis()).arg(millis(SEEN_EVERY));
+        self.pool.run::<i64>(&call, true).await.map(|_| ())
     }
 }
 
