@@ -66,7 +66,9 @@ on_every_backend! {
         app.later(seconds(30));
         let body = json!({ "current_password": PASSWORD, "new_password": "a bridge of nougat" });
         app.call(Put, PASSWORDS, body).await.expect(204);
-        let renewed = items(&app.get(SESSIONS).await)[0].clone();
+        let list = app.get(SESSIONS).await;
+        assert!(list.all("Set-Cookie").is_empty(), "the access token is good");
+        let renewed = items(&list)[0].clone();
         let other = app.stranger().log_in_with("ada@example.org", "a bridge of nougat").await;
         let fresh = other.expect(200).json()["session"].clone();
         assert_eq!(renewed["created_at"], START.to_string());
