@@ -15,7 +15,7 @@ pub enum Refresh {
     Reused,
     /// The session had ended, or its time was over.
     Ended,
-    /// It was no refresh token of ours, or there was none.
+    /// It was no refresh token of ours.
     Invalid,
     /// The session or the address has refreshed too often.
     Throttled,

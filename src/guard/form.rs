@@ -7,7 +7,6 @@ use rocket::request::Request;
 use serde::de::DeserializeOwned;
 
 use super::{body, csrf, gate};
-use crate::error::FieldError;
 use crate::problem::{self, Problem};
 
 /// Largest form, in bytes (SR-60).
@@ -108,16 +107,15 @@ fn not_utf8() -> Problem {
 /// Says which field is unknown, missing or there twice.
 fn explain(message: &str) -> Problem {
     let field = message.split('`').nth(1).unwrap_or_default();
-    let (code, sentence) = if message.contains("unknown field") {
-        ("unknown_field", "This field is not known here.")
+    let sentence = if message.contains("unknown field") {
+        "This field is not known here."
     } else if message.contains("missing field") {
-        ("required", "This field is required.")
+        "This field is required."
     } else if message.contains("duplicate field") {
-        ("duplicate_field", "This field is there more than once.")
+        "This field is there more than once."
     } else {
-        ("wrong_type", "This value cannot be used.")
+        "This value cannot be used."
     };
     let detail = format!("The form does not fit this page. {field}: {sentence}");
-    let problem = Problem::new(Status::UnprocessableEntity, "validation_failed", detail);
-    Problem { errors: vec![FieldError::new(field, code, sentence)], ..problem }
+    Problem::new(Status::UnprocessableEntity, "validation_failed", detail)
 }

@@ -101,6 +101,26 @@ mod tests {
     }
 
     #[test]
+    fn a_map_is_used_to_its_bound_and_then_only_the_least_worth_goes() {
+        let now = Timestamp::from_millis(0);
+        let full = |worth: fn(i64) -> i64| {
+            let mut map = Bounded::new(80);
+            for key in 0..80 {
+                map.entry(key, now, || Worth(worth(key)));
+            }
+            map.entry(7, now, || Worth(0));
+            assert_eq!(map.len(), 80);
+            map.entry(80, now, || Worth(1_000));
+            assert_eq!(map.len(), 71);
+            map
+        };
+        full(|_| 5);
+        let mut map = full(|key| 100 - key);
+        assert!((0..70).all(|key| map.get_mut(&key).is_some()));
+        assert!((70..80).all(|key| map.get_mut(&key).is_none()) && map.get_mut(&80).is_some());
+    }
+
+    #[test]
     fn what_is_worth_nothing_goes_at_once_when_room_is_needed() {
         let now = Timestamp::from_millis(0);
         let mut map = Bounded::new(8);

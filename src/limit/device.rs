@@ -20,8 +20,8 @@ pub const DEVICE_LIFETIME: Duration = Duration::from_secs(180 * 24 * 60 * 60);
 
 /// For how many accounts one browser is a known device; the oldest gives way.
 const MAX_ENTRIES: usize = 4;
-/// Longest cookie that is read, in bytes: that of [`MAX_ENTRIES`] entries.
-const MAX_LENGTH: usize = MAX_ENTRIES * (ENTRY_TEXT + 1) - 1;
+/// Longest cookie that is read, in bytes: [`MAX_ENTRIES`] entries, each with a separator.
+const MAX_LENGTH: usize = MAX_ENTRIES * (ENTRY_TEXT + 1);
 /// An entry in bytes: account tag (16), device (16), issued at (8), stamp (8), HMAC-SHA-256 (32).
 const ENTRY: usize = SIGNED + 32;
 const SIGNED: usize = 48;

@@ -106,7 +106,37 @@ impl Ledger {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
     use super::*;
+
+    fn line(address: u32) -> LineKey {
+        ("requests", Whom::Network(Network::of(IpAddr::V4(Ipv4Addr::from(address)))))
+    }
+
+    #[test]
+    fn a_flood_of_addresses_forgets_those_that_were_seen_least_recently() {
+        let (ledger, start) = (Ledger::new(), Timestamp::from_millis(1_800_000_000_000));
+        let (refused, seen_again) = (0..50, 50..100);
+        for n in refused.clone() {
+            assert_eq!(ledger.note(&line(n), 1, start), Entry::Settle(1));
+            ledger.settled(&line(n), 1, Some(Duration::from_secs(3600)), start);
+        }
+        for n in seen_again.clone().chain(1_000..60_000) {
+            assert_eq!(ledger.note(&line(n), 3, start), Entry::Pass);
+        }
+        let later = start + Duration::from_secs(30);
+        for n in seen_again.clone().chain(100_000..130_000) {
+            assert_eq!(ledger.note(&line(n), 3, later), Entry::Pass);
+        }
+        for n in seen_again {
+            assert_eq!(ledger.note(&line(n), 3, later), Entry::Settle(3), "{n}");
+        }
+        for n in refused {
+            let left = Duration::from_secs(3570);
+            assert_eq!(ledger.note(&line(n), 1, later), Entry::Refuse(left), "{n}");
+        }
+    }
 
     #[test]
     fn a_batch_is_settled_by_one_and_a_store_that_was_not_told_is_told_again() {

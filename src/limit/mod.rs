@@ -11,7 +11,6 @@ pub mod store;
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use aws_lc_rs::hmac;
 use futures::FutureExt as _;
@@ -269,7 +268,6 @@ impl Limits {
         };
         let charged = self.store.charge(&key, &quota, tokens, self.clock.now()).await;
         let refused = match charged {
-            Ok(taken) if taken.allowed => Some(Duration::ZERO),
             Ok(taken) => Some(taken.retry_after),
             Err(error) => {
                 tracing::debug!(%error, "requests could not be counted");
@@ -277,5 +275,73 @@ impl Limits {
             }
         };
         self.ledger.settled(&line, tokens, refused, self.clock.now());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::Duration;
+
+    use super::*;
+    use crate::clock::{Manual, Timestamp};
+    use crate::id::Os;
+    use store::Taken;
+
+    /// A store that allows everything and counts what it is told.
+    #[derive(Default)]
+    struct Counting {
+        calls: AtomicU32,
+        tokens: AtomicU32,
+    }
+
+    #[async_trait::async_trait]
+    impl LimitStore for Counting {
+        async fn take(&self, _: &LimitKey, _: &Quota, _: Timestamp) -> Result<Taken> {
+            Ok(Taken { allowed: true, remaining: 1, retry_after: Duration::ZERO })
+        }
+
+        async fn charge(
+            &self,
+            key: &LimitKey,
+            quota: &Quota,
+            tokens: u32,
+            now: Timestamp,
+        ) -> Result<Taken> {
+            self.calls.fetch_add(1, Ordering::SeqCst);
+            self.tokens.fetch_add(tokens, Ordering::SeqCst);
+            self.take(key, quota, now).await
+        }
+
+        async fn attempt(&self, _: &LimitKey, _: &Backoff, _: Timestamp) -> Result<store::Attempt> {
+            Ok(store::Attempt::Counted { failures: 1 })
+        }
+
+        async fn clear(&self, _: &LimitKey) -> Result<()> {
+            Ok(())
+        }
+
+        async fn give_back(&self, _: &LimitKey, _: u32) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_limit_on_every_request_tells_its_store_of_a_hundredth_of_the_burst_at_a_time() {
+        let counting = Arc::new(Counting::default());
+        let store = Arc::clone(&counting) as Arc<dyn LimitStore>;
+        let policy = LimitPolicy {
+            other_per_address: Quota::new(600, Duration::from_secs(60)),
+            ..LimitPolicy::default()
+        };
+        let clock = Arc::new(Manual::at(Timestamp::from_millis(1_800_000_000_000)));
+        let limits = Arc::new(Limits::new(store, policy, &MasterSecret::generate(&Os), clock));
+        for _ in 0..600 {
+            let ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
+            limits.request(ip, || None, &Gauge::default()).expect("it is let through");
+        }
+        let told = (&counting.calls, &counting.tokens);
+        assert_eq!((told.0.load(Ordering::SeqCst), told.1.load(Ordering::SeqCst)), (100, 600));
     }
 }

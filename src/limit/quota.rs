@@ -105,6 +105,7 @@ mod tests {
         assert_eq!(Quota::new(1, minute).unwrap().with_burst(0).burst(), 1);
         assert_eq!(Quota::new(3, Duration::from_secs(90)).unwrap().to_string(), "3/90s");
         assert_eq!(Quota::new(10, minute * 60).unwrap().to_string(), "10/1h");
+        assert!(Quota::new(1, Duration::from_secs(86_400)).is_some());
         for (count, per) in [(0, 60), (1, 0), (Quota::MAX_COUNT + 1, 60), (1, 86_401)] {
             assert_eq!(Quota::new(count, Duration::from_secs(per)), None);
         }

@@ -88,6 +88,9 @@ mod tests {
         ] {
             assert_eq!(local_path(evil), None, "{evil:?}");
         }
+        let long = format!("/{}", "x".repeat(2047));
+        assert_eq!(local_path(&long), Some(long.clone()));
+        assert_eq!(local_path(&format!("{long}x")), None);
         for to in
             [destination, |next: Option<&str>| place_to_go(next, &Access::new(Vec::new(), "https"))]
         {

@@ -11,7 +11,6 @@ use crate::audit::{Entry, Kind};
 use crate::error::{Error, Result};
 use crate::limit::device::{DeviceToken, KnownDevice};
 use crate::limit::{Attempt, Limits};
-use crate::metric;
 
 /// How many failed attempts an owner is told of; fewer are what people do (SR-81).
 const TELLING_FAILURES: u32 = 5;
@@ -38,12 +37,8 @@ impl Sessions {
         limits.login(&identifier, device.as_ref(), client.ip, &client.gauge).await
     }
 
-    /// Counts and records an attempt that was not admitted; gives back why it was not.
+    /// Records an attempt that was not admitted; gives back why it was not.
     pub(super) async fn not_admitted(&self, error: Error) -> Error {
-        metric::login(match error {
-            Error::Throttled(_) => metric::Login::Throttled,
-            _ => metric::Login::Failed,
-        });
         if matches!(error, Error::Throttled(_)) {
             self.audit.record_sparingly(Entry::of(Kind::RateLimited).detail("sign-in")).await;
         }

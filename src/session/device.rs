@@ -105,9 +105,35 @@ mod tests {
                 "Safari on macOS",
                 DeviceKind::Desktop,
             ),
+            (
+                "Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 (KHTML, like Gecko) \
+                 Chrome/126.0.0.0 Mobile Safari/537.36",
+                "Chrome on Android",
+                DeviceKind::Phone,
+            ),
+            (
+                "Mozilla/5.0 (Linux; Android 14; SM-X710) AppleWebKit/537.36 (KHTML, like Gecko) \
+                 Chrome/126.0.0.0 Safari/537.36",
+                "Chrome on Android",
+                DeviceKind::Tablet,
+            ),
+            (
+                "Mozilla/5.0 (iPad; CPU OS 17_5 like Mac OS X) AppleWebKit/605.1.15 \
+                 (KHTML, like Gecko) Version/17.5 Mobile/15E148 Safari/604.1",
+                "Safari on iPad",
+                DeviceKind::Tablet,
+            ),
+            (
+                "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
+                "Googlebot",
+                DeviceKind::Program,
+            ),
             ("curl/8.5.0", "curl", DeviceKind::Program),
             ("kiosk-client/2", "kiosk-client", DeviceKind::Program),
             ("", "Unknown device", DeviceKind::Desktop),
+            ("Mozilla/5.0", "Unknown device", DeviceKind::Desktop),
+            (&"x".repeat(40), &"x".repeat(40), DeviceKind::Program),
+            (&"x".repeat(41), "Unknown device", DeviceKind::Desktop),
             ("<script>alert(1)</script>", "Unknown device", DeviceKind::Desktop),
         ] {
             let device = Device::from_user_agent(user_agent);

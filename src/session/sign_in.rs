@@ -40,6 +40,24 @@ impl Sessions {
         client: Client,
         presented: &Presented,
     ) -> Result<Issued> {
+        let signed_in = self.try_log_in(email, password, remember, client, presented).await;
+        signed_in.inspect_err(|error| {
+            metric::login(match error {
+                Error::InvalidCredentials => metric::Login::Refused,
+                Error::Throttled(_) => metric::Login::Throttled,
+                _ => metric::Login::Failed,
+            });
+        })
+    }
+
+    async fn try_log_in(
+        &self,
+        email: &str,
+        password: SecretString,
+        remember: bool,
+        client: Client,
+        presented: &Presented,
+    ) -> Result<Issued> {
         let attempt = match self.admit(email, &client, presented).await {
             Ok(attempt) => attempt,
             Err(error) => return Err(self.not_admitted(error).await),
@@ -48,10 +66,6 @@ impl Sessions {
         let account = match self.accounts.authenticate(email, password, precedence).await {
             Ok(account) => account,
             Err(error) => {
-                metric::login(match &error {
-                    Error::InvalidCredentials => metric::Login::Refused,
-                    _ => metric::Login::Failed,
-                });
                 if !matches!(error, Error::InvalidCredentials) {
                     attempt.not_made().await;
                 }
@@ -147,6 +161,7 @@ impl Sessions {
         let event = Entry::of(Kind::SessionCreated).about(id).by(id.as_str()).from(session.ip);
         self.audit.record(event.detail(format!("session {} on {device}", session.id))).await;
         self.log_out(presented).await?;
+        metric::login(metric::Login::Good);
         Ok(issued)
     }
 

@@ -205,6 +205,29 @@ async fn sr_39_a_withdrawn_key_is_good_for_no_access_token_but_still_signs_nobod
 }
 
 #[tokio::test]
+async fn sr_39_a_withdrawal_does_not_change_when_earlier_keys_stopped() {
+    let cluster = Cluster::new();
+    let replica = cluster.replica().await;
+    let second = replica.keys.rotate(None, Start::AfterLead).await.unwrap();
+    cluster.clock.advance(POLICY.lead + MINUTE);
+    replica.keys.rotate(None, Start::AfterLead).await.unwrap();
+    cluster.clock.advance(MINUTE);
+    let now = cluster.clock.now();
+    replica.keys.rotate(None, Start::Now).await.unwrap();
+    let stops: Vec<_> = replica.keys.list().iter().map(|key| key.stops_at).collect();
+    assert_eq!(stops, [Some(second.signs_from), Some(now), Some(now), None]);
+}
+
+#[tokio::test]
+async fn a_key_under_another_name_or_algorithm_is_not_taken() {
+    let cluster = Cluster::new();
+    cluster.replica().await;
+    cluster.store.records.lock().unwrap()[0].algorithm = Algorithm::Es256;
+    let refused = cluster.open(&cluster.master, &cluster.pem).await.err();
+    assert!(matches!(refused, Some(KeyError::Unknown(_))), "{refused:?}");
+}
+
+#[tokio::test]
 async fn sr_39_a_replica_that_is_behind_looks_again_but_not_for_every_stranger() {
     let cluster = Cluster::new();
     let (ahead, behind) = (cluster.replica().await, cluster.replica().await);

@@ -1,5 +1,8 @@
 //! `/api/v1/me`: one's own account and sessions.
 
+use doorward::account::Status;
+use doorward::id::{AccountId, from_base64url, sha256};
+use doorward::session::store::{Opened, Opening, Pair};
 use rocket::http::Method::{Delete, Get, Patch, Put};
 use serde_json::{Value, json};
 
@@ -9,6 +12,13 @@ use crate::on_every_backend;
 const ME: &str = "/api/v1/me";
 const PASSWORDS: &str = "/api/v1/me/password";
 const SESSIONS: &str = "/api/v1/me/sessions";
+
+/// What the token in the cookie `name` says.
+fn claims(visitor: &Visitor, name: &str) -> Value {
+    let token = visitor.cookie(name).expect("a cookie");
+    let payload = token.split('.').nth(1).and_then(from_base64url).expect("a payload");
+    serde_json::from_slice(&payload).expect("claims")
+}
 
 /// The sessions that a list shows.
 fn items(answer: &Answer) -> Vec<Value> {
@@ -49,6 +59,24 @@ on_every_backend! {
         let visitor = app.stranger();
         visitor.log_in_with("ada@example.org", PASSWORD).await.expect(401);
         visitor.log_in_with("ada@example.org", "a bridge of nougat").await.expect(200);
+    }
+
+    async fn a_changed_password_begins_the_lives_of_the_session_anew(app: TestApp) {
+        app.register("ada@example.org").await;
+        app.later(seconds(30));
+        let body = json!({ "current_password": PASSWORD, "new_password": "a bridge of nougat" });
+        app.call(Put, PASSWORDS, body).await.expect(204);
+        let list = app.get(SESSIONS).await;
+        assert!(list.all("Set-Cookie").is_empty(), "the access token is good");
+        let renewed = items(&list)[0].clone();
+        let other = app.stranger().log_in_with("ada@example.org", "a bridge of nougat").await;
+        let fresh = other.expect(200).json()["session"].clone();
+        assert_eq!(renewed["created_at"], START.to_string());
+        assert_eq!(renewed["last_seen_at"], fresh["last_seen_at"]);
+        assert_eq!(renewed["refresh_expires_at"], fresh["refresh_expires_at"]);
+        let end = renewed["access_expires_at"].as_str().expect("a moment");
+        assert!(end > (app.now() + seconds(570)).to_string().as_str(), "{end}");
+        assert_eq!(claims(&app, ACCESS)["iat"], app.now().as_secs());
     }
 
     async fn sr_9_a_password_is_changed_by_whoever_knows_it(app: TestApp) {
@@ -233,4 +261,77 @@ async fn a_stranger_has_nothing_here() {
         assert_eq!(refused.header("WWW-Authenticate"), Some(r#"Bearer realm="doorward""#));
         assert_fields(&refused.json(), PROBLEM);
     }
+}
+
+#[rocket::async_test]
+async fn sr_37_a_disabled_account_opens_nothing_though_its_session_still_stands() {
+    let app = TestApp::light().await;
+    app.register("ada@example.org").await;
+    let id = AccountId::parse(app.me().await.json()["user"]["id"].as_str().unwrap()).unwrap();
+    let services = app.command(&[]).await.unwrap();
+    let mut account = services.accounts.get(&id).await.unwrap();
+    for (status, answer) in [(Status::Disabled, 401), (Status::Active, 200)] {
+        account.version += 10;
+        account.status = status;
+        services.session_store.publish(&account, app.now()).await.unwrap();
+        app.ask(Get, ME)
+            .header("Cookie", &format!("{ACCESS}={}", app.cookie(ACCESS).unwrap()))
+            .without_jar()
+            .send()
+            .await
+            .expect(answer);
+    }
+}
+
+/// The session store has heard of a change of the account that the sign-in has not read.
+#[rocket::async_test]
+async fn sr_38_a_sign_in_that_is_overtaken_by_a_change_looks_at_the_account_again() {
+    let app = TestApp::light().await;
+    let id = AccountId::parse(&app.create("ada@example.org", &[]).await).unwrap();
+    let services = app.command(&[]).await.unwrap();
+    let mut account = services.accounts.get(&id).await.unwrap();
+    account.version += 10;
+    services.session_store.publish(&account, app.now()).await.unwrap();
+    // SQL is behind for good: it was restored.
+    let refused = app.log_in_with("ada@example.org", PASSWORD).await;
+    refused.expect_problem(503, "store_unavailable");
+
+    // The password is changed once it was found good.
+    let change = "CREATE TRIGGER change AFTER INSERT ON account_device BEGIN \
+                  UPDATE account SET session_epoch = session_epoch + 1, version = version + 1; END";
+    let mut database = app.database().await;
+    let forget = sqlx::query("DELETE FROM account_device");
+    forget.execute(&mut database).await.expect("no device is known");
+    sqlx::query(change).execute(&mut database).await.expect("a trigger");
+    let refused = app.log_in_with("ada@example.org", PASSWORD).await;
+    refused.expect_problem(401, "invalid_credentials");
+}
+
+#[rocket::async_test]
+async fn sr_38_a_session_store_that_is_restored_brings_no_ended_session_back() {
+    let app = TestApp::light().await;
+    app.register("ada@example.org").await;
+    let id = AccountId::parse(app.me().await.json()["user"]["id"].as_str().unwrap()).unwrap();
+    let services = app.command(&[]).await.unwrap();
+    let account = services.accounts.get(&id).await.unwrap();
+    let session = services.sessions.list(&id).await.unwrap().remove(0);
+    let digest = |name| json!(sha256(claims(&app, name)["jti"].as_str().unwrap()));
+    let pair = Pair {
+        access: serde_json::from_value(digest(ACCESS)).unwrap(),
+        refresh: serde_json::from_value(digest(REFRESH)).unwrap(),
+    };
+    let stolen = app.copy();
+    app.log_out().await.expect(204);
+    // The end of another session sweeps up what need not be remembered any more.
+    let other = app.stranger();
+    other.log_in("ada@example.org").await;
+    other.log_out().await.expect(204);
+    let account = services.accounts.get(&account.id).await.unwrap();
+    let open = services.session_store.open(&session, &pair, &account, Opening::New, app.now());
+    assert_eq!(open.await.unwrap(), Opened::Done);
+    // For the life of an access token, the store alone is asked.
+    stolen.me().await.expect(200);
+    app.later(hours(1));
+    stolen.refresh().await.expect_problem(401, "session_ended");
+    stolen.me().await.expect_problem(401, "session_ended");
 }

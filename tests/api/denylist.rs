@@ -1,5 +1,6 @@
 //! `/api/v1/admin/tokens`: refusing single access tokens.
 
+use doorward::id::sha256;
 use rocket::http::Method;
 use serde_json::json;
 
@@ -33,6 +34,7 @@ on_every_backend! {
         let list = admin.get("/api/v1/admin/tokens/revoked").await.expect(200).json();
         assert_eq!(list["items"].as_array().map(Vec::len), Some(1));
         assert_eq!(list["items"][0]["reason"], "found in a log");
+        assert_eq!(list["items"][0]["digest"], sha256(&jti));
         assert!(!list.to_string().contains(&jti), "the list holds digests alone");
         app.later(minutes(10));
         let list = admin.get("/api/v1/admin/tokens/revoked").await.expect(200).json();
@@ -71,6 +73,8 @@ async fn what_is_no_token_is_refused_with_a_word_about_the_field() {
         let problem = answer.expect_problem(422, "validation_failed").json();
         assert_eq!(problem["errors"][0]["field"], field, "{body}");
     }
+    let body = json!({ "jti": "abcdefghijklmnop", "reason": "ä".repeat(200) });
+    admin.call(Method::Post, path, body).await.expect(204);
     let user = app.signed_in("ada@example.org", &["user"]).await;
     let body = json!({ "jti": "abcdefghijklmnop" });
     user.call(Method::Post, path, body.clone()).await.expect_problem(403, "permission_denied");

@@ -8,6 +8,7 @@ mod life;
 mod limit;
 mod live;
 mod matrix;
+mod metric;
 mod on_the_way;
 mod permission;
 mod public;

@@ -237,6 +237,18 @@ on_every_backend! {
         assert_eq!(app.cookie(REFRESH), None);
     }
 
+    async fn signing_out_ends_whatever_the_tokens_name(app: TestApp) {
+        app.register("ada@example.org").await;
+        let (phone, both) = (app.stranger(), app.stranger());
+        phone.log_in("ada@example.org").await;
+        both.put_cookie(ACCESS, &app.cookie(ACCESS).unwrap());
+        both.put_cookie(REFRESH, &phone.cookie(REFRESH).unwrap());
+        both.log_out().await.expect(204);
+        for visitor in [&*app, &phone] {
+            visitor.me().await.expect_problem(401, "session_ended");
+        }
+    }
+
     async fn sr_37_tokens_that_ran_out_still_end_their_session(app: TestApp) {
         app.register("ada@example.org").await;
         let elsewhere = app.copy();

@@ -138,10 +138,17 @@ fn a_json_log_is_json_in_every_line_whatever_is_refused() {
     for path in ["/nothing", "/api/v1/me", "/profile"] {
         crate::support::http::get(server.port(), path).expect("an answer");
     }
+    let body = serde_json::json!({ "email": ADA, "password": PASSWORD });
+    let refused = Person::at(server.port()).call("POST", "/api/v1/auth/login", body);
+    assert_eq!(refused.expect("an answer").status, 401);
     server.stop();
     let lines = server.lines().all();
     assert!(lines.iter().any(|line| line.contains("/nothing")), "{lines:?}");
-    for line in lines.iter().filter(|line| !line.contains("/setup?token=")) {
-        assert!(serde_json::from_str::<Value>(line).is_ok(), "{line}");
-    }
+    let lines: Vec<Value> = lines
+        .iter()
+        .filter(|line| !line.contains("/setup?token="))
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+        .collect();
+    let login = lines.iter().find(|line| line["path"] == "/api/v1/auth/login").expect("a line");
+    assert!(login["micros"].as_u64() > Some(1_000), "a password was hashed: {login}");
 }

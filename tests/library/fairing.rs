@@ -1,12 +1,14 @@
 //! What the fairing and the guards do for routes that an application mounts by itself.
 
+use doorward::guard::{AdminView, Allowed};
 use doorward::{Body, Doorward, Form, LoggedIn};
 use rocket::http::Method::Post;
 use rocket::serde::Deserialize;
-use rocket::{Build, Rocket, post, routes};
+use rocket::{Build, Rocket, get, post, routes};
 use serde_json::json;
 
 use crate::app::*;
+use crate::audit::{events, events_since};
 
 #[post("/plain")]
 fn plain(viewer: LoggedIn) -> String {
@@ -29,8 +31,13 @@ fn body(body: Body<Word>) -> String {
     body.0.word
 }
 
+#[get("/office")]
+fn office(_somebody: Allowed<AdminView>) -> &'static str {
+    "the office"
+}
+
 fn application(doorward: Doorward) -> Rocket<Build> {
-    rocket::build().mount("/", routes![plain, form, body]).attach(doorward)
+    rocket::build().mount("/", routes![plain, form, body, office]).attach(doorward)
 }
 
 async fn boot(settings: &[(&str, &str)]) -> TestApp {
@@ -64,6 +71,17 @@ async fn sr_41_a_route_with_a_guard_is_safe_from_other_sites() {
     app.ask(Post, "/plain").header("X-CSRF-Token", &token).send().await.expect(200);
     let fields = [("csrf_token", &*token), ("word", "x")];
     assert_eq!(app.ask(Post, "/form").form(&fields).send().await.expect(200).text(), "x");
+}
+
+#[rocket::async_test]
+async fn sr_80_what_a_guard_refuses_is_recorded_once() {
+    let app = boot(&[]).await;
+    app.register("ada@example.org").await.expect(201);
+    let before = events(&app).await.len();
+    app.get("/office").await.expect(403);
+    let said = events_since(&app, before).await;
+    let said: Vec<_> = said.iter().map(|e| (e.kind.as_str(), e.detail.as_deref())).collect();
+    assert_eq!(said, [("authz_fail", Some("GET /office"))]);
 }
 
 #[rocket::async_test]

@@ -40,6 +40,17 @@ async fn sr_32_a_token_of_another_issuer_or_for_another_audience_is_refused() {
 }
 
 #[rocket::async_test]
+async fn sr_32_a_token_of_another_issuer_or_audience_signs_nobody_out() {
+    let (app, forge) = forge().await;
+    for name in ["iss", "aud"] {
+        let visitor = app.stranger();
+        visitor.put_cookie(ACCESS, &forge.with_claim(name, json!("http://localhost:8001")));
+        visitor.log_out().await.expect(204);
+        app.me().await.expect(200);
+    }
+}
+
+#[rocket::async_test]
 async fn sr_32_a_token_from_the_future_is_refused_beyond_thirty_seconds() {
     let (app, forge) = forge().await;
     let now = app.now().as_secs();

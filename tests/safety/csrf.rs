@@ -5,6 +5,7 @@ use serde_json::json;
 
 use crate::app::*;
 use crate::on_every_backend;
+use crate::support::redis::{Options, RedisServer};
 
 const SITE: &str = "Sec-Fetch-Site";
 
@@ -69,6 +70,29 @@ on_every_backend! {
         let ask = app.ask(Patch, "/api/v1/me").header("X-CSRF-Token", &mine).json(&body);
         ask.send().await.expect_problem(403, "csrf_refused");
     }
+}
+
+#[rocket::async_test]
+async fn sr_70_a_form_token_is_not_called_foreign_because_nobody_can_look_up_whose_it_is() {
+    let server = RedisServer::start(Options::default());
+    let url = server.url();
+    let settings = [LIMITS[2], ("DOORWARD_STORE_URL", url.as_str())];
+    let app = TestApp::boot_with(Backend::SqliteRedis, &settings).await;
+    app.register("ada@example.org").await;
+    let token = app.get("/profile").await.expect(200).hidden("csrf_token");
+    let rename = async || {
+        let ask = app.ask(Patch, "/api/v1/me").header("X-CSRF-Token", &token);
+        ask.json(&json!({ "display_name": "Ada" })).send().await
+    };
+    rename().await.expect(200);
+    while app.refresh().await.status.code == 200 {}
+    let access = app.cookie(ACCESS).expect("signed in");
+    app.drop_cookie(ACCESS);
+    rename().await.expect_problem(429, "throttled");
+    app.put_cookie(ACCESS, &access);
+    server.pause();
+    rename().await.expect_problem(503, "store_unavailable");
+    server.resume();
 }
 
 #[rocket::async_test]
@@ -176,7 +200,8 @@ async fn sr_41_what_an_html_form_can_send_is_never_taken_for_json() {
     ] {
         let ask = app.ask(Post, "/api/v1/auth/login").header(SITE, "same-origin");
         let refused = ask.body(kind, login.clone()).send().await;
-        refused.expect_problem(415, "unsupported_media_type");
+        let refused = refused.expect_problem(415, "unsupported_media_type");
+        assert_eq!(refused.json()["detail"], "Send application/json.");
     }
     let ask = app.ask(Post, "/api/v1/auth/login").header(SITE, "same-origin");
     ask.body("application/json; charset=utf-8", login).send().await.expect(200);

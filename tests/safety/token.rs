@@ -94,6 +94,27 @@ async fn the_forge_makes_tokens_that_pass_if_nothing_is_wrong_with_them() {
 }
 
 #[rocket::async_test]
+async fn sr_60_a_token_is_at_most_4096_bytes() {
+    let (app, forge) = forge().await;
+    let padded = |length: usize| {
+        let of = |pad: usize, spaces: usize| {
+            let mut claims = forge.claims.clone();
+            claims["hint"] = json!("x".repeat(pad));
+            let header = format!("{}{}", forge.header, " ".repeat(spaces));
+            forge.sign_text(&header, &claims.to_string())
+        };
+        // A length of base64url that no text has is reached with a space in the header.
+        let start = (length - of(0, 0).len()) * 3 / 4 - 4;
+        let pads = (start..start + 8).flat_map(|pad| (0..3).map(move |spaces| (pad, spaces)));
+        let mut tokens = pads.map(|(pad, spaces)| of(pad, spaces));
+        tokens.find(|token| token.len() == length).expect("a token of this length")
+    };
+    app.bearer(Get, "/api/v1/me", &padded(4096)).send().await.expect(200);
+    let refused = app.bearer(Get, "/api/v1/me", &padded(4097)).send().await;
+    refused.expect_problem(401, "not_signed_in");
+}
+
+#[rocket::async_test]
 async fn sr_30_a_changed_token_is_refused() {
     let (app, forge) = forge().await;
     let token = app.cookie(ACCESS).unwrap();

@@ -73,8 +73,9 @@ struct Life {
 
 impl Life {
     fn of(record: &KeyRecord, later: &[KeyRecord], policy: &KeyPolicy) -> Self {
-        let signs_at_all = |key: &&KeyRecord| key.withdrawn_at.is_none_or(|at| at > key.signs_from);
-        let successor = later.iter().filter(signs_at_all).map(|key| key.signs_from).min();
+        // One that was withdrawn before it signed makes no difference: the key that took its place
+        // signs from that moment on.
+        let successor = later.iter().map(|key| key.signs_from).min();
         let stops_at = [successor, record.withdrawn_at].into_iter().flatten().min();
         let access_until = record
             .withdrawn_at

@@ -122,6 +122,13 @@ mod tests {
             assert!(MasterSecret::from_base64(&SecretString::new(weak)).is_err(), "{weak}");
         }
         assert!(MasterSecret::from_base64(&MasterSecret::generate_base64(&Os)).is_ok());
+        let of = |length: u8, distinct: u8| {
+            let bytes: Vec<u8> = (0..length).map(|n| n % distinct).collect();
+            MasterSecret::from_base64(&SecretString::new(STANDARD.encode(bytes))).err()
+        };
+        assert!(of(32, 8).is_none() && of(48, 48).is_none());
+        assert!(matches!(of(31, 31), Some(KeyError::WeakSecret)));
+        assert!(matches!(of(48, 7), Some(KeyError::NotRandom)));
     }
 
     #[test]

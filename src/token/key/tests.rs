@@ -58,3 +58,25 @@ fn sr_30_keys_of_other_kinds_are_refused() {
         assert!(matches!(refused, Err(KeyError::NotASigningKey)), "{body}");
     }
 }
+
+#[test]
+fn sr_30_an_algorithm_is_known_by_its_name_in_upper_or_lower_case() {
+    for (name, algorithm) in [
+        ("EdDSA", Some(Algorithm::EdDsa)),
+        ("eddsa", Some(Algorithm::EdDsa)),
+        ("es256", Some(Algorithm::Es256)),
+        ("none", None),
+        ("HS256", None),
+        ("", None),
+    ] {
+        assert_eq!(Algorithm::parse(name), algorithm, "{name}");
+    }
+}
+
+#[test]
+fn the_state_of_a_key_has_one_name_for_people_and_for_programs() {
+    use KeyState::{Current, Erased, Next, Retired, Retiring, Withdrawn};
+    for state in [Next, Current, Retiring, Retired, Withdrawn, Erased] {
+        assert_eq!(json!(state), state.as_str());
+    }
+}

@@ -53,6 +53,10 @@ limited! {
         fail(&app, "ADA@Example.org", 5).await;
         let refused = app.stranger().log_in_with(" ada@example.org", PASSWORD).await;
         refused.expect_problem(429, "throttled");
+        app.later(hours(23));
+        fail(&app, "ada@example.org", 1).await;
+        let refused = app.stranger().log_in_with("ada@example.org", PASSWORD).await;
+        assert_eq!(retry_after(&refused.expect_problem(429, "throttled")), 2);
         app.later(hours(25));
         fail(&app, "ada@example.org", 5).await;
     }
@@ -122,6 +126,47 @@ limited! {
         let other = app.stranger();
         other.put_cookie(DEVICE, &device);
         other.log_in_with("bob@example.org", WRONG).await.expect_problem(401, "invalid_credentials");
+    }
+
+    async fn sr_22_each_known_device_has_a_count_of_its_own(app: TestApp, [FAILURES]) {
+        app.register("ada@example.org").await;
+        let phone = app.stranger();
+        phone.log_in("ada@example.org").await;
+        for _ in 0..5 {
+            phone.log_in_with("ada@example.org", WRONG).await.expect(401);
+        }
+        phone.log_in_with("ada@example.org", PASSWORD).await.expect_problem(429, "throttled");
+        app.log_in("ada@example.org").await;
+    }
+
+    async fn sr_22_the_known_devices_of_each_account_are_counted_apart(app: TestApp, [LOGIN]) {
+        let bob = app.stranger();
+        bob.register("bob@example.org").await;
+        app.register("ada@example.org").await;
+        for _ in 0..10 {
+            app.log_in("ada@example.org").await;
+        }
+        app.log_in_with("ada@example.org", PASSWORD).await.expect_problem(429, "throttled");
+        bob.log_in("bob@example.org").await;
+    }
+
+    async fn sr_81_the_owner_learns_of_the_failures_before_a_sign_in(app: TestApp, [FAILURES]) {
+        const TOLD: &str = "signed in after 5 failed attempts";
+        app.create("ada@example.org", &[]).await;
+        let told = async |visitor: &Visitor| {
+            visitor.get("/profile").await.expect(200).text().contains("failed attempts")
+        };
+        fail(&app, "ada@example.org", 4).await;
+        app.log_in("ada@example.org").await;
+        assert!(!told(&app).await, "four are what people do");
+
+        fail(&app, "ada@example.org", 5).await;
+        app.later(seconds(1));
+        let next = app.stranger();
+        next.log_in("ada@example.org").await;
+        let html = next.get("/profile").await.expect(200).text();
+        assert!(html.contains(TOLD), "{html}");
+        assert!(told(&app).await, "wherever they are signed in");
     }
 
     async fn sr_22_a_new_password_makes_other_devices_unknown(app: TestApp, [FAILURES]) {

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::{FAILURES, LOGIN, WRONG, limited, retry_after};
 use crate::app::*;
+use crate::audit::{events, events_since};
 use crate::support::redis::{Options, RedisServer};
 
 const REGISTER: (&str, &str) = LIMITS[1];
@@ -25,8 +26,12 @@ limited! {
         let refused = refused.expect_problem(429, "throttled");
         assert_eq!(retry_after(&refused), 3);
         assert_eq!(refused.header("RateLimit"), Some("\"login\";r=0;t=3"));
+        app.later(Duration::from_millis(2_500));
+        let refused = app.stranger().log_in_with("ada@example.org", PASSWORD).await;
+        let refused = refused.expect_problem(429, "throttled");
+        assert_eq!(refused.header("RateLimit"), Some("\"login\";r=0;t=1"));
+        app.later(Duration::from_millis(500));
         app.stranger().at("203.0.113.8").log_in("ada@example.org").await;
-        app.later(seconds(3));
         app.stranger().log_in("ada@example.org").await;
         app.stranger().log_in_with("ada@example.org", PASSWORD).await.expect_problem(429, "throttled");
         app.later(minutes(1));
@@ -183,6 +188,22 @@ async fn sr_23_the_error_page_says_it_too() {
     assert!(html.contains("Too many attempts; try again in 30 seconds."), "{html}");
     assert!(page.header("Content-Security-Policy").is_some_and(|csp| csp.contains("nonce")));
     app.get("/api/v1/me").await.expect_problem(429, "throttled");
+}
+
+#[rocket::async_test]
+async fn sr_80_of_a_flood_of_requests_one_event_a_minute_is_recorded() {
+    let few = [("DOORWARD_LIMITS_OTHER_PER_ADDRESS", "2/1m")];
+    let app = TestApp::boot_with(Backend::SqliteEmbedded, &few).await;
+    for _ in 0..2 {
+        app.get("/login").await.expect(200);
+    }
+    let before = events(&app).await.len();
+    for _ in 0..10 {
+        app.get("/login").await.expect(429);
+    }
+    let said = events_since(&app, before).await;
+    let said: Vec<_> = said.iter().map(|e| (e.kind.as_str(), e.detail.as_deref())).collect();
+    assert_eq!(said, [("excess_rate_limit_exceeded", Some("GET /login"))]);
 }
 
 #[rocket::async_test]

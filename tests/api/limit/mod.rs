@@ -2,6 +2,7 @@
 
 mod account;
 mod address;
+mod flood;
 
 use crate::app::*;
 
