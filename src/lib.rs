@@ -3,12 +3,13 @@
 //! | Floor | Modules |
 //! | --- | --- |
 //! | words | [`error`], [`clock`], [`id`], [`metric`]: what every room uses |
-//! | domain | [`role`], [`token`], [`limit`], [`audit`], [`account`], [`session`]: what is true, without HTTP, Redis or SQL |
+//! | domain | [`role`], [`access`], [`token`], [`limit`], [`audit`], [`account`], [`session`]: what is true, without HTTP, Redis or SQL |
 //! | edge | [`problem`], [`guard`], [`api`], [`page`]: what browsers and programs see |
 //! | backends | [`store`]: where accounts and sessions are kept |
 //! | roof | [`config`], [`app`], [`cli`]: what puts it together |
 #![forbid(unsafe_code)]
 
+pub mod access;
 pub mod account;
 pub mod api;
 pub mod app;
@@ -62,4 +63,20 @@ pub mod fuzz {
     pub fn local_path(asked: &str) -> Option<String> {
         crate::page::next::local_path(asked)
     }
+}
+
+/// The Rust of the guides is compiled as it stands there.
+#[cfg(doctest)]
+mod guides {
+    #[doc = include_str!("../README.md")]
+    struct Readme;
+
+    #[doc = include_str!("../docs/library.md")]
+    struct Library;
+
+    #[doc = include_str!("../docs/roles.md")]
+    struct Roles;
+
+    #[doc = include_str!("../docs/tutorial.md")]
+    struct Tutorial;
 }

@@ -51,9 +51,10 @@ const tellTimes = () => {
   }
 };
 tellTimes();
+document.addEventListener("renewed", tellTimes);
 setInterval(tellTimes, 60000);
 
 // A filter applies as soon as it is chosen.
-for (const select of document.querySelectorAll("form[data-autosubmit] select")) {
+for (const select of document.querySelectorAll("form[data-autosubmit]:not([data-live]) select")) {
   select.addEventListener("change", () => select.form.requestSubmit());
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::app::*;
 
 /// All files with this ending below a folder of the package.
-fn files(folder: &str, ending: &str) -> Vec<PathBuf> {
+pub fn files(folder: &str, ending: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)];
     while let Some(folder) = folders.pop() {
@@ -28,7 +28,8 @@ fn files(folder: &str, ending: &str) -> Vec<PathBuf> {
     found
 }
 
-fn read(path: &Path) -> String {
+/// The text of a file.
+pub fn read(path: &Path) -> String {
     fs::read_to_string(path).expect("it is text")
 }
 
@@ -100,7 +101,8 @@ fn named(text: &str) -> BTreeSet<String> {
 
 const WORDS: &[&str] = &["error", "clock", "id", "metric"];
 /// Each may name those to its left.
-const DOMAIN: &[&str] = &["role", "token", "limit", "audit", "mail", "account", "session"];
+const DOMAIN: &[&str] =
+    &["role", "access", "token", "limit", "audit", "mail", "account", "session"];
 /// Each may name those to its left; but `page` never `api`.
 const EDGE: &[&str] = &["problem", "guard", "api", "page"];
 const ROOF: &[&str] = &["config", "app", "cli", "main", "lib"];

@@ -236,7 +236,7 @@ impl Journey {
 ///
 /// A click comes back before the page that it opens is there. The script finds the element and reads
 /// it in one step, so that no page can go in between.
-async fn sees(browser: &Browser, css: &str, text: &str) {
+pub async fn sees(browser: &Browser, css: &str, text: &str) {
     let script =
         format!("return document.querySelector({})?.innerText ?? ''", serde_json::Value::from(css));
     let deadline = Instant::now() + Duration::from_secs(10);

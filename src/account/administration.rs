@@ -251,6 +251,10 @@ impl Accounts {
 
     /// A page of accounts, newest first. `cursor` is the `next_cursor` of the page before.
     ///
+    /// No index helps to find a part of a name, so a search looks at a bounded number of accounts
+    /// for a page. Where there are more, a page can be short, or even empty, and still have a next
+    /// one.
+    ///
     /// # Errors
     /// [`Error::Invalid`] for a `cursor` that is none of ours.
     pub async fn list(
@@ -262,12 +266,15 @@ impl Accounts {
             let unknown = || Error::field("cursor", "invalid_cursor", "This page does not exist.");
             filter.after = Some(read_cursor(cursor).ok_or_else(unknown)?);
         }
+        filter.until = self.store.reach(&filter).await?;
         let limit = filter.limit as usize;
         filter.limit += 1;
         let mut items = self.store.list(&filter).await?;
         let more = items.len() > limit;
         items.truncate(limit);
-        let next_cursor = items.last().filter(|_| more).map(write_cursor);
+        let last = items.last().filter(|_| more).map(place);
+        // Where the search broke off, the next page goes on.
+        let next_cursor = last.or(filter.until).as_ref().map(write_cursor);
         Ok(Page { items, next_cursor })
     }
 
@@ -284,6 +291,23 @@ impl Accounts {
         let email = super::Email::parse(email)?;
         let found = self.store.credentials(&email).await?;
         found.map(|found| found.account).ok_or(Error::NotFound)
+    }
+
+    /// Whom a text names, as events name them: an e-mail address is looked up, and everything else
+    /// is taken as an identifier.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn named(&self, text: &str) -> Result<String> {
+        if !text.contains('@') {
+            return Ok(text.to_owned());
+        }
+        match self.find(text).await {
+            Ok(account) => Ok(account.id.to_string()),
+            // Nobody: then nothing is found.
+            Err(Error::NotFound | Error::Invalid(_)) => Ok(text.to_owned()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Lets nobody stop an account that holds more than they do, and records who tries.
@@ -330,8 +354,12 @@ fn unknown_role() -> Error {
     Error::field("roles", "unknown_role", "One of these roles does not exist.")
 }
 
-fn write_cursor(account: &Account) -> String {
-    base64url(format!("{}:{}", account.created_at.as_millis(), account.id))
+fn place(account: &Account) -> (Timestamp, AccountId) {
+    (account.created_at, account.id.clone())
+}
+
+fn write_cursor((created_at, id): &(Timestamp, AccountId)) -> String {
+    base64url(format!("{}:{id}", created_at.as_millis()))
 }
 
 fn read_cursor(cursor: &str) -> Option<(Timestamp, AccountId)> {

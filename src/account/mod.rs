@@ -269,9 +269,9 @@ impl Accounts {
         self.store.get_in_session(id, session).await
     }
 
-    /// Remembers until `until` that a session was ended on purpose (SR-38).
-    pub async fn note_ended(&self, session: &SessionId, until: Timestamp) -> Result<()> {
-        self.store.end_session(session, until, self.clock.now()).await
+    /// Remembers until `until` that sessions were ended on purpose (SR-38).
+    pub async fn note_ended(&self, sessions: &[SessionId], until: Timestamp) -> Result<()> {
+        self.store.end_sessions(sessions, until, self.clock.now()).await
     }
 
     /// Changes the name that an account shows.

@@ -96,6 +96,8 @@ pub struct AccountFilter {
     pub status: Option<Status>,
     /// Continue after the account made at this moment with this identifier.
     pub after: Option<(Timestamp, AccountId)>,
+    /// Look no further than the account made at this moment with this identifier.
+    pub until: Option<(Timestamp, AccountId)>,
     /// At most this many.
     pub limit: u32,
 }
@@ -135,11 +137,11 @@ pub trait AccountStore: Send + Sync + 'static {
     /// The account with this identifier, unless this session of it was ended on purpose (SR-38).
     async fn get_in_session(&self, id: &AccountId, session: &SessionId) -> Result<Option<Account>>;
 
-    /// Remembers until `until` that a session was ended on purpose, whatever a session store that
+    /// Remembers until `until` that sessions were ended on purpose, whatever a session store that
     /// was restored from an old copy says; forgets those whose time is over.
-    async fn end_session(
+    async fn end_sessions(
         &self,
-        session: &SessionId,
+        sessions: &[SessionId],
         until: Timestamp,
         now: Timestamp,
     ) -> Result<()>;
@@ -215,6 +217,10 @@ pub trait AccountStore: Send + Sync + 'static {
 
     /// A page of accounts, newest first.
     async fn list(&self, filter: &AccountFilter) -> Result<Vec<Account>>;
+
+    /// How far one page of such a list should look, so that its answer comes soon: up to the account
+    /// of this moment with this identifier; `None`: to the end. To be the filter's `until`.
+    async fn reach(&self, filter: &AccountFilter) -> Result<Option<(Timestamp, AccountId)>>;
 
     /// How many accounts there are.
     async fn count(&self) -> Result<u64>;

@@ -60,6 +60,7 @@ async fn users(
         status: query.status.map(status).transpose()?,
         limit: list::limit(query.limit)?,
         after: None,
+        until: None,
     };
     let page = accounts.list(filter, query.cursor).await?;
     let items = page.items.iter().map(UserView::from).collect();

@@ -8,16 +8,22 @@ use rocket::{FromForm, Route, State, get, routes};
 use serde::Serialize;
 
 use super::list;
-use super::view::{EventView, ListBody};
+use super::view::ListBody;
+use crate::account::Accounts;
+use crate::audit::export::Format;
 use crate::audit::store::EventFilter;
-use crate::audit::{Audit, Kind, stats};
+use crate::audit::{Audit, Event, Kind, stats};
 use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, Result as DomainResult};
+use crate::guard::download::Download;
 use crate::guard::{AdminView, Allowed, AuditRead};
 use crate::problem::Problem;
+use crate::role::{Permission, require};
+use crate::session::Sessions;
+use crate::session::store::Live;
 
 pub(super) fn routes() -> Vec<Route> {
-    routes![events, numbers]
+    routes![events, export, numbers]
 }
 
 #[derive(FromForm)]
@@ -31,25 +37,51 @@ struct EventQuery<'r> {
     cursor: Option<&'r str>,
 }
 
+impl EventQuery<'_> {
+    /// What is asked for. Whose an e-mail address is, only those learn who may see accounts.
+    async fn filter(&self, viewer: &Live, accounts: &Accounts) -> DomainResult<EventFilter> {
+        let sees_accounts = require(&viewer.account.permissions, Permission::USERS_READ).is_ok();
+        let named = async |text: Option<&str>| match text {
+            Some(text) if sees_accounts => accounts.named(text).await.map(Some),
+            other => Ok(other.map(str::to_owned)),
+        };
+        Ok(EventFilter {
+            actor: named(self.actor).await?,
+            subject: named(self.subject).await?,
+            kind: self.kind.map(kind).transpose()?,
+            from: moment("from", self.from)?,
+            to: moment("to", self.to)?,
+            limit: list::limit(self.limit)?,
+            after: None,
+        })
+    }
+}
+
 /// A page of events, the latest first.
 #[get("/admin/audit?<query..>")]
 async fn events(
-    _viewer: Allowed<AuditRead>,
+    viewer: Allowed<AuditRead>,
     query: EventQuery<'_>,
     audit: &State<Arc<Audit>>,
-) -> Result<Json<ListBody<EventView>>, Problem> {
-    let filter = EventFilter {
-        actor: query.actor.map(str::to_owned),
-        subject: query.subject.map(str::to_owned),
-        kind: query.kind.map(kind).transpose()?,
-        from: moment("from", query.from)?,
-        to: moment("to", query.to)?,
-        limit: list::limit(query.limit)?,
-        after: None,
-    };
+    accounts: &State<Arc<Accounts>>,
+) -> Result<Json<ListBody<Event>>, Problem> {
+    let filter = query.filter(&viewer.0, accounts).await?;
     let page = audit.list(filter, query.cursor).await?;
-    let items = page.items.into_iter().map(EventView::from).collect();
-    Ok(Json(ListBody { items, next_cursor: page.next_cursor }))
+    Ok(Json(ListBody { items: page.items, next_cursor: page.next_cursor }))
+}
+
+/// All events that a filter lets through, as a file.
+#[get("/admin/audit/export?<format>&<query..>")]
+async fn export(
+    viewer: Allowed<AuditRead>,
+    format: &str,
+    query: EventQuery<'_>,
+    audit: &State<Arc<Audit>>,
+    accounts: &State<Arc<Accounts>>,
+) -> Result<Download, Problem> {
+    let format = Format::parse(format)?;
+    let filter = query.filter(&viewer.0, accounts).await?;
+    Ok(Download::new("doorward-audit", format, audit.export(filter, format).await))
 }
 
 #[derive(FromForm)]
@@ -65,6 +97,8 @@ struct StatsBody {
     bucket: &'static str,
     from: String,
     to: String,
+    people: Option<u64>,
+    sessions: Option<u64>,
     items: Vec<NumbersView>,
     next_cursor: Option<String>,
 }
@@ -86,6 +120,8 @@ async fn numbers(
     _viewer: Allowed<AdminView>,
     query: StatsQuery<'_>,
     audit: &State<Arc<Audit>>,
+    accounts: &State<Arc<Accounts>>,
+    sessions: &State<Arc<Sessions>>,
     clock: &State<Arc<dyn Clock>>,
 ) -> Result<Json<StatsBody>, Problem> {
     let (bucket, span, usual) = match query.bucket {
@@ -102,7 +138,9 @@ async fn numbers(
         // The span of `to` itself is one of them.
         None => stats::begin_of(to - Duration::from_millis(1), span) - span * (usual - 1),
     };
-    let spans = stats::numbers(audit, from, to, span).await?;
+    let (spans, people, sessions) =
+        tokio::join!(stats::numbers(audit, from, to, span), accounts.count(), sessions.count());
+    let (spans, people, sessions) = (spans?, people.ok(), sessions.ok());
     let items = spans
         .into_iter()
         .map(|one| NumbersView {
@@ -114,7 +152,7 @@ async fn numbers(
         })
         .collect();
     let (from, to) = (from.to_string(), to.to_string());
-    Ok(Json(StatsBody { bucket, from, to, items, next_cursor: None }))
+    Ok(Json(StatsBody { bucket, from, to, people, sessions, items, next_cursor: None }))
 }
 
 fn kind(text: &str) -> DomainResult<Kind> {

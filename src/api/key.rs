@@ -1,18 +1,61 @@
-//! The public keys, for services that verify access tokens themselves.
+//! The keys: the public halves for services that verify access tokens themselves, and all that
+//! administrators see of them.
 
 use std::sync::Arc;
 
 use rocket::http::{ContentType, Header, Status};
 use rocket::response::{self, Responder, Response};
-use rocket::{Request, Route, State, get, routes};
+use rocket::serde::json::Json;
+use rocket::{Request, Route, State, get, post, routes};
+use serde::Deserialize;
 
+use super::view::{KeyBody, ListBody, SigningKeyView};
+use crate::audit::{self, Audit};
 use crate::error::Error;
+use crate::guard::body::Body;
+use crate::guard::fresh::Fresh;
+use crate::guard::{Allowed, KeysRead, KeysWrite};
 use crate::id;
 use crate::problem::Problem;
-use crate::token::key::Keys;
+use crate::token::key::{Algorithm, Keys, Start};
+
+/// The route outside the interface.
+pub(super) fn public_routes() -> Vec<Route> {
+    routes![jwks]
+}
 
 pub(super) fn routes() -> Vec<Route> {
-    routes![jwks]
+    routes![keys, rotate]
+}
+
+/// Every key that there is or has been, oldest first.
+#[get("/admin/keys")]
+fn keys(_viewer: Allowed<KeysRead>, keys: &State<Arc<Keys>>) -> Json<ListBody<SigningKeyView>> {
+    Json(ListBody::whole(keys.list().iter().map(SigningKeyView::from).collect()))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RotateBody {
+    #[serde(default)]
+    algorithm: Option<String>,
+    #[serde(default)]
+    now: bool,
+}
+
+/// Has the next key made: as the last one, unless `algorithm` says otherwise, and to sign once
+/// everybody knows it, unless `now` says that the others must not be trusted any more.
+#[post("/admin/keys/rotate", data = "<body>")]
+async fn rotate(
+    _viewer: Fresh<Allowed<KeysWrite>>,
+    body: Body<RotateBody>,
+    keys: &State<Arc<Keys>>,
+    audit: &State<Arc<Audit>>,
+) -> Result<Json<KeyBody>, Problem> {
+    let algorithm = body.0.algorithm.as_deref().map(Algorithm::chosen).transpose()?;
+    let start = if body.0.now { Start::Now } else { Start::AfterLead };
+    let made = audit::key::rotate(keys, audit, algorithm, start).await?;
+    Ok(Json(KeyBody::from(&made)))
 }
 
 /// The JWK set (RFC 7517 §5).

@@ -3,12 +3,15 @@
 pub mod account;
 pub mod admin;
 pub mod audit;
+pub mod authz;
 pub mod health;
 pub mod key;
 pub mod list;
+pub mod live;
 pub mod report;
 pub mod role;
 pub mod session;
+pub mod setting;
 pub mod view;
 
 use rocket::http::Status;
@@ -27,15 +30,20 @@ pub fn routes() -> Vec<Route> {
     routes.extend(admin::routes());
     routes.extend(role::routes());
     routes.extend(audit::routes());
+    routes.extend(live::routes());
+    routes.extend(key::routes());
+    routes.extend(setting::routes());
     gate::guarded(routes)
 }
 
-/// The routes outside [`BASE`]: public keys, and signs of life.
+/// The routes outside [`BASE`]: public keys, signs of life, and what proxies ask.
 pub fn public_routes() -> Vec<Route> {
-    let mut routes = key::routes();
+    let mut routes = key::public_routes();
     routes.extend(health::routes());
     routes.extend(report::routes());
-    gate::guarded(routes)
+    let mut routes = gate::guarded(routes);
+    routes.extend(gate::for_proxies(authz::routes()));
+    routes
 }
 
 /// Answers every failure below [`BASE`] with problem details.

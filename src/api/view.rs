@@ -3,12 +3,14 @@
 use serde::Serialize;
 
 use crate::account::{Account, KnownPermission};
-use crate::audit::Event;
+use crate::clock::Timestamp;
 use crate::id::SessionId;
 use crate::role::Role;
 use crate::session::device::Device;
+use crate::session::store::Live;
 use crate::session::{Issued, Session};
 use crate::token::denylist::DeniedToken;
+use crate::token::key::{KeyState, KeyView};
 
 /// An account.
 #[derive(Debug, Serialize)]
@@ -213,32 +215,72 @@ impl From<&DeniedToken> for DeniedTokenView {
     }
 }
 
-/// An event of the audit trail.
+/// A key that signs tokens, or did: nothing of its private half.
 #[derive(Debug, Serialize)]
-pub struct EventView {
-    id: String,
-    at: String,
-    kind: String,
-    actor: Option<String>,
-    subject: Option<String>,
-    ip: Option<String>,
-    result: String,
-    request_id: Option<String>,
-    detail: Option<String>,
+pub struct SigningKeyView {
+    kid: String,
+    algorithm: &'static str,
+    state: KeyState,
+    created_at: String,
+    signs_from: String,
+    stops_at: Option<String>,
+    access_until: Option<String>,
+    refresh_until: Option<String>,
 }
 
-impl From<Event> for EventView {
-    fn from(event: Event) -> Self {
+impl From<&KeyView> for SigningKeyView {
+    fn from(key: &KeyView) -> Self {
+        let optional = |at: Option<Timestamp>| at.map(|at| at.to_string());
         Self {
-            id: event.id.to_string(),
-            at: event.at.to_string(),
-            kind: event.kind,
-            actor: event.actor,
-            subject: event.subject,
-            ip: event.ip,
-            result: event.result,
-            request_id: event.request_id,
-            detail: event.detail,
+            kid: key.id.clone(),
+            algorithm: key.algorithm.as_str(),
+            state: key.state,
+            created_at: key.created_at.to_string(),
+            signs_from: key.signs_from.to_string(),
+            stops_at: optional(key.stops_at),
+            access_until: optional(key.access_until),
+            refresh_until: optional(key.refresh_until),
         }
+    }
+}
+
+/// `{key}`.
+#[derive(Debug, Serialize)]
+pub struct KeyBody {
+    key: SigningKeyView,
+}
+
+impl From<&KeyView> for KeyBody {
+    fn from(key: &KeyView) -> Self {
+        Self { key: key.into() }
+    }
+}
+
+/// Somebody's session, as an administrator sees it.
+#[derive(Debug, Serialize)]
+pub struct SomebodysSessionView {
+    #[serde(flatten)]
+    session: SessionView,
+    user: OwnerView,
+}
+
+/// Whose a session is.
+#[derive(Debug, Serialize)]
+struct OwnerView {
+    id: String,
+    email: String,
+    display_name: String,
+}
+
+impl SomebodysSessionView {
+    /// A session with its owner, marked if it is the one that asks.
+    pub fn new(live: &Live, asking: &SessionId) -> Self {
+        let account = &live.account;
+        let user = OwnerView {
+            id: account.id.to_string(),
+            email: account.email.to_string(),
+            display_name: account.display_name.clone(),
+        };
+        Self { session: SessionView::new(&live.session, Some(asking)), user }
     }
 }

@@ -5,10 +5,10 @@ mod fairing;
 mod key_file;
 pub mod metrics;
 mod policy;
+mod service;
 pub mod stop;
 mod tend;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,36 +18,29 @@ use rocket::shield::Shield;
 use rocket::{Build, Ignite, Orbit, Rocket};
 use rocket_db_pools::Database;
 
-use crate::account::password::{Hasher, Params};
-use crate::account::store::{AccountStore, Standings};
-use crate::account::{Accounts, Roles};
+use crate::account::Accounts;
+use crate::account::password::Params;
 use crate::api::health::Draining;
-use crate::audit::chain::Chain;
-use crate::audit::store::AuditStore;
 use crate::audit::{self, Audit, Entry, Kind};
 use crate::clock::{self, Clock};
 use crate::config::Config;
 use crate::error::chain;
 use crate::guard::client::TrustedProxies;
-use crate::guard::csrf::{FormTokens, PublicOrigin};
+use crate::guard::cookie::Reach;
+use crate::guard::csrf::PublicOrigin;
 use crate::guard::header::Headers;
 use crate::id::{self, Random};
-use crate::limit::Limits;
-use crate::limit::store::LimitStore;
 use crate::page::view::Views;
 use crate::page::well_known::SecurityContact;
-use crate::role::RoleStore;
-use crate::session::Sessions;
 use crate::session::store::SessionStore;
-use crate::store::embedded::{Embedded, EmbeddedLimits, Role};
-use crate::store::redis::{RedisPool, RedisStore};
-use crate::store::sql::{SqlPool, SqlStore};
-use crate::token::key::{KeyStore, Keys};
-use crate::token::refresh::Succession;
-use crate::token::{Issuer, Tokens};
+use crate::store::embedded::Role;
+use crate::store::redis::RedisPool;
+use crate::store::sql::SqlPool;
 use crate::{api, page};
 
 pub use fairing::Doorward;
+pub use service::Services;
+use service::{embedded_stores, redis_stores};
 
 /// Why the server does not start. Its text is the one line that the operator reads.
 pub type StartError = Box<dyn std::error::Error + Send + Sync>;
@@ -81,135 +74,6 @@ struct Sql(SqlPool);
 #[derive(Database)]
 #[database("doorward_redis")]
 struct Redis(RedisPool);
-
-/// Everything that routes and commands work with.
-pub struct Services {
-    /// The accounts' store itself, to ask whether it answers.
-    pub account_store: Arc<dyn AccountStore>,
-    /// The sessions' store itself, to ask whether it answers.
-    pub session_store: Arc<dyn SessionStore>,
-    /// The roles' store itself.
-    pub role_store: Arc<dyn RoleStore>,
-    /// Roles and permissions.
-    pub roles: Arc<Roles>,
-    /// Accounts.
-    pub accounts: Arc<Accounts>,
-    /// Sessions.
-    pub sessions: Arc<Sessions>,
-    /// The keys that sign tokens.
-    pub keys: Arc<Keys>,
-    /// Tokens.
-    pub tokens: Arc<Tokens>,
-    /// The audit trail.
-    pub audit: Arc<Audit>,
-    form_tokens: FormTokens,
-}
-
-impl Services {
-    /// The services on the stores that the configuration names, for a command that acts beside a
-    /// running server. Migrations are run first.
-    ///
-    /// # Errors
-    /// Whatever keeps a store, a key or the hasher from working.
-    pub async fn open(config: &Config, world: &World) -> Result<Self, StartError> {
-        let sql = SqlPool::open(&config.database.url, config.database.pool_size).await?;
-        sql.migrate().await?;
-        let stores = if config.store.is_embedded() {
-            embedded_stores(config, world, Role::Guest).await?
-        } else {
-            redis_stores(config, RedisPool::new(&config.store.url)?)
-        };
-        Self::assemble(config, world, sql, stores).await
-    }
-
-    /// Brings the database to this release's schema.
-    ///
-    /// # Errors
-    /// A database that cannot be reached, or that a newer release has changed.
-    pub async fn migrate(config: &Config) -> Result<(), StartError> {
-        let sql = SqlPool::open(&config.database.url, config.database.pool_size).await?;
-        Ok(sql.migrate().await?)
-    }
-
-    async fn assemble(
-        config: &Config,
-        world: &World,
-        sql: SqlPool,
-        (session_store, limit_store): Stores,
-    ) -> Result<Self, StartError> {
-        let (signing, secret) = key_file::keys(config, world)?;
-        let sql = Arc::new(SqlStore::new(sql));
-        let keys = Keys::open(
-            Arc::clone(&sql) as Arc<dyn KeyStore>,
-            &secret,
-            &signing,
-            policy::key_policy(config),
-            Arc::clone(&world.clock),
-        );
-        let keys = Arc::new(keys.await?);
-        let hasher =
-            Arc::new(Hasher::start(policy::hashing(config, world)?, Arc::clone(&world.random))?);
-        let limits = Arc::new(Limits::new(
-            limit_store,
-            policy::limits(config),
-            &secret,
-            Arc::clone(&world.clock),
-        ));
-        let standings = Arc::clone(&session_store) as Arc<dyn Standings>;
-        let audit = Arc::new(Audit::start(
-            Arc::clone(&sql) as Arc<dyn AuditStore>,
-            Chain::new(&secret),
-            Arc::clone(&world.clock),
-            Arc::clone(&world.random),
-        ));
-        let roles = Roles::open(
-            Arc::clone(&sql) as Arc<dyn RoleStore>,
-            Arc::clone(&sql) as Arc<dyn AccountStore>,
-            Arc::clone(&standings),
-            &config.permissions.declared,
-            Arc::clone(&audit),
-            Arc::clone(&world.clock),
-        );
-        let roles = Arc::new(audit::Origin::server().scope(roles).await?);
-        let accounts = Arc::new(Accounts::new(
-            Arc::clone(&sql) as Arc<dyn AccountStore>,
-            standings,
-            hasher,
-            policy::account_policy(config)?,
-            Arc::clone(&limits),
-            Arc::clone(&audit),
-            Arc::clone(&world.clock),
-            Arc::clone(&world.random),
-        ));
-        let issuer = Issuer {
-            issuer: config.tokens.issuer.clone(),
-            audience: config.tokens.audience.clone(),
-        };
-        let tokens = Arc::new(Tokens::new(Arc::clone(&keys), issuer));
-        let sessions = Arc::new(Sessions::new(
-            Arc::clone(&accounts),
-            Arc::clone(&session_store),
-            Arc::clone(&tokens),
-            Succession::new(&secret),
-            policy::lifetimes(config),
-            Arc::clone(&audit),
-            Arc::clone(&world.clock),
-            Arc::clone(&world.random),
-        ));
-        Ok(Self {
-            account_store: Arc::clone(&sql) as Arc<dyn AccountStore>,
-            role_store: sql,
-            roles,
-            session_store,
-            accounts,
-            sessions,
-            keys,
-            tokens,
-            audit,
-            form_tokens: FormTokens::new(&secret),
-        })
-    }
-}
 
 /// The Rocket application for a configuration.
 ///
@@ -256,7 +120,10 @@ impl Prepared {
             .manage(Arc::clone(&world.clock))
             .manage(Arc::new(Draining::default()))
             .manage(SecurityContact(config.security.contact.clone()))
+            .manage(policy::settings(&config))
             .manage(TrustedProxies(config.proxies.trusted.clone()))
+            .manage(Reach(config.cookies.domain.clone()))
+            .manage(Arc::new(config.access.clone()))
             .manage(PublicOrigin(config.public_url.origin().ascii_serialization()))
             .mount(api::BASE, api::routes())
             .mount("/", api::public_routes())
@@ -322,6 +189,7 @@ fn headers(config: &Config) -> Headers {
 fn tended(rocket: Rocket<Build>, public_url: String) -> Rocket<Build> {
     rocket
         .attach(tend::keys())
+        .attach(tend::sessions())
         .attach(AdHoc::on_liftoff("Set-up link", move |rocket| {
             Box::pin(async move {
                 audit::Origin::server().scope(print_setup_link(rocket, &public_url)).await;
@@ -350,20 +218,6 @@ async fn ignite(
         None => embedded_stores(config, world, Role::Server).await?,
     };
     Services::assemble(config, world, sql, stores).await
-}
-
-/// Where sessions are kept, and where limits are counted.
-type Stores = (Arc<dyn SessionStore>, Arc<dyn LimitStore>);
-
-fn redis_stores(config: &Config, pool: RedisPool) -> Stores {
-    let store = Arc::new(RedisStore::new(pool, &config.store.prefix));
-    (Arc::clone(&store) as Arc<dyn SessionStore>, store)
-}
-
-async fn embedded_stores(config: &Config, world: &World, role: Role) -> Result<Stores, StartError> {
-    let path = embedded_path(config);
-    let sessions = Embedded::open(&path, role, Arc::clone(&world.clock)).await?;
-    Ok((Arc::new(sessions), Arc::new(EmbeddedLimits::default())))
 }
 
 fn manage(rocket: Rocket<Build>, services: Services) -> Rocket<Build> {
@@ -419,19 +273,6 @@ async fn print_setup_link(rocket: &Rocket<Orbit>, public_url: &str) {
 /// The line that tells of the set-up link.
 pub fn setup_link(public_url: &str, token: &str) -> String {
     format!("Make the first administrator (within 15 minutes): {public_url}/setup?token={token}")
-}
-
-/// The file of the embedded session store: beside the accounts, or, if those are in PostgreSQL, in
-/// the data directory.
-fn embedded_path(config: &Config) -> PathBuf {
-    let url = config.database.url.expose();
-    match url.strip_prefix("sqlite:") {
-        Some(rest) => {
-            let path = rest.trim_start_matches("//");
-            path.split('?').next().unwrap_or(path).into()
-        }
-        None => config.data_dir.join("doorward.db"),
-    }
 }
 
 /// The cause behind a domain error: what an operator needs to read.

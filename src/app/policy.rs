@@ -6,6 +6,7 @@ use super::{StartError, World};
 use crate::account::AccountPolicy;
 use crate::account::password::{BreachedFile, Params, Pepper, Policy, Settings};
 use crate::config::Config;
+use crate::guard::setting;
 use crate::limit::{Backoff, LimitPolicy};
 use crate::session::Lifetimes;
 use crate::token::key::KeyPolicy;
@@ -81,6 +82,16 @@ pub(super) fn limits(config: &Config) -> LimitPolicy {
         other_per_address: limits.other_per_address,
         account_failures: limits.account_failures.map(|free| Backoff { free }),
     }
+}
+
+/// What the dashboard shows of the configuration: what `doorward check-config` prints.
+pub(super) fn settings(config: &Config) -> setting::Settings {
+    let setting = |one: &crate::config::Setting| setting::Setting {
+        key: one.key,
+        value: one.value.clone(),
+        source: one.source.clone(),
+    };
+    setting::Settings(config.report().settings().iter().map(setting).collect())
 }
 
 /// Exact origins, never all of them, and credentials only for those (SR-45).

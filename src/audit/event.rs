@@ -3,6 +3,8 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use serde::{Serialize, Serializer};
+
 use crate::clock::Timestamp;
 use crate::id::EventId;
 
@@ -83,6 +85,8 @@ kinds! {
     Csrf = "malicious_csrf", Failure;
     /// A key that signs tokens was made, to follow the present one.
     KeyRotated = "sys_key_rotated", Success;
+    /// Somebody took the audit trail along as a file.
+    SensitiveRead = "sensitive_read", Success;
     /// A server started.
     Startup = "sys_startup", Success;
     /// A server was told to stop.
@@ -119,11 +123,14 @@ impl Outcome {
 /// People are named by their account's identifier alone: an account can be erased without touching
 /// what is recorded. The texts are those that were recorded, whatever they say: what is read back
 /// from a table that somebody altered must still be shown.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// It serializes as the JSON interface and an exported file show it: every field and no other.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Event {
     /// Names the event.
     pub id: EventId,
     /// When it happened.
+    #[serde(serialize_with = "as_text")]
     pub at: Timestamp,
     /// What happened: the name of a [`Kind`].
     pub kind: String,
@@ -140,6 +147,10 @@ pub struct Event {
     pub request_id: Option<String>,
     /// What else is worth knowing; never a secret, an address of a person, or free text.
     pub detail: Option<String>,
+}
+
+fn as_text<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(at)
 }
 
 /// An event in the making: what a service says of it. Time, address, request and acting account

@@ -6,6 +6,8 @@
 
 pub mod chain;
 mod event;
+pub mod export;
+pub mod key;
 mod origin;
 pub mod stats;
 pub mod store;

@@ -1,11 +1,12 @@
 //! `doorward keys …`: the keys that sign tokens, as the operator sees and changes them.
 
 use clap::{Subcommand, ValueEnum};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::Report;
+use crate::api::view::{KeyBody, ListBody, SigningKeyView};
 use crate::app::{Services, StartError};
-use crate::audit::{Entry, Kind};
+use crate::audit;
 use crate::clock::Timestamp;
 use crate::token::key::{self, KeyState, KeyView, Keys, Start};
 
@@ -48,9 +49,8 @@ pub(super) async fn run(command: Command, services: &Services) -> Result<Report,
         Command::List => Ok(list(keys)),
         Command::Rotate { algorithm, now } => {
             let start = if now { Start::Now } else { Start::AfterLead };
-            let made = keys.rotate(algorithm.map(Into::into), start).await?;
-            let event = Entry::of(Kind::KeyRotated).detail(format!("next key {}", made.id));
-            services.audit.record(event).await;
+            let algorithm = algorithm.map(Into::into);
+            let made = audit::key::rotate(keys, &services.audit, algorithm, start).await?;
             Ok(rotated(&made, start))
         }
     }
@@ -58,8 +58,7 @@ pub(super) async fn run(command: Command, services: &Services) -> Result<Report,
 
 fn list(keys: &Keys) -> Report {
     let views = keys.list();
-    let items: Vec<Value> = views.iter().map(value).collect();
-    let value = json!({ "items": items, "next_cursor": null });
+    let value = json!(ListBody::whole(views.iter().map(SigningKeyView::from).collect()));
     Report { lines: views.iter().map(line).collect(), value, failed: false }
 }
 
@@ -75,7 +74,7 @@ fn rotated(made: &KeyView, start: Start) -> Report {
     };
     Report {
         lines: vec![format!("Made {}", line(made)), when],
-        value: json!({ "key": value(made) }),
+        value: json!(KeyBody::from(made)),
         failed: false,
     }
 }
@@ -98,18 +97,4 @@ fn line(key: &KeyView) -> String {
         key.state.as_str(),
         more.unwrap_or_default()
     )
-}
-
-fn value(key: &KeyView) -> Value {
-    let optional = |at: Option<Timestamp>| at.map(|at| at.to_string());
-    json!({
-        "kid": key.id,
-        "algorithm": key.algorithm.as_str(),
-        "state": key.state,
-        "created_at": key.created_at.to_string(),
-        "signs_from": key.signs_from.to_string(),
-        "stops_at": optional(key.stops_at),
-        "access_until": optional(key.access_until),
-        "refresh_until": optional(key.refresh_until),
-    })
 }

@@ -5,6 +5,7 @@ mod health;
 mod json;
 mod keys;
 mod log;
+mod proxy;
 mod role;
 mod token;
 mod user;
@@ -59,6 +60,8 @@ enum Command {
     Migrate,
     /// Check the configuration and print every value in force
     CheckConfig,
+    /// Print a configuration for the proxy in front of apps that the access rules name
+    ProxyConfig(proxy::Asked),
     /// Ask the server of this configuration whether it is ready, for containers
     Healthcheck,
 }
@@ -160,6 +163,7 @@ async fn run(command: Option<Command>, config: Config) -> Result<Option<Report>,
             report.lines.extend(config.warnings().iter().map(|text| format!("warning: {text}")));
             Ok(Some(report))
         }
+        Some(Command::ProxyConfig(asked)) => proxy::print(&asked, &config).map(Some),
         Some(Command::Healthcheck) => health::check(&config.server).await.map(Some),
     }
 }

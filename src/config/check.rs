@@ -1,5 +1,7 @@
 //! What no setting can tell alone: rules between settings (SR-76), and what deserves a warning.
 
+mod access;
+
 use std::path::Path;
 
 use url::Url;
@@ -23,6 +25,7 @@ pub(super) fn across(config: &mut Config, reader: &mut Reader, sources: &Sources
     limits(config, &mut warnings);
     cors(config, reader);
     files(config, reader);
+    access::check(config, reader, &mut warnings);
     inline_secrets(reader, sources, &mut warnings);
     warnings
 }

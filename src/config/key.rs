@@ -29,6 +29,8 @@ pub(super) enum Kind {
     Secret,
     /// How many in how long, `20/1m`, or `off`.
     Quota,
+    /// A list of tables, each an access rule; in the environment the same as JSON.
+    Rules,
     /// A setting of Rocket's own, in Rocket's own notation.
     Rocket,
 }
@@ -111,13 +113,17 @@ pub(super) static KEYS: &[Key] = &[
     key("registration.open", Kind::Flag, "true", "Whether visitors can register by themselves."),
     key("proxies.trusted", Kind::List, "",
         "Networks (CIDR) or addresses of the proxies whose `X-Forwarded-For` and `Forwarded` are believed."),
+    key("cookies.domain", Kind::Text, "",
+        "A domain above `public_url`, such as `example.org`, whose hosts all are sent the session cookies: for apps on other hosts behind forward-auth. Without it the cookies are for the host of `public_url` alone. See `docs/forward-auth.md`."),
+    key("access.rules", Kind::Rules, "",
+        "Who may reach which app behind a proxy that asks here: tables with `host`, `path`, `methods`, `allow` and `audience`, the first that fits decides. In the environment a JSON array of objects. See `docs/forward-auth.md`."),
     key("limits.login_per_address", Kind::Quota, "20/1m",
         "Sign-ins from one address (IPv4) or network (IPv6, /64), of which half may come at once. On a known device those to the account count instead."),
     key("limits.register_per_address", Kind::Quota, "10/1h", "Registrations from one address."),
     key("limits.refresh_per_session", Kind::Quota, "60/1m", "Refreshes of one session."),
     key("limits.refresh_per_address", Kind::Quota, "600/1m", "Refreshes from one address."),
     key("limits.other_per_address", Kind::Quota, "600/1m",
-        "Requests of any kind from one address; `/livez`, `/readyz`, `/static` and `/.well-known` are not counted."),
+        "Requests of any kind from one address; `/livez`, `/readyz`, `/static`, `/.well-known` and what proxies ask at `/api/authz` are not counted."),
     key("limits.account_failures", Kind::Text, "5",
         "After this many wrong passwords in a row (1 to 100) each further try has to wait: 1, 2, 4 … seconds, 15 minutes at most. `off` for no delays. See `docs/throttling.md`."),
     key("cors.allowed_origins", Kind::List, "", "Origins of other sites whose scripts may call the API with credentials."),

@@ -26,10 +26,11 @@ use url::Url;
 pub use key::reference;
 pub use report::{Report, Setting};
 pub use section::{
-    Cors, Database, Keys, Limits, Log, LogFormat, Metrics, Passwords, Permissions, Proxies,
-    Registration, Security, Server, Store, Templates, Tokens,
+    Cookies, Cors, Database, Keys, Limits, Log, LogFormat, Metrics, Passwords, Permissions,
+    Proxies, Registration, Security, Server, Store, Templates, Tokens,
 };
 
+use crate::access::Access;
 use source::{Household, Sources};
 
 /// Everything that an operator decides. Its `Debug` shows no secret.
@@ -61,6 +62,10 @@ pub struct Config {
     pub registration: Registration,
     /// The proxies in front.
     pub proxies: Proxies,
+    /// How far the session cookies reach.
+    pub cookies: Cookies,
+    /// Who may reach which app behind a proxy.
+    pub access: Access,
     /// Who may try what, how often.
     pub limits: Limits,
     /// Scripts of other sites.

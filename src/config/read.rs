@@ -10,11 +10,12 @@ use url::Url;
 use super::key::{Key, Kind};
 use super::report::{Report, Setting};
 use super::section::{
-    Cors, Database, Keys, Limits, Log, LogFormat, Metrics, Passwords, Permissions, Proxies,
-    Registration, Security, Server, Store, Templates, Tokens,
+    Cookies, Cors, Database, Keys, Limits, Log, LogFormat, Metrics, Passwords, Permissions,
+    Proxies, Registration, Security, Server, Store, Templates, Tokens,
 };
 use super::source::{FILE, Given, Sources, gather};
 use super::{Config, Refused, check, rocket, secret, value};
+use crate::access::{Access, Rule};
 use crate::id::SecretString;
 use crate::limit::Quota;
 
@@ -82,7 +83,6 @@ impl Reader {
         let named = Setting { key: "profile", value: profile.clone(), source: source.to_owned() };
         Config {
             server,
-            public_url,
             data_dir,
             drain: self.duration("drain"),
             database: self.database(),
@@ -95,6 +95,8 @@ impl Reader {
             },
             registration: Registration { open: self.flag("registration.open") },
             proxies: Proxies { trusted: self.each("proxies.trusted", value::network) },
+            cookies: Cookies { domain: self.parse("cookies.domain", value::domain).flatten() },
+            access: Access::new(self.rules(public_url.scheme()), public_url.scheme()),
             limits: self.limits(),
             cors: Cors { allowed_origins: self.each("cors.allowed_origins", value::exact_origin) },
             templates: Templates { dir: self.path("templates.dir") },
@@ -106,6 +108,7 @@ impl Reader {
             insecure_cookies: self.flag("insecure_cookies"),
             hsts_preload: self.flag("hsts_preload"),
             report: Report::new(named, &self.given, &rockets),
+            public_url,
             profile,
             rocket: rockets,
             warnings: Vec::new(),
@@ -232,6 +235,32 @@ impl Reader {
         };
         let parsed = texts.iter().map(|text| parse(text));
         parsed.filter_map(|item| item.map_err(|what| self.problem(name, what)).ok()).collect()
+    }
+
+    fn rules(&mut self, scheme: &str) -> Vec<Rule> {
+        const NAME: &str = "access.rules";
+        let Some(value) = self.value(NAME) else { return Vec::new() };
+        let specs = match value::rules(&value) {
+            Ok(specs) => specs,
+            Err(what) => {
+                self.problem(NAME, what);
+                return Vec::new();
+            }
+        };
+        let mut rules: Vec<Rule> = Vec::new();
+        for (number, spec) in (1..).zip(&specs) {
+            match Rule::read(spec, scheme) {
+                Ok(rule) => {
+                    if let Some(other) = rules.iter().position(|earlier| earlier.covers(&rule)) {
+                        let (other, text) = (other + 1, &rule);
+                        self.problem(NAME, format!("rule {number} ({text}) never counts: rule {other} above it decides first"));
+                    }
+                    rules.push(rule);
+                }
+                Err(what) => self.problem(NAME, format!("rule {number}: {what}")),
+            }
+        }
+        rules
     }
 
     fn flag(&mut self, name: &str) -> bool {

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::key::{KEYS, Key, Kind};
 use super::source::FILE;
 use super::value;
+use crate::access::Rule;
 
 /// One setting in force.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -63,6 +64,7 @@ fn shown(key: &Key, value: Option<&Value>) -> String {
         return "(set)".to_owned();
     }
     let text = match value {
+        _ if matches!(key.kind, Kind::Rules) => Some(rules(value)),
         Value::Array(..) => value::list(value).map(|list| list.join(", ")),
         Value::Empty(..) => None,
         single => value::text(single),
@@ -72,6 +74,13 @@ fn shown(key: &Key, value: Option<&Value>) -> String {
         Kind::SecretUrl => printable(&value::without_password(&text)),
         _ => printable(&text),
     }
+}
+
+/// The rules in one line, as they were read.
+fn rules(value: &Value) -> String {
+    let specs = value::rules(value).unwrap_or_default();
+    let rules = specs.iter().filter_map(|spec| Rule::read(spec, "https").ok());
+    rules.map(|rule| rule.to_string()).collect::<Vec<_>>().join("; ")
 }
 
 /// The text without control characters, which could move the cursor of a terminal.

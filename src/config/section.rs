@@ -161,6 +161,13 @@ pub struct Proxies {
     pub trusted: Vec<IpNet>,
 }
 
+/// How far the session cookies reach (SR-40).
+#[derive(Clone, Debug)]
+pub struct Cookies {
+    /// The domain whose hosts all are sent them; none, and it is the host of `public_url` alone.
+    pub domain: Option<String>,
+}
+
 /// Who may try what, how often (SR-22, SR-23); `None` is `off`.
 #[derive(Clone, Debug)]
 pub struct Limits {

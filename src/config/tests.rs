@@ -1,5 +1,6 @@
 //! The rules of the configuration, one test each.
 
+mod access;
 mod places;
 mod rules;
 

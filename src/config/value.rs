@@ -7,6 +7,7 @@ use ipnet::IpNet;
 use rocket::figment::value::Value;
 use url::{Host, Url};
 
+use crate::access::RuleSpec;
 use crate::error::Error;
 use crate::limit::Quota;
 use crate::problem::sentence;
@@ -44,6 +45,30 @@ pub(super) fn list(value: &Value) -> Option<Vec<String>> {
                 .map(str::to_owned)
                 .collect(),
         ),
+    }
+}
+
+/// Access rules: a list of tables, or one text of JSON, as the environment has it.
+pub(super) fn rules(value: &Value) -> Result<Vec<RuleSpec>, String> {
+    let of_json = |error: serde_json::Error| format!("is no JSON list of rules: {error}");
+    match value {
+        Value::String(_, text) => serde_json::from_str(text).map_err(of_json),
+        Value::Array(_, tables) => {
+            let read = |(number, table): (usize, &Value)| {
+                table.deserialize().map_err(|error| format!("rule {number}: {}", error.kind))
+            };
+            (1..).zip(tables).map(read).collect()
+        }
+        _ => Err("must be a list of tables: write each under [[default.access.rules]]".to_owned()),
+    }
+}
+
+/// A domain that cookies may be for: two labels at least, for one is a registry's and no owner's.
+pub(super) fn domain(text: &str) -> Result<Option<String>, String> {
+    let name = text.strip_prefix('.').unwrap_or(text);
+    match Host::parse(name) {
+        Ok(Host::Domain(name)) if name.contains('.') && !name.ends_with('.') => Ok(Some(name)),
+        _ => Err(format!("\"{text}\" is no domain of two names at least, such as example.org")),
     }
 }
 

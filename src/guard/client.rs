@@ -84,6 +84,13 @@ fn canonical(address: IpAddr) -> IpAddr {
     address.to_canonical()
 }
 
+/// Whether a proxy that the operator trusts has made the request.
+pub fn is_trusted_proxy(request: &Request<'_>) -> bool {
+    let peer = request.remote().map(|remote| canonical(remote.ip()));
+    let proxies = request.rocket().state::<TrustedProxies>();
+    proxies.zip(peer).is_some_and(|(proxies, peer)| proxies.trust(peer))
+}
+
 /// The client's address, judged once for a request.
 pub fn address(request: &Request<'_>) -> IpAddr {
     struct ClientAddress(IpAddr);

@@ -15,15 +15,49 @@ use crate::id::SecretString;
 use crate::limit::device::DEVICE_LIFETIME;
 use crate::session::{Issued, Presented};
 
-/// Carries the access token.
+/// Carries the access token, unless the cookies reach a whole domain.
 pub const ACCESS: &str = "__Host-Http-dw-at";
-/// Carries the refresh token.
+/// Carries the refresh token, unless the cookies reach a whole domain.
 pub const REFRESH: &str = "__Host-Http-dw-rt";
+/// Carries the access token to every host of a domain. `__Host-` forbids that; of the prefixes that
+/// do not, `__Secure-` is the one that all browsers enforce (RFC 6265bis §4.1.3).
+const WIDE_ACCESS: &str = "__Secure-dw-at";
+/// Carries the refresh token to every host of a domain.
+const WIDE_REFRESH: &str = "__Secure-dw-rt";
 /// Names a visitor who is not signed in, to bind form tokens to.
 pub const PRE_LOGIN: &str = "__Host-Http-dw-pre";
 
 /// Makes a browser known to the accounts that signed in there (SR-22). It grants nothing.
 pub const DEVICE: &str = "__Host-Http-dw-dev";
+
+/// How far the cookies of a session reach: every host of this domain, or the server's own alone.
+#[derive(Clone, Debug, Default)]
+pub struct Reach(pub Option<String>);
+
+impl Reach {
+    /// That of the server that got `request`.
+    fn of<'r>(request: &'r Request<'_>) -> &'r Self {
+        static HOST_ALONE: Reach = Reach(None);
+        request.rocket().state().unwrap_or(&HOST_ALONE)
+    }
+
+    fn access(&self) -> &'static str {
+        if self.0.is_some() { WIDE_ACCESS } else { ACCESS }
+    }
+
+    fn refresh(&self) -> &'static str {
+        if self.0.is_some() { WIDE_REFRESH } else { REFRESH }
+    }
+
+    /// The `Set-Cookie` value of a session's cookie.
+    fn cookie(&self, name: &str, value: &str, life: Option<Duration>) -> String {
+        let mut cookie = cookie(name, value, life);
+        if let Some(domain) = &self.0 {
+            cookie.push_str(&format!("; Domain={domain}"));
+        }
+        cookie
+    }
+}
 
 /// The value of the cookie `name`; `None` if there is none, or more than one (SR-40).
 pub fn read<'r>(request: &'r Request<'_>, name: &str) -> Option<&'r str> {
@@ -47,15 +81,26 @@ fn pairs<'h>(lines: impl Iterator<Item = &'h str>) -> impl Iterator<Item = (&'h 
 /// Whether the request carries any cookie of ours that means something by itself, good or not: the
 /// device cookie does not.
 pub fn any(request: &Request<'_>) -> bool {
-    pairs(request.headers().get("Cookie"))
-        .any(|(name, _)| matches!(name, ACCESS | REFRESH | PRE_LOGIN))
+    let reach = Reach::of(request);
+    let ours = [reach.access(), reach.refresh(), PRE_LOGIN];
+    pairs(request.headers().get("Cookie")).any(|(name, _)| ours.contains(&name))
+}
+
+/// The access token in the request's cookies.
+pub fn access_token(request: &Request<'_>) -> Option<SecretString> {
+    read(request, Reach::of(request).access()).map(SecretString::new)
+}
+
+/// The refresh token in the request's cookies.
+pub fn refresh_token(request: &Request<'_>) -> Option<SecretString> {
+    read(request, Reach::of(request).refresh()).map(SecretString::new)
 }
 
 /// What the request's cookies bring along.
 pub fn presented(request: &Request<'_>) -> Presented {
     Presented {
-        access: read(request, ACCESS).map(SecretString::new),
-        refresh: read(request, REFRESH).map(SecretString::new),
+        access: access_token(request),
+        refresh: refresh_token(request),
         device: read(request, DEVICE).map(SecretString::new),
     }
 }
@@ -85,6 +130,7 @@ pub struct Cookies<'r> {
     handed_over: &'r HandedOver,
     /// The device cookie as it came.
     device: Option<&'r str>,
+    reach: &'r Reach,
     now: Timestamp,
 }
 
@@ -94,19 +140,23 @@ impl<'r> Cookies<'r> {
         let clock = request.rocket().state::<Arc<dyn Clock>>();
         let now = clock.map_or(Timestamp::from_millis(0), |clock| clock.now());
         let handed_over = request.local_cache(HandedOver::default);
-        Self { handed_over, device: read(request, DEVICE), now }
+        Self { handed_over, device: read(request, DEVICE), reach: Reach::of(request), now }
     }
 
     /// Hands over a session's tokens. Those of a remembered session outlive the browser's window.
     pub fn hand_over(&self, issued: &Issued) {
         let life = |until: Timestamp| issued.session.remember.then(|| until.since(self.now));
         let (access, refresh) = (&issued.access, &issued.refresh);
-        self.handed_over.add(cookie(ACCESS, access.expose(), life(access.expires_at())));
-        self.handed_over.add(cookie(REFRESH, refresh.expose(), life(refresh.expires_at())));
+        self.set(self.reach.access(), access.expose(), life(access.expires_at()));
+        self.set(self.reach.refresh(), refresh.expose(), life(refresh.expires_at()));
         if let Some(device) = &issued.device {
             let value = device.beside(self.device);
             self.handed_over.add(cookie(DEVICE, value.expose(), Some(DEVICE_LIFETIME)));
         }
+    }
+
+    fn set(&self, name: &str, value: &str, life: Option<Duration>) {
+        self.handed_over.add(self.reach.cookie(name, value, life));
     }
 
     /// Hands over the name that a visitor's forms are bound to.
@@ -117,8 +167,8 @@ impl<'r> Cookies<'r> {
     /// Takes a session's tokens back. Only after that session was ended on purpose: the answer to
     /// a lost race must never take away what the winner was given (SR-36).
     pub fn take_back(&self) {
-        self.handed_over.add(cookie(ACCESS, "", Some(Duration::ZERO)));
-        self.handed_over.add(cookie(REFRESH, "", Some(Duration::ZERO)));
+        self.set(self.reach.access(), "", Some(Duration::ZERO));
+        self.set(self.reach.refresh(), "", Some(Duration::ZERO));
         // What the browser kept of the pages goes too (SR-44); not "cookies", which would reach
         // those of sibling hosts.
         self.handed_over.add_header(Header::new("Clear-Site-Data", r#""cache", "storage""#));

@@ -23,15 +23,37 @@ const MAX_HEADERS: usize = 32 * 1024;
 
 /// Puts the gate in front of `routes`.
 pub fn guarded(routes: Vec<Route>) -> Vec<Route> {
+    with_gate(routes, Asker::Client)
+}
+
+/// Puts the gate in front of `routes` that proxies ask, with the headers of requests that are not for
+/// us: whether those come from a page of this site is no question, and nothing is changed.
+pub fn for_proxies(routes: Vec<Route>) -> Vec<Route> {
+    with_gate(routes, Asker::Proxy)
+}
+
+fn with_gate(routes: Vec<Route>, asker: Asker) -> Vec<Route> {
     let guard = |mut route: Route| {
-        route.handler = Box::new(Gate(route.handler));
+        route.handler = Box::new(Gate { handler: route.handler, asker });
         route
     };
     routes.into_iter().map(guard).collect()
 }
 
+/// Whose request it is that stands at the gate.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asker {
+    /// A browser's or a program's.
+    Client,
+    /// A proxy's, on behalf of one of those.
+    Proxy,
+}
+
 #[derive(Clone)]
-struct Gate(Box<dyn Handler>);
+struct Gate {
+    handler: Box<dyn Handler>,
+    asker: Asker,
+}
 
 /// Whether the route of a request stands behind the gate.
 #[derive(Default)]
@@ -77,8 +99,8 @@ impl Handler for Gate {
     async fn handle<'r>(&self, request: &'r Request<'_>, mut data: Data<'r>) -> Outcome<'r> {
         request.local_cache(Entered::default).0.store(true, Ordering::Relaxed);
         let work = async {
-            let outcome = match admit(request, &mut data).await {
-                Ok(()) => self.0.handle(request, data).await,
+            let outcome = match admit(request, &mut data, self.asker).await {
+                Ok(()) => self.handler.handle(request, data).await,
                 Err(problem) => {
                     let status = problem.status;
                     problem::leave(request, problem);
@@ -121,18 +143,28 @@ async fn record(request: &Request<'_>, code: &str) {
     }
 }
 
-async fn admit(request: &Request<'_>, data: &mut Data<'_>) -> Result<(), Problem> {
+async fn admit(request: &Request<'_>, data: &mut Data<'_>, asker: Asker) -> Result<(), Problem> {
     // Rocket lets a form's first field `_method` turn POST into another method (SR-41: no override).
     // Browsers send forms with POST alone, so a form under another method was turned.
     let form = request.content_type().is_some_and(|kind| kind.is_form());
     if form && request.method() != Method::Post && !data.peek(1).await.is_empty() {
         return Err(Problem::of_status(Status::UnsupportedMediaType));
     }
-    admit_head(request).await
+    match asker {
+        Asker::Client => admit_head(request).await,
+        Asker::Proxy => admit_size(request),
+    }
 }
 
 /// What a request is judged by before its body.
 async fn admit_head(request: &Request<'_>) -> Result<(), Problem> {
+    admit_size(request)?;
+    limit::admit(request).map_err(|error| Problem::from(&error))?;
+    csrf::check(request).await.map_err(|error| Problem::from(&error))
+}
+
+/// Whether address and headers are of a size that is read, and the method is one (SR-60).
+fn admit_size(request: &Request<'_>) -> Result<(), Problem> {
     let uri = request.uri();
     let query = uri.query().map_or(0, |query| query.as_str().len() + 1);
     if uri.path().as_str().len() + query > MAX_TARGET {
@@ -146,6 +178,5 @@ async fn admit_head(request: &Request<'_>) -> Result<(), Problem> {
     if request.method() == Method::Trace {
         return Err(Problem::of_status(Status::MethodNotAllowed));
     }
-    limit::admit(request).map_err(|error| Problem::from(&error))?;
-    csrf::check(request).await.map_err(|error| Problem::from(&error))
+    Ok(())
 }

@@ -1,5 +1,6 @@
 //! The headers of every answer, whatever it is (SR-42 to SR-44), and the line about it in the log.
 
+use std::sync::OnceLock;
 use std::time::Instant;
 
 use rocket::fairing::{Fairing, Info, Kind};
@@ -44,11 +45,23 @@ const ALWAYS: [(&str, &str); 7] = [
 /// The Content-Security-Policy of what is no page (SR-43).
 const CSP_NO_PAGE: &str = "default-src 'none'; frame-ancestors 'none'";
 
+/// The origin to which a form of the answer leads in the end, if it is another than ours.
+#[derive(Default)]
+struct FormTarget(OnceLock<String>);
+
+/// Lets the forms of this answer lead to `origin`: browsers hold a form to `form-action` through all
+/// redirects that it meets.
+pub(crate) fn allow_form_target(request: &Request<'_>, origin: String) {
+    // The first stays: an answer is one page.
+    let _ = request.local_cache(FormTarget::default).0.set(origin);
+}
+
 /// The Content-Security-Policy of a page (SR-43).
-fn page_csp(nonce: &str) -> String {
+fn page_csp(nonce: &str, form_target: Option<&str>) -> String {
+    let (space, origin) = form_target.map_or(("", ""), |origin| (" ", origin));
     format!(
         "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'self'; img-src 'self'; \
-         font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; \
+         font-src 'self'; connect-src 'self'; form-action 'self'{space}{origin}; base-uri 'none'; \
          object-src 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; \
          trusted-types 'none'; report-uri /csp-report"
     )
@@ -85,7 +98,8 @@ impl Fairing for Headers {
         let kind = response.headers().get_one("Content-Type").unwrap_or_default();
         let html = kind.starts_with("text/html");
         if html {
-            let policy = page_csp(nonce(request));
+            let target = request.local_cache(FormTarget::default).0.get();
+            let policy = page_csp(nonce(request), target.map(String::as_str));
             response.set_header(Header::new("Content-Security-Policy", policy));
         } else {
             response.set_header(Header::new("Content-Security-Policy", CSP_NO_PAGE));

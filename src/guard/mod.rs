@@ -1,14 +1,17 @@
 //! Guards: what a route may take for granted because they stand in its signature.
 
+pub mod asked;
 pub mod body;
 pub mod client;
 pub mod cookie;
 pub mod csrf;
+pub mod download;
 pub mod form;
 pub mod fresh;
 pub mod gate;
 pub mod header;
 pub mod limit;
+pub mod setting;
 
 use std::marker::PhantomData;
 use std::ops::Deref;
@@ -124,6 +127,9 @@ permissions! {
     SessionsRevoke = Permission::SESSIONS_REVOKE,
     TokensRevoke = Permission::TOKENS_REVOKE,
     AuditRead = Permission::AUDIT_READ,
+    KeysRead = Permission::KEYS_READ,
+    KeysWrite = Permission::KEYS_WRITE,
+    SettingsRead = Permission::SETTINGS_READ,
 }
 
 /// Whether a request is for the JSON interface.
@@ -178,8 +184,7 @@ async fn judge(request: &Request<'_>) -> Result<Live> {
     if let Some(token) = bearer(request) {
         return sessions.verify(&SecretString::new(token)).await;
     }
-    let secret = |name| cookie::read(request, name).map(SecretString::new);
-    let refused = match secret(cookie::ACCESS) {
+    let refused = match cookie::access_token(request) {
         Some(access) => match sessions.verify(&access).await {
             Err(error @ (Error::Unavailable(_) | Error::Internal(_))) => return Err(error),
             Err(error) => error,
@@ -187,7 +192,7 @@ async fn judge(request: &Request<'_>) -> Result<Live> {
         },
         None => Error::NotSignedIn,
     };
-    let Some(refresh) = secret(cookie::REFRESH) else { return Err(refused) };
+    let Some(refresh) = cookie::refresh_token(request) else { return Err(refused) };
     match sessions.refresh(&refresh, &client::of(request)).await {
         Ok(issued) => {
             cookie::Cookies::of(request).hand_over(&issued);

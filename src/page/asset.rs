@@ -35,7 +35,7 @@ struct Source {
     bytes: &'static [u8],
 }
 
-const SOURCES: [Source; 3] = [
+const SOURCES: [Source; 4] = [
     Source {
         name: "app.css",
         content_type: "text/css; charset=utf-8",
@@ -45,6 +45,11 @@ const SOURCES: [Source; 3] = [
         name: "app.js",
         content_type: "text/javascript; charset=utf-8",
         bytes: include_bytes!("../../static/app.js"),
+    },
+    Source {
+        name: "list.js",
+        content_type: "text/javascript; charset=utf-8",
+        bytes: include_bytes!("../../static/list.js"),
     },
     Source {
         name: "favicon.svg",

@@ -6,10 +6,11 @@ use rocket::{Route, State, get, post, routes};
 use serde::{Deserialize, Serialize};
 
 use super::error::Refusal;
-use super::next::{destination, local_path};
+use super::next::{foreign_origin, place, place_to_go};
 use super::part::Faults;
 use super::show::{Either, FormAnswer, See, Shown};
 use super::view::Page;
+use crate::access::Access;
 use crate::account::Accounts;
 use crate::error::Error;
 use crate::guard::client::Client;
@@ -43,6 +44,10 @@ impl Page for LoginPage {
     fn title(&self) -> String {
         "Sign in".into()
     }
+
+    fn form_target(&self) -> Option<String> {
+        foreign_origin(self.next.as_deref())
+    }
 }
 
 pub(super) fn routes() -> Vec<Route> {
@@ -55,11 +60,12 @@ fn show(
     visitor: Visitor,
     next: Option<&str>,
     accounts: &State<Arc<Accounts>>,
+    access: &State<Arc<Access>>,
 ) -> FormAnswer<LoginPage> {
     if visitor.0.is_some() {
-        return Either::This(See(destination(next)));
+        return Either::This(See(place_to_go(next, access)));
     }
-    let next = next.and_then(local_path);
+    let next = next.and_then(|next| place(next, access));
     let registration_open = accounts.registration_open();
     Either::That(Shown::good(LoginPage { next, registration_open, ..LoginPage::default() }))
 }
@@ -83,6 +89,7 @@ async fn log_in(
     presented: Presented,
     sessions: &State<Arc<Sessions>>,
     accounts: &State<Arc<Accounts>>,
+    access: &State<Arc<Access>>,
     cookies: Cookies<'_>,
 ) -> FormAnswer<LoginPage> {
     let LoginForm { email, password, remember, next } = form.0;
@@ -90,14 +97,14 @@ async fn log_in(
     match sessions.log_in(&email, password, remember, client.0, &presented.0).await {
         Ok(issued) => {
             cookies.hand_over(&issued);
-            Either::This(See(destination(next.as_deref())))
+            Either::This(See(place_to_go(next.as_deref(), access)))
         }
         Err(error) => {
             let page = LoginPage {
                 faults: Faults::from(&error),
                 email,
                 remember,
-                next: next.as_deref().and_then(local_path),
+                next: next.as_deref().and_then(|next| place(next, access)),
                 registration_open: accounts.registration_open(),
             };
             Either::That(Shown::refused(page, &error))

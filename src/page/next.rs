@@ -1,6 +1,9 @@
-//! Where to go after signing in: only ever a place of this site (SR-26).
+//! Where to go after signing in: only ever a place of this site, or of an app that the operator's
+//! access rules name (SR-26).
 
 use url::Url;
+
+use crate::access::Access;
 
 /// The path that `asked` names, if it is one of this site; `None` for anything else.
 ///
@@ -24,13 +27,32 @@ pub fn local_path(asked: &str) -> Option<String> {
     Some(format!("{}{query}{fragment}", there.path()))
 }
 
+/// The place that `asked` names: a path of this site or a page of an app; `None` for anything else.
+pub fn place(asked: &str, access: &Access) -> Option<String> {
+    local_path(asked).or_else(|| access.page(asked))
+}
+
 /// Where a form's `next` leads: to a path of this site, or else to `/profile`.
 pub fn destination(next: Option<&str>) -> String {
+    to_one_of(next, local_path)
+}
+
+/// As [`destination`], and also to a page of an app.
+pub fn place_to_go(next: Option<&str>, access: &Access) -> String {
+    to_one_of(next, |asked| place(asked, access))
+}
+
+fn to_one_of(next: Option<&str>, known: impl Fn(&str) -> Option<String>) -> String {
     let asked = next.filter(|next| !next.is_empty());
     match asked {
         None => "/profile".to_owned(),
-        Some(asked) => local_path(asked).unwrap_or_else(|| "/".to_owned()),
+        Some(asked) => known(asked).unwrap_or_else(|| "/".to_owned()),
     }
+}
+
+/// The origin of a place of an app; `None` for a place of this site.
+pub fn foreign_origin(place: Option<&str>) -> Option<String> {
+    Url::parse(place?).ok().map(|url| url.origin().ascii_serialization())
 }
 
 #[cfg(test)]
@@ -69,8 +91,12 @@ mod tests {
         let long = format!("/{}", "x".repeat(2047));
         assert_eq!(local_path(&long), Some(long.clone()));
         assert_eq!(local_path(&format!("{long}x")), None);
-        assert_eq!(destination(None), "/profile");
-        assert_eq!(destination(Some("//evil.example")), "/");
+        for to in
+            [destination, |next: Option<&str>| place_to_go(next, &Access::new(Vec::new(), "https"))]
+        {
+            assert_eq!(to(None), "/profile");
+            assert_eq!(to(Some("//evil.example")), "/");
+        }
     }
 
     proptest::proptest! {

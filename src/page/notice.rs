@@ -6,6 +6,7 @@ use rocket::{Request, Route, State, post, routes};
 use serde::Deserialize;
 
 use super::error::Refusal;
+use super::part::number;
 use super::show::See;
 use super::view::{Alert, Notice, NoticeKind};
 use crate::account::{self, Accounts};
@@ -33,6 +34,8 @@ pub fn of(request: &Request<'_>) -> Option<Notice> {
         "created" => "The account is created.",
         "denied" => "The token is refused from the next request on.",
         "removed" => "The account is deleted.",
+        "key" => "The next key is made and published.",
+        "sessions" => return ended(request.query_value("n")?.ok()?),
         "role" => "The role is saved. It counts from the next request on of everybody who has it.",
         "role-created" => "The role is created.",
         "role-deleted" => "The role is deleted, and nobody has it any more.",
@@ -45,6 +48,16 @@ pub fn of(request: &Request<'_>) -> Option<Notice> {
         _ => return None,
     };
     Some(Notice { kind: NoticeKind::Success, text: text.to_owned() })
+}
+
+/// How many sessions ended together.
+fn ended(how_many: u64) -> Option<Notice> {
+    let (kind, text) = match how_many {
+        0 => (NoticeKind::Info, "No session was left to end.".to_owned()),
+        1 => (NoticeKind::Success, "1 session has ended.".to_owned()),
+        many => (NoticeKind::Success, format!("{} sessions have ended.", number(many))),
+    };
+    Some(Notice { kind, text })
 }
 
 /// What happened to the viewer's account, as this session is shown it (SR-81).

@@ -173,7 +173,8 @@ impl SessionRow {
         rows
     }
 
-    fn new(session: &Session, asking: &SessionId) -> Self {
+    /// A session, marked if it is the one that asks.
+    pub fn new(session: &Session, asking: &SessionId) -> Self {
         let device = Device::from_user_agent(&session.user_agent);
         let kind = match device.kind {
             DeviceKind::Desktop => "desktop",

@@ -6,10 +6,11 @@ use rocket::{Route, State, get, post, routes};
 use serde::{Deserialize, Serialize};
 
 use super::error::Refusal;
-use super::next::{destination, local_path};
+use super::next::{foreign_origin, place, place_to_go};
 use super::part::Faults;
 use super::show::{Either, FormAnswer, See, Shown};
 use super::view::Page;
+use crate::access::Access;
 use crate::account::Accounts;
 use crate::error::Error;
 use crate::guard::client::Client;
@@ -42,6 +43,10 @@ impl Page for RegisterPage {
     fn title(&self) -> String {
         "Create your account".into()
     }
+
+    fn form_target(&self) -> Option<String> {
+        foreign_origin(self.next.as_deref())
+    }
 }
 
 pub(super) fn routes() -> Vec<Route> {
@@ -54,14 +59,16 @@ fn show(
     visitor: Visitor,
     next: Option<&str>,
     accounts: &State<Arc<Accounts>>,
+    access: &State<Arc<Access>>,
 ) -> Result<FormAnswer<RegisterPage>, Refusal> {
     if visitor.0.is_some() {
-        return Ok(Either::This(See(destination(next))));
+        return Ok(Either::This(See(place_to_go(next, access))));
     }
     if !accounts.registration_open() {
         return Err(Error::RegistrationClosed.into());
     }
-    let (next, min_length) = (next.and_then(local_path), accounts.min_password_length());
+    let (next, min_length) =
+        (next.and_then(|next| place(next, access)), accounts.min_password_length());
     Ok(Either::That(Shown::good(RegisterPage { next, min_length, ..RegisterPage::default() })))
 }
 
@@ -84,6 +91,7 @@ async fn register(
     presented: Presented,
     sessions: &State<Arc<Sessions>>,
     accounts: &State<Arc<Accounts>>,
+    access: &State<Arc<Access>>,
     cookies: Cookies<'_>,
 ) -> FormAnswer<RegisterPage> {
     let RegisterForm { email, password, display_name, next } = form.0;
@@ -91,14 +99,14 @@ async fn register(
     match sessions.register(registration, client.0, &presented.0).await {
         Ok(issued) => {
             cookies.hand_over(&issued);
-            Either::This(See(destination(next.as_deref())))
+            Either::This(See(place_to_go(next.as_deref(), access)))
         }
         Err(error) => {
             let page = RegisterPage {
                 faults: Faults::from(&error),
                 email,
                 display_name,
-                next: next.as_deref().and_then(local_path),
+                next: next.as_deref().and_then(|next| place(next, access)),
                 min_length: accounts.min_password_length(),
             };
             Either::That(Shown::refused(page, &error))

@@ -10,7 +10,7 @@ use super::view::{Chrome, Page, Viewer, Views};
 use super::{notice, reauthenticate};
 use crate::error::Error;
 use crate::guard::csrf::FormToken;
-use crate::guard::{fresh, known_session, nonce};
+use crate::guard::{fresh, header, known_session, nonce};
 use crate::problem::Problem;
 use crate::role;
 use crate::session::store::Live;
@@ -40,6 +40,9 @@ impl<P: Page> Shown<P> {
 
 impl<'r, P: Page> Responder<'r, 'static> for Shown<P> {
     fn respond_to(self, request: &'r Request<'_>) -> response::Result<'static> {
+        if let Some(origin) = self.page.form_target() {
+            header::allow_form_target(request, origin);
+        }
         let chrome = frame::<P>(request);
         let views = request.rocket().state::<Arc<Views>>().ok_or(Status::InternalServerError)?;
         let html = views.render(&self.page, &chrome).map_err(|error| {

@@ -40,6 +40,11 @@ pub trait Page: Serialize {
 
     /// What the window's title says.
     fn title(&self) -> String;
+
+    /// The other origin to which its form leads in the end, if it does.
+    fn form_target(&self) -> Option<String> {
+        None
+    }
 }
 
 /// What the layout prints around every page.
@@ -89,12 +94,15 @@ pub struct AdminLink {
 }
 
 /// The rooms of the dashboard, in the order of the navigation.
-pub const ADMIN_LINKS: [AdminLink; 5] = [
+pub const ADMIN_LINKS: [AdminLink; 8] = [
     AdminLink { href: "/admin", label: "Overview", permission: "admin:view" },
     AdminLink { href: "/admin/users", label: "People", permission: "users:read" },
     AdminLink { href: "/admin/roles", label: "Roles", permission: "roles:read" },
+    AdminLink { href: "/admin/sessions", label: "Sessions", permission: "sessions:read" },
     AdminLink { href: "/admin/tokens", label: "Denied tokens", permission: "tokens:revoke" },
     AdminLink { href: "/admin/audit", label: "Audit log", permission: "audit:read" },
+    AdminLink { href: "/admin/keys", label: "Keys", permission: "keys:read" },
+    AdminLink { href: "/admin/settings", label: "Settings", permission: "settings:read" },
 ];
 
 impl Viewer {

@@ -38,6 +38,12 @@ impl Permission {
     pub const TOKENS_REVOKE: &'static str = "tokens:revoke";
     /// Read the audit trail.
     pub const AUDIT_READ: &'static str = "audit:read";
+    /// See which keys sign tokens.
+    pub const KEYS_READ: &'static str = "keys:read";
+    /// Have the next key made.
+    pub const KEYS_WRITE: &'static str = "keys:write";
+    /// See the settings in force.
+    pub const SETTINGS_READ: &'static str = "settings:read";
 
     /// Every permission that Doorward itself asks for, with what it allows.
     pub const CATALOGUE: &'static [(&'static str, &'static str)] = &[
@@ -49,7 +55,10 @@ impl Permission {
         (Self::SESSIONS_READ, "See everybody's sessions"),
         (Self::SESSIONS_REVOKE, "End anybody's sessions"),
         (Self::TOKENS_REVOKE, "Refuse single access tokens before their time"),
-        (Self::AUDIT_READ, "Read the audit log"),
+        (Self::AUDIT_READ, "Read and export the audit log"),
+        (Self::KEYS_READ, "See the keys that sign tokens"),
+        (Self::KEYS_WRITE, "Replace the keys that sign tokens"),
+        (Self::SETTINGS_READ, "See the settings in force, without secrets"),
     ];
 
     /// Reads the name of a permission: two words of `a-z`, `0-9`, `-` and `_` that begin with a

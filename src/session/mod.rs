@@ -4,9 +4,11 @@ mod admission;
 pub mod deny;
 pub mod device;
 mod reauth;
+mod recognise;
 mod record;
 mod sign_in;
 pub mod store;
+pub mod survey;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +24,7 @@ use crate::token::access::AccessJti;
 use crate::token::refresh::{RefreshJti, Succession};
 use crate::token::{Grant, Tokens};
 pub use reauth::Reauthenticated;
+pub use recognise::Recognised;
 pub use record::{Client, Issued, Lifetimes, Presented, SEEN_EVERY, Session};
 pub use sign_in::Registration;
 use store::{Live, Pair, Rotate, Rotation, SessionStore};
@@ -133,17 +136,7 @@ impl Sessions {
                 (session, metric::Refresh::RepeatedInGrace)
             }
             Rotation::Repeated(session) => (session, metric::Refresh::RepeatedUnused),
-            Rotation::Reused => {
-                self.remember_ended(&claims.session).await;
-                let event = Entry::of(Kind::TokenReuse).about(&account.id);
-                self.audit.record(event.detail(format!("session {}", claims.session))).await;
-                let notice = Notice::new(NoticeKind::TokenReused, now);
-                let told = self.accounts.try_notify(account, notice).await;
-                // The owner's other sessions show it from their next request on. The answer is
-                // the same if that fails: they learn of it at their next refresh.
-                let _ = self.store.publish(&told, now).await;
-                return Err(Error::TokenReused);
-            }
+            Rotation::Reused => return Err(self.reused(&claims.session, account, now).await),
             Rotation::Unknown => return Err(Error::SessionEnded),
         };
         if self.outlived(&session, &account, now) {
@@ -151,6 +144,20 @@ impl Sessions {
             return Err(Error::SessionEnded);
         }
         Ok((self.sign(session, account, &access, &refresh)?, outcome))
+    }
+
+    /// Records that a spent token of a session was shown, for which the store has ended it, and
+    /// tells the owner.
+    async fn reused(&self, session: &SessionId, account: Account, now: Timestamp) -> Error {
+        self.remember_ended(std::slice::from_ref(session)).await;
+        let event = Entry::of(Kind::TokenReuse).about(&account.id);
+        self.audit.record(event.detail(format!("session {session}"))).await;
+        let told =
+            self.accounts.try_notify(account, Notice::new(NoticeKind::TokenReused, now)).await;
+        // The owner's other sessions show it from their next request on. The answer is the same if
+        // that fails: they learn of it at their next refresh.
+        let _ = self.store.publish(&told, now).await;
+        Error::TokenReused
     }
 
     /// Ends the session that a request's tokens name, if they are ours at all. A token that has
@@ -221,20 +228,21 @@ impl Sessions {
     async fn finish(&self, account: &AccountId, session: &SessionId) -> Result<bool> {
         let existed = self.store.end(account, session).await?;
         if existed {
-            self.remember_ended(session).await;
+            self.remember_ended(std::slice::from_ref(session)).await;
         }
         Ok(existed)
     }
 
-    /// Remembers that a session has ended for as long as any of its refresh tokens could live.
+    /// Remembers that sessions have ended for as long as any of their refresh tokens could live.
     ///
-    /// The session is over already. A database that is away is no reason to tell its owner that it
-    /// is not; it only leaves open what a session store that is restored later would say.
-    async fn remember_ended(&self, session: &SessionId) {
+    /// They are over already. A database that is away is no reason to tell their owners that they
+    /// are not; it only leaves open what a session store that is restored later would say.
+    async fn remember_ended(&self, sessions: &[SessionId]) {
         let longest =
             self.lifetimes.remember_absolute_lifetime.max(self.lifetimes.absolute_lifetime);
-        if let Err(error) = self.accounts.note_ended(session, self.clock.now() + longest).await {
-            tracing::warn!(%session, %error, "an ended session is not remembered in the database");
+        if let Err(error) = self.accounts.note_ended(sessions, self.clock.now() + longest).await {
+            let sessions = sessions.iter().map(SessionId::as_str).collect::<Vec<_>>().join(" ");
+            tracing::warn!(%sessions, %error, "ended sessions are not remembered in the database");
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::Session;
+use super::survey::{Stretch, Survey};
 use crate::account::Account;
 use crate::account::store::Standings;
 use crate::clock::Timestamp;
@@ -86,6 +87,17 @@ pub enum Rotation {
     Unknown,
 }
 
+/// What a refresh token is worth to whoever shows it and does not trade it in.
+#[derive(Clone, Debug)]
+pub enum Vouched {
+    /// A refresh would be answered: the session and its account.
+    Good(Box<Live>),
+    /// It belongs to the past of the session, which is as it was.
+    Spent,
+    /// There is no such session (any more).
+    Unknown,
+}
+
 /// Where live sessions are kept, beside what they know of their account ([`Standings`]).
 ///
 /// Every method is atomic, whichever replicas call it. Time comes in as an argument and is compared
@@ -116,6 +128,19 @@ pub trait SessionStore: Standings + Denylist {
         now: Timestamp,
     ) -> Result<Option<Live>>;
 
+    /// The session, if [`SessionStore::rotate`] would answer its refresh token at this moment. The
+    /// token stays what it is.
+    ///
+    /// Notes use and presence as [`SessionStore::verify`] does. One round trip, no SQL.
+    async fn vouch(
+        &self,
+        account: &AccountId,
+        session: &SessionId,
+        refresh: &RefreshDigest,
+        grace: Duration,
+        now: Timestamp,
+    ) -> Result<Vouched>;
+
     /// Replaces the refresh token of a session (SR-36).
     ///
     /// Of any number of calls with one `old` that is current, exactly one gets
@@ -141,6 +166,23 @@ pub trait SessionStore: Standings + Denylist {
 
     /// The live sessions of an account, in no particular order.
     async fn list(&self, account: &AccountId, now: Timestamp) -> Result<Vec<Session>>;
+
+    /// Live sessions of all accounts, the highest [`Place`](super::survey::Place) first: the latest
+    /// first, or, within a network, by address and then the latest first.
+    ///
+    /// Whoever goes on from `next` until there is none meets every session that lives all the
+    /// while, once. One call looks at a bounded number of sessions: behind many that have ended a
+    /// stretch may be short, or empty. Where a store keeps a list of its own for this, a session
+    /// may be missing from it after a failure, until it is next refreshed or a little later; what
+    /// [`SessionStore::verify`] and [`SessionStore::list`] say does not depend on that list.
+    async fn survey(&self, survey: &Survey, now: Timestamp) -> Result<Stretch>;
+
+    /// Whose session it is, as far as [`SessionStore::survey`] would find it; it may have ended.
+    async fn owner(&self, session: &SessionId) -> Result<Option<AccountId>>;
+
+    /// How many sessions [`SessionStore::survey`] has to look at: those that live, and those that
+    /// have ended without anybody having come across them.
+    async fn count(&self) -> Result<u64>;
 
     /// Writes what is not written yet and lets go of the store: for a server that stops.
     async fn close(&self) {}

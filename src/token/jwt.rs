@@ -13,6 +13,9 @@ pub(super) const ACCESS: &str = "at+jwt";
 /// The `typ` of a refresh token.
 pub(super) const REFRESH: &str = "rt+jwt";
 
+/// The `typ` of a statement about a person for an app: none that opens anything here.
+pub(super) const IDENTITY: &str = "id+jwt";
+
 /// Longest token that is looked at; a cookie can hold no more.
 const MAX_LENGTH: usize = 4096;
 /// A token that is not accepted. Why, is nobody's business but our own.
@@ -64,7 +67,7 @@ impl Claims {
 pub(super) fn sign(
     keys: &KeyRing,
     typ: &str,
-    claims: &Claims,
+    claims: &impl Serialize,
     now: Timestamp,
 ) -> Result<SecretString> {
     let key = keys.signing(now).ok_or_else(|| Error::internal("there is no signing key"))?;

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod denylist;
+mod identity;
 mod jwt;
 pub mod key;
 pub mod refresh;
@@ -17,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::id::{AccountId, SecretString, SessionId};
 use crate::role::RoleName;
 use access::{AccessClaims, AccessJti, AccessToken};
+pub use identity::Identity;
 use jwt::{Claims, Opened, Rejected};
 use key::Keys;
 use refresh::{RefreshClaims, RefreshJti, RefreshToken};

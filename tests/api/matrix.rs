@@ -34,6 +34,10 @@ const SESSIONS: Needs = Needs::Permission(Permission::SESSIONS_READ);
 const REVOKE: Needs = Fresh(Permission::SESSIONS_REVOKE);
 const TOKENS: Needs = Needs::Permission(Permission::TOKENS_REVOKE);
 const DENY: Needs = Fresh(Permission::TOKENS_REVOKE);
+const REVOKE_FORM: Needs = Needs::Permission(Permission::SESSIONS_REVOKE);
+const KEYS: Needs = Needs::Permission(Permission::KEYS_READ);
+const KEYS_WRITE: Needs = Fresh(Permission::KEYS_WRITE);
+const SETTINGS: Needs = Needs::Permission(Permission::SETTINGS_READ);
 const AUDIT: Needs = Needs::Permission(Permission::AUDIT_READ);
 
 /// Every route there is. One that is not listed here fails the test below.
@@ -53,6 +57,16 @@ const DECLARED: &[(Method, &str, Needs)] = &[
     (Get, "/livez", Nothing(&[200])),
     (Get, "/readyz", Nothing(&[200])),
     (Post, "/csp-report", Nothing(&[204])),
+    // For proxies alone, which none of these is.
+    (Get, "/api/authz/forward-auth", Nothing(&[403])),
+    (Get, "/api/authz/auth-request", Nothing(&[403])),
+    (Get, "/api/authz/ext-authz/<path..>", Nothing(&[403])),
+    (Head, "/api/authz/ext-authz/<path..>", Nothing(&[403])),
+    (Post, "/api/authz/ext-authz/<path..>", Nothing(&[403])),
+    (Put, "/api/authz/ext-authz/<path..>", Nothing(&[403])),
+    (Patch, "/api/authz/ext-authz/<path..>", Nothing(&[403])),
+    (Delete, "/api/authz/ext-authz/<path..>", Nothing(&[403])),
+    (Options, "/api/authz/ext-authz/<path..>", Nothing(&[403])),
     (Get, "/profile", SignIn),
     (Post, "/profile", SignIn),
     (Post, "/profile/password", SignIn),
@@ -87,7 +101,14 @@ const DECLARED: &[(Method, &str, Needs)] = &[
     (Post, "/admin/permissions/<name>/delete", ROLES_WRITE),
     (Get, "/admin/tokens", TOKENS),
     (Post, "/admin/tokens", DENY),
+    (Get, "/admin/sessions", SESSIONS),
+    (Get, "/admin/sessions/revoke", REVOKE_FORM),
+    (Post, "/admin/sessions/revoke", REVOKE),
     (Get, "/admin/audit", AUDIT),
+    (Get, "/admin/audit/export", AUDIT),
+    (Get, "/admin/keys", KEYS),
+    (Post, "/admin/keys/rotate", KEYS_WRITE),
+    (Get, "/admin/settings", SETTINGS),
     (Post, "/api/v1/auth/login", Nothing(&[400])),
     (Post, "/api/v1/auth/register", Nothing(&[400])),
     (Post, "/api/v1/auth/refresh", Nothing(&[401])),
@@ -117,7 +138,14 @@ const DECLARED: &[(Method, &str, Needs)] = &[
     (Delete, "/api/v1/admin/permissions/<name>", ROLES_WRITE),
     (Post, "/api/v1/admin/tokens/revoke", DENY),
     (Get, "/api/v1/admin/tokens/revoked", TOKENS),
+    (Get, "/api/v1/admin/sessions", SESSIONS),
+    (Delete, "/api/v1/admin/sessions", REVOKE),
+    (Delete, "/api/v1/admin/sessions/<id>", REVOKE),
     (Get, "/api/v1/admin/audit", AUDIT),
+    (Get, "/api/v1/admin/audit/export", AUDIT),
+    (Get, "/api/v1/admin/keys", KEYS),
+    (Post, "/api/v1/admin/keys/rotate", KEYS_WRITE),
+    (Get, "/api/v1/admin/settings", SETTINGS),
     (Get, "/api/v1/admin/stats", VIEW),
 ];
 

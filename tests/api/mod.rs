@@ -3,8 +3,10 @@
 mod account;
 mod admin;
 mod denylist;
+mod export;
 mod life;
 mod limit;
+mod live;
 mod matrix;
 mod metric;
 mod on_the_way;
@@ -13,3 +15,4 @@ mod public;
 mod reauth;
 mod role;
 mod session;
+mod system;

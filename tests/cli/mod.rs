@@ -32,6 +32,7 @@ macro_rules! on_both_stores {
 }
 
 mod config;
+mod proxy;
 mod role;
 mod serve;
 mod user;

@@ -41,11 +41,22 @@ impl SlowRoad {
     }
 }
 
+/// The road is long, not narrow: what follows closely also arrives closely.
 async fn hold_back(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, millis: Arc<AtomicU64>) {
-    let mut buffer = vec![0; 65536];
-    while let Ok(length @ 1..) = from.read(&mut buffer).await {
-        tokio::time::sleep(Duration::from_millis(millis.load(Ordering::SeqCst))).await;
-        if to.write_all(&buffer[..length]).await.is_err() {
+    let (sender, mut on_the_road) = tokio::sync::mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        let mut buffer = vec![0; 65536];
+        while let Ok(length @ 1..) = from.read(&mut buffer).await {
+            let delay = Duration::from_millis(millis.load(Ordering::SeqCst));
+            let arrival = tokio::time::Instant::now() + delay;
+            if sender.send((arrival, buffer[..length].to_vec())).is_err() {
+                return;
+            }
+        }
+    });
+    while let Some((arrival, bytes)) = on_the_road.recv().await {
+        tokio::time::sleep_until(arrival).await;
+        if to.write_all(&bytes).await.is_err() {
             return;
         }
     }

@@ -11,7 +11,7 @@ use crate::support::python;
 
 /// What PyJWT says of tokens, by this JWK set at this moment.
 #[track_caller]
-pub(super) fn judge(asked: Value) -> Value {
+pub fn judge(asked: Value) -> Value {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/key/verify.py");
     let mut verdict = python::run(&script, &asked);
     let thumbprints = verdict["thumbprints"].as_object().expect("thumbprints");

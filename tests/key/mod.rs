@@ -1,7 +1,7 @@
 //! Signing keys and their rotation, as browsers, other services and the operator see them.
 
 mod command;
-mod foreign;
+pub mod foreign;
 mod rotation;
 
 use std::sync::Arc;

@@ -1,6 +1,7 @@
 """Judges access tokens by a JWK set, as a service beside Doorward would: with PyJWT.
 
-Reads {"jwks": ..., or "url": ..., "issuer", "audience", "now" (seconds, optional), "tokens": {name: token}}
+Reads {"jwks": ..., or "url": ..., "issuer", "audience", "now" (seconds, optional), "type"
+("at+jwt" if it is missing), "tokens": {name: token}}
 from standard input, and writes {"verdicts": {name: "good", or the name of the error}, "thumbprints": {kid:
 whether it is the key's RFC 7638 thumbprint}}.
 """
@@ -15,6 +16,11 @@ import jwt
 from jwt import api_jwt
 
 REQUIRED = {"OKP": ("crv", "kty", "x"), "EC": ("crv", "kty", "x", "y")}
+
+REQUIRED_CLAIMS = {
+    "at+jwt": ["iss", "aud", "sub", "iat", "nbf", "exp", "jti"],
+    "id+jwt": ["iss", "aud", "sub", "iat", "nbf", "exp"],
+}
 
 
 def set_time(now):
@@ -37,7 +43,8 @@ def thumbprint(key):
 def judge(token, keys, asked):
     try:
         header = jwt.get_unverified_header(token)
-        if header["typ"] != "at+jwt":
+        kind = asked.get("type", "at+jwt")
+        if header["typ"] != kind:
             return "WrongType"
         if header["kid"] not in keys:
             return "UnknownKey"
@@ -48,7 +55,7 @@ def judge(token, keys, asked):
             algorithms=[key.algorithm_name],
             issuer=asked["issuer"],
             audience=asked["audience"],
-            options={"require": ["iss", "aud", "sub", "iat", "nbf", "exp", "jti"]},
+            options={"require": REQUIRED_CLAIMS[kind]},
         )
     except jwt.PyJWTError as error:
         return type(error).__name__

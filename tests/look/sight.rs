@@ -153,6 +153,13 @@ fn records() -> Walk {
             ("tokens", "/admin/tokens?done=denied", Nothing),
             ("tokens-refused", "/admin/tokens", Send("/admin/tokens", &[("token", "a.b.c")])),
             ("audit", "/admin/audit", Nothing),
+            ("sessions", "/admin/sessions", Nothing),
+            ("sessions-found", "/admin/sessions?user=ada@example.org&ip=127.0.0.0/8", Nothing),
+            ("sessions-refused", "/admin/sessions?ip=nowhere", Nothing),
+            ("sessions-end", "/admin/sessions/revoke?ip=0.0.0.0/0", Nothing),
+            ("sessions-end-none", "/admin/sessions/revoke", Nothing),
+            ("keys", "/admin/keys", Unfold),
+            ("settings", "/admin/settings", Unfold),
             ("audit-none", "/admin/audit?actor=nobody&from=2027-01-01&to=2027-01-02", Nothing),
         ],
     )

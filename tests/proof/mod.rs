@@ -4,6 +4,7 @@
 //! `tests/proofs` runs the long form: `DW_TEST_PROOF_ROUNDS`, `DW_TEST_PROOF_REFRESHES` and
 //! `DW_TEST_PROOF_RACES` say how long. `DW_TEST_PROOF_SEED` sets what chance decides.
 
+mod dashboard;
 mod refresh;
 mod revocation;
 

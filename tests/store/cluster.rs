@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use doorward::error::Error;
 use doorward::id::AccountId;
+use doorward::session::survey::Survey;
 use rocket::tokio;
 
 use super::bench::{Bench, account, redis_at, seconds, start, word};
@@ -85,6 +86,11 @@ async fn every_operation_works_on_every_slot() {
         assert!(bench.verify(&session, &tokens).await.is_some());
         assert!(bench.store.end(&session.account, &session.id).await.unwrap());
         assert_eq!(bench.list().await, std::slice::from_ref(&other));
+        let survey = Survey { network: None, after: None, limit: 50 };
+        let stretch = bench.store.survey(&survey, bench.now()).await.unwrap();
+        let met: Vec<_> = stretch.live.into_iter().map(|live| live.session).collect();
+        assert_eq!(met, std::slice::from_ref(&other));
+        assert_eq!(bench.store.owner(&other.id).await.unwrap().as_ref(), Some(&other.account));
         bench.change(true);
         bench.store.publish(&bench.account, bench.now()).await.unwrap();
         assert_eq!(bench.store.revoke(&bench.account, None, bench.now()).await.unwrap(), 1);

@@ -85,6 +85,24 @@ on_both_databases! {
         assert!(found(&database, &search("100%")).await.is_empty());
     }
 
+    async fn a_search_looks_no_further_than_it_is_told(database: Database) {
+        let mut made = Vec::new();
+        for n in 0..6_i64 {
+            let created_at = Timestamp::from_millis(NOW.as_millis() + n / 2);
+            let new = new_account(&format!("user{n}@example.org"));
+            made.push(database.created(NewAccount { created_at, ..new }).await);
+        }
+        made.sort_by_key(|account| std::cmp::Reverse((account.created_at, account.id.clone())));
+        for (position, account) in made.iter().enumerate() {
+            let until = Some((account.created_at, account.id.clone()));
+            let filter = AccountFilter { until, ..search("user") };
+            let found = database.store.list(&filter).await.unwrap();
+            assert_eq!(found, made[..=position]);
+        }
+        // Six are no reason to stop anywhere.
+        assert_eq!(database.store.reach(&search("user")).await.unwrap(), None);
+    }
+
     async fn filters_narrow_the_list_together(database: Database) {
         database.admin("ada@example.org").await;
         let bob = database.admin("bob@example.org").await;

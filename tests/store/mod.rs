@@ -15,4 +15,6 @@ mod redis;
 mod sentinel;
 mod session;
 mod sql;
+mod survey;
 mod trouble;
+mod vouch;

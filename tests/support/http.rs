@@ -65,6 +65,18 @@ pub fn request(
     read_response(&mut BufReader::new(stream))
 }
 
+/// Sends these bytes to a server on 127.0.0.1, and returns all that it answers until it hangs up.
+///
+/// # Errors
+/// When the server cannot be reached or takes more than 30 s.
+pub fn raw(port: u16, message: &str) -> io::Result<String> {
+    let mut stream = connect(port)?;
+    stream.write_all(message.as_bytes())?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
 /// A request whose head a server has taken in, and whose body it waits for.
 pub struct Begun(BufReader<TcpStream>);
 

@@ -275,6 +275,18 @@ impl Server {
         finish(command, input)
     }
 
+    /// Runs a script in bash, where somebody would type commands for this server: in its directory,
+    /// with its settings, and with `doorward` on the `PATH`.
+    pub fn shell(&self, script: &str) -> Finished {
+        let folder = Path::new(DOORWARD).parent().expect("it lies in a folder");
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let folders = [folder.to_owned()].into_iter().chain(std::env::split_paths(&path));
+        let mut command = alone("bash", self.directory.path(), pairs(&self.environment));
+        command.env("PATH", std::env::join_paths(folders).expect("names of folders"));
+        command.args(["-c", script]);
+        finish(command, "")
+    }
+
     /// Sends the server a signal.
     pub fn signal(&self, signal: Signal) {
         self.running().0.signal(signal);
@@ -333,14 +345,26 @@ fn pairs(environment: &[(String, String)]) -> impl Iterator<Item = (&str, &str)>
     environment.iter().map(|(key, value)| (key.as_str(), value.as_str()))
 }
 
+/// The binary under test.
+const DOORWARD: &str = env!("CARGO_BIN_EXE_doorward");
+
 /// The binary under test, with no setting but those of `environment`.
 fn doorward<'a>(
     directory: &Path,
     environment: impl Iterator<Item = (&'a str, &'a str)>,
 ) -> Command {
+    alone(DOORWARD, directory, environment)
+}
+
+/// A program that sees no setting of Doorward but those of `environment`.
+fn alone<'a>(
+    program: &str,
+    directory: &Path,
+    environment: impl Iterator<Item = (&'a str, &'a str)>,
+) -> Command {
     // What a full disk is to us is a signal to a process with a limit; there it is none.
     let mut command = bound_to_us(Path::new("env"), "KILL", &[]);
-    command.arg("--ignore-signal=XFSZ").arg(env!("CARGO_BIN_EXE_doorward"));
+    command.arg("--ignore-signal=XFSZ").arg(program);
     command.current_dir(directory);
     for (key, _) in std::env::vars_os().filter(|(key, _)| configures_doorward(key)) {
         command.env_remove(key);

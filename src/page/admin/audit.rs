@@ -6,17 +6,20 @@ use rocket::{FromForm, Route, State, get, routes};
 use serde::Serialize;
 
 use crate::account::Accounts;
+use crate::audit::export::Format;
 use crate::audit::stats::DAY;
 use crate::audit::store::EventFilter;
 use crate::audit::{Audit, Event, Kind, Outcome};
 use crate::clock::Timestamp;
-use crate::error::{Error, Result as DomainResult};
+use crate::error::Result as DomainResult;
+use crate::guard::download::Download;
 use crate::guard::{Allowed, AuditRead};
 use crate::page::error::Refusal;
 use crate::page::part::Moment;
 use crate::page::show::Shown;
 use crate::page::view::Page;
 use crate::role::{Permission, require};
+use crate::session::store::Live;
 
 /// Lists events, the latest first (`GET /admin/audit`).
 #[derive(Debug, Default, Serialize)]
@@ -41,6 +44,10 @@ pub struct AuditPage {
     pub first_href: Option<String>,
     /// The next page, if there is one.
     pub next_href: Option<String>,
+    /// Where all that the filter lets through is to be had as a table.
+    pub csv_href: String,
+    /// Where it is to be had as lines of JSON.
+    pub jsonl_href: String,
 }
 
 impl Page for AuditPage {
@@ -75,8 +82,13 @@ pub struct EventRow {
 /// How many events stand on a page.
 const PAGE_SIZE: u32 = 50;
 
+/// Where the list is.
+const LIST: &str = "/admin/audit";
+/// Where the files are.
+const EXPORT: &str = "/admin/audit/export";
+
 pub(super) fn routes() -> Vec<Route> {
-    routes![show]
+    routes![show, export]
 }
 
 #[derive(FromForm)]
@@ -95,8 +107,8 @@ struct AuditQuery<'r> {
 }
 
 impl AuditQuery<'_> {
-    /// The address of this list, from `cursor` on.
-    fn href(&self, cursor: Option<&str>) -> String {
+    /// An address with this filter and one thing more.
+    fn href(&self, path: &str, more: Option<(&str, &str)>) -> String {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
         for (name, value) in [
             ("actor", self.actor),
@@ -109,17 +121,22 @@ impl AuditQuery<'_> {
                 query.append_pair(name, value);
             }
         }
-        if let Some(cursor) = cursor {
-            query.append_pair("cursor", cursor);
-        }
-        format!("/admin/audit?{}", query.finish())
+        query.extend_pairs(more);
+        format!("{path}?{}", query.finish())
     }
 
-    /// What is asked for. A filter that means nothing is no filter.
-    async fn filter(&self, accounts: Option<&Accounts>) -> DomainResult<EventFilter> {
+    /// What is asked for. A filter that means nothing is no filter. Whose an e-mail address is, only
+    /// those learn who may see accounts.
+    async fn filter(&self, viewer: &Live, accounts: &Accounts) -> DomainResult<EventFilter> {
+        let sees_accounts = require(&viewer.account.permissions, Permission::USERS_READ).is_ok();
+        let named = async |text: &str| match text.trim() {
+            "" => Ok(None),
+            text if sees_accounts => accounts.named(text).await.map(Some),
+            text => Ok(Some(text.to_owned())),
+        };
         Ok(EventFilter {
-            actor: named(accounts, self.actor).await?,
-            subject: named(accounts, self.subject).await?,
+            actor: named(self.actor).await?,
+            subject: named(self.subject).await?,
             kind: Kind::parse(self.kind),
             from: day(self.from),
             // The last day counts whole.
@@ -127,20 +144,6 @@ impl AuditQuery<'_> {
             after: None,
             limit: PAGE_SIZE,
         })
-    }
-}
-
-/// Whom a filter names: events know accounts by their identifiers, people by their addresses.
-async fn named(accounts: Option<&Accounts>, text: &str) -> DomainResult<Option<String>> {
-    let text = text.trim();
-    let Some(accounts) = accounts.filter(|_| text.contains('@')) else {
-        return Ok(Some(text.to_owned()).filter(|text| !text.is_empty()));
-    };
-    match accounts.find(text).await {
-        Ok(account) => Ok(Some(account.id.to_string())),
-        // Nobody: then nothing is found.
-        Err(Error::NotFound | Error::Invalid(_)) => Ok(Some(text.to_owned())),
-        Err(error) => Err(error),
     }
 }
 
@@ -152,9 +155,7 @@ async fn show(
     audit: &State<Arc<Audit>>,
     accounts: &State<Arc<Accounts>>,
 ) -> Result<Shown<AuditPage>, Refusal> {
-    // Whose address it is, only those learn who may see accounts.
-    let sees_accounts = require(&viewer.0.account.permissions, Permission::USERS_READ).is_ok();
-    let filter = query.filter(sees_accounts.then_some(&***accounts)).await?;
+    let filter = query.filter(&viewer.0, accounts).await?;
     let filtered = filter.actor.is_some()
         || filter.subject.is_some()
         || filter.kind.is_some()
@@ -170,9 +171,25 @@ async fn show(
         kinds: Kind::ALL.iter().map(ToString::to_string).collect(),
         events: page.items.into_iter().map(EventRow::from).collect(),
         filtered,
-        first_href: query.cursor.map(|_| query.href(None)),
-        next_href: page.next_cursor.map(|cursor| query.href(Some(&cursor))),
+        first_href: query.cursor.map(|_| query.href(LIST, None)),
+        next_href: page.next_cursor.map(|cursor| query.href(LIST, Some(("cursor", &cursor)))),
+        csv_href: query.href(EXPORT, Some(("format", "csv"))),
+        jsonl_href: query.href(EXPORT, Some(("format", "jsonl"))),
     }))
+}
+
+/// All events that the filter lets through, as a file.
+#[get("/admin/audit/export?<format>&<query..>")]
+async fn export(
+    viewer: Allowed<AuditRead>,
+    format: &str,
+    query: AuditQuery<'_>,
+    audit: &State<Arc<Audit>>,
+    accounts: &State<Arc<Accounts>>,
+) -> Result<Download, Refusal> {
+    let format = Format::parse(format)?;
+    let filter = query.filter(&viewer.0, accounts).await?;
+    Ok(Download::new("doorward-audit", format, audit.export(filter, format).await))
 }
 
 impl From<Event> for EventRow {

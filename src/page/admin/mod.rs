@@ -2,9 +2,12 @@
 
 pub mod audit;
 pub mod chart;
+pub mod key;
+pub mod live;
 pub mod overview;
 pub mod role;
 pub mod role_edit;
+pub mod setting;
 pub mod token;
 pub mod user;
 pub mod users;
@@ -30,6 +33,9 @@ pub(super) fn routes() -> Vec<Route> {
     routes.extend(role_edit::routes());
     routes.extend(token::routes());
     routes.extend(audit::routes());
+    routes.extend(live::routes());
+    routes.extend(key::routes());
+    routes.extend(setting::routes());
     routes
 }
 

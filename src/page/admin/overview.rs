@@ -17,6 +17,7 @@ use crate::page::error::Refusal;
 use crate::page::part::number;
 use crate::page::show::Shown;
 use crate::page::view::Page;
+use crate::session::Sessions;
 use crate::session::store::SessionStore;
 
 /// The numbers of the moment, sign-ins per hour, and the health of the stores (`GET /admin`).
@@ -41,6 +42,8 @@ impl Page for OverviewPage {
 /// One number.
 #[derive(Debug, Serialize)]
 pub struct Figure {
+    /// What the script knows it by: the fields of `/api/v1/admin/stats`.
+    pub name: &'static str,
     /// What is counted: `People`.
     pub label: String,
     /// How many: `12,840`.
@@ -71,22 +74,27 @@ async fn show(
     accounts: &State<Arc<Accounts>>,
     database: &State<Arc<dyn AccountStore>>,
     store: &State<Arc<dyn SessionStore>>,
+    sessions: &State<Arc<Sessions>>,
     audit: &State<Arc<Audit>>,
     clock: &State<Arc<dyn Clock>>,
 ) -> Result<Shown<OverviewPage>, Refusal> {
     let now = clock.now();
     let from = stats::begin_of(now, stats::HOUR) - stats::HOUR * 23;
-    let (people, database, store, hours) = tokio::join!(
+    let (people, live, database, store, hours) = tokio::join!(
         accounts.count(),
+        sessions.count(),
         database.ping(),
         store.ping(),
         stats::numbers(audit, from, now + Duration::from_millis(1), stats::HOUR),
     );
-    let mut figures = vec![Figure::new("People", people.ok(), "with an account")];
+    let mut figures = vec![
+        Figure::new("people", "People", people.ok(), "with an account"),
+        Figure::new("sessions", "Live sessions", live.ok(), "at the last count"),
+    ];
     let hours = hours.ok();
-    for (label, pick) in DAILY {
+    for (name, label, pick) in DAILY {
         let sum = hours.as_ref().map(|hours| hours.iter().map(pick).sum());
-        figures.push(Figure::new(label, sum, "in the last 24 hours"));
+        figures.push(Figure::new(name, label, sum, "in the last 24 hours"));
     }
     let health = |name: &str, detail: &str, healthy| StoreHealth {
         name: name.to_owned(),
@@ -104,17 +112,17 @@ async fn show(
 type Pick = fn(&Numbers) -> u64;
 
 /// What is counted over a day.
-const DAILY: [(&str, Pick); 4] = [
-    ("Sign-ins", |hour| hour.login_success),
-    ("Refused sign-ins", |hour| hour.login_fail),
-    ("Throttled", |hour| hour.throttled),
-    ("Reused tokens", |hour| hour.token_reuse),
+const DAILY: [(&str, &str, Pick); 4] = [
+    ("login_success", "Sign-ins", |hour| hour.login_success),
+    ("login_fail", "Refused sign-ins", |hour| hour.login_fail),
+    ("throttled", "Throttled", |hour| hour.throttled),
+    ("token_reuse", "Reused tokens", |hour| hour.token_reuse),
 ];
 
 impl Figure {
-    fn new(label: &str, value: Option<u64>, note: &str) -> Self {
+    fn new(name: &'static str, label: &str, value: Option<u64>, note: &str) -> Self {
         let value = value.map_or_else(|| "?".to_owned(), number);
-        Self { label: label.to_owned(), value, note: note.to_owned() }
+        Self { name, label: label.to_owned(), value, note: note.to_owned() }
     }
 }
 

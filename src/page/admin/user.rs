@@ -7,9 +7,12 @@ use rocket::request::{FromRequest, Outcome, Request};
 use rocket::{Route, State, get, post, routes};
 use serde::{Deserialize, Serialize};
 
+use super::audit::EventRow;
 use super::users::UserRow;
 use super::{Roles, account_id, role_choices};
 use crate::account::{Account, Accounts, Actor, Status};
+use crate::audit::Audit;
+use crate::audit::store::EventFilter;
 use crate::error::{Error, Result as DomainResult};
 use crate::guard::form::Form;
 use crate::guard::fresh::Fresh;
@@ -37,6 +40,12 @@ pub struct UserPage {
     pub permissions: Vec<String>,
     /// The account's live sessions, the latest first.
     pub sessions: Vec<SessionRow>,
+    /// What happened to the account lately, if the viewer may know.
+    pub events: Vec<EventRow>,
+    /// Whether the viewer may read the audit log.
+    pub can_audit: bool,
+    /// Whether the viewer may see sessions.
+    pub can_see_sessions: bool,
     /// Whether the viewer may change the account.
     pub can_write: bool,
     /// Whether the viewer may end sessions.
@@ -73,6 +82,9 @@ impl Page for DeleteUserPage {
     }
 }
 
+/// How many events stand on a person's page.
+const EVENTS: u32 = 10;
+
 pub(super) fn routes() -> Vec<Route> {
     routes![show, set_roles, disable, enable, end_sessions, revoke, ask_delete, delete]
 }
@@ -82,6 +94,7 @@ struct Desk<'r> {
     accounts: &'r State<Arc<Accounts>>,
     sessions: &'r State<Arc<Sessions>>,
     roles: &'r Roles,
+    audit: &'r State<Arc<Audit>>,
 }
 
 #[rocket::async_trait]
@@ -92,7 +105,8 @@ impl<'r> FromRequest<'r> for Desk<'r> {
         let accounts = try_outcome!(request.guard().await);
         let sessions = try_outcome!(request.guard().await);
         let roles = try_outcome!(request.guard().await);
-        Outcome::Success(Self { accounts, sessions, roles })
+        let audit = try_outcome!(request.guard().await);
+        Outcome::Success(Self { accounts, sessions, roles, audit })
     }
 }
 
@@ -100,8 +114,13 @@ impl Desk<'_> {
     async fn page(&self, viewer: &Live, id: &AccountId) -> DomainResult<UserPage> {
         let account = self.accounts.get(id).await?;
         let holds = |permission| require(&viewer.account.permissions, permission).is_ok();
-        let sessions = if holds(Permission::SESSIONS_READ) {
-            self.sessions.list(id).await?
+        let can_see_sessions = holds(Permission::SESSIONS_READ);
+        let sessions = if can_see_sessions { self.sessions.list(id).await? } else { Vec::new() };
+        let can_audit = holds(Permission::AUDIT_READ);
+        let events = if can_audit {
+            let subject = Some(id.to_string());
+            let latest = EventFilter { subject, limit: EVENTS, ..EventFilter::default() };
+            self.audit.list(latest, None).await?.items
         } else {
             Vec::new()
         };
@@ -112,6 +131,9 @@ impl Desk<'_> {
             roles: role_choices(self.roles, &viewer.account, has).await?,
             permissions: account.permissions.iter().map(ToString::to_string).collect(),
             sessions: SessionRow::all(&sessions, &viewer.session.id),
+            events: events.into_iter().map(EventRow::from).collect(),
+            can_audit,
+            can_see_sessions,
             can_write: holds(Permission::USERS_WRITE),
             can_revoke: holds(Permission::SESSIONS_REVOKE),
             is_self: account.id == viewer.account.id,

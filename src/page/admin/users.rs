@@ -157,6 +157,7 @@ async fn show(
         role: RoleName::parse(query.role),
         status: Status::parse(query.status),
         after: None,
+        until: None,
         limit: PAGE_SIZE,
     };
     let filtered = filter.q.is_some() || filter.role.is_some() || filter.status.is_some();

@@ -37,6 +37,7 @@ fn role_choices(say: Say) -> Vec<RoleChoice> {
 pub(super) fn print_overview(press: &mut Press) {
     let say = press.say;
     let figure = |label: &str, value: &str, note: &str| Figure {
+        name: "people",
         label: say(label),
         value: say(value),
         note: say(note),
@@ -98,6 +99,9 @@ pub(super) fn print_people(press: &mut Press) {
         roles: role_choices(say),
         permissions: vec![say("users:read"), say("sessions:read")],
         sessions: sessions(say),
+        events: events(say),
+        can_audit: true,
+        can_see_sessions: true,
         can_write: true,
         can_revoke: true,
         is_self: false,
@@ -106,6 +110,7 @@ pub(super) fn print_people(press: &mut Press) {
     let disabled = UserPage {
         user: user(say, "", "grace@example.org", "disabled", &[]),
         sessions: Vec::new(),
+        events: Vec::new(),
         ..page
     };
     press.print("admin-user-disabled", "/admin/users/x", true, &disabled);
@@ -116,6 +121,23 @@ pub(super) fn print_people(press: &mut Press) {
         user: own.user,
     };
     press.print("admin-delete-user", "/admin/users/x/delete", true, &delete);
+}
+
+fn events(say: Say) -> Vec<EventRow> {
+    let event = |kind: &str, success, subject: Option<&str>, detail: &str| EventRow {
+        at: moment(9),
+        kind: say(kind),
+        result: say(if success { "success" } else { "failure" }),
+        success,
+        actor: subject.map(|_| say("operator")),
+        subject: subject.map(say),
+        ip: Some(say("2001:db8::17")),
+        detail: if detail.is_empty() { String::new() } else { say(detail) },
+    };
+    vec![
+        event("authn_login_success", true, Some("dXNlcg"), "session c2Vz on Firefox on Linux"),
+        event("authn_login_fail", false, None, ""),
+    ]
 }
 
 pub(super) fn print_roles(press: &mut Press) {
@@ -183,16 +205,6 @@ pub(super) fn print_roles(press: &mut Press) {
 
 pub(super) fn print_records(press: &mut Press) {
     let say = press.say;
-    let event = |kind: &str, success, subject: Option<&str>, detail: &str| EventRow {
-        at: moment(9),
-        kind: say(kind),
-        result: say(if success { "success" } else { "failure" }),
-        success,
-        actor: subject.map(|_| say("operator")),
-        subject: subject.map(say),
-        ip: Some(say("2001:db8::17")),
-        detail: if detail.is_empty() { String::new() } else { say(detail) },
-    };
     let audit = AuditPage {
         actor: say("operator"),
         subject: say("dXNlcg"),
@@ -200,13 +212,12 @@ pub(super) fn print_records(press: &mut Press) {
         from: say("2026-01-01"),
         to: say("2026-01-31"),
         kinds: vec!["authn_login_success".into(), "authn_login_fail".into()],
-        events: vec![
-            event("authn_login_success", true, Some("dXNlcg"), "session c2Vz on Firefox on Linux"),
-            event("authn_login_fail", false, None, ""),
-        ],
+        events: events(say),
         filtered: true,
         first_href: Some(say("/admin/audit?kind=authn_login_fail")),
         next_href: Some(say("/admin/audit?cursor=abc&kind=authn_login_fail")),
+        csv_href: say("/admin/audit/export?format=csv"),
+        jsonl_href: say("/admin/audit/export?format=jsonl"),
     };
     press.print("admin-audit", "/admin/audit", true, &audit);
     let nothing = AuditPage { events: Vec::new(), ..audit };

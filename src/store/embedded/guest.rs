@@ -33,6 +33,16 @@ impl Guest {
         Ok(memory)
     }
 
+    /// Everything that is kept of accounts and sessions.
+    pub async fn read_all(&self) -> Result<Memory> {
+        let mut db = self.pool.acquire().await.map_err(failure)?;
+        let memory = Memory::default();
+        for (account, standing) in rows::load_all(&mut db).await.map_err(failure)? {
+            memory.replace(&account, Some(standing));
+        }
+        Ok(memory)
+    }
+
     /// Changes an account's rows; when this returns, a running server acts on it.
     pub async fn write<T>(
         &self,

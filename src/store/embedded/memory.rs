@@ -4,19 +4,26 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
 
 use super::draft::Changes;
+use super::order::Order;
 use crate::account::Account;
 use crate::clock::Timestamp;
 use crate::id::{AccountId, SessionId};
-use crate::session::store::Live;
+use crate::session::store::{Live, Vouched};
+use crate::session::survey::{Place, Stretch, Survey};
 use crate::session::{SEEN_EVERY, Session};
 use crate::store::record::Record;
 use crate::token::access::AccessDigest;
 use crate::token::denylist::DeniedToken;
+use crate::token::refresh::RefreshDigest;
 
 /// How many locks share the accounts.
 const SHARDS: usize = 16;
+
+/// How often a survey goes on where it met sessions that have ended.
+const SURVEY_ROUNDS: usize = 20;
 
 /// What names a session row.
 pub(super) type Key = (AccountId, SessionId);
@@ -73,6 +80,12 @@ impl Entry {
         self.record.session.refresh_expires_at
     }
 
+    /// The session and its account, as a request sees them.
+    fn live(&self, account: &Arc<Account>) -> Live {
+        let session = Session { last_seen_at: self.seen_at(), ..self.record.session.clone() };
+        Live { session, account: Arc::clone(account) }
+    }
+
     fn seen_at(&self) -> Timestamp {
         Timestamp::from_millis(self.marks.seen_at.load(Ordering::Relaxed))
     }
@@ -117,6 +130,8 @@ pub(super) struct Memory {
     noted: Mutex<Vec<Key>>,
     /// The denylist.
     denied: RwLock<HashMap<AccessDigest, DeniedToken>>,
+    /// All sessions in the orders of a survey. Never locked together with a shard.
+    order: RwLock<Order>,
 }
 
 impl Memory {
@@ -130,11 +145,43 @@ impl Memory {
         if !admitted || self.denied_tokens().contains_key(access) {
             return None;
         }
+        self.mark(key, entry, now);
+        Some(entry.live(account))
+    }
+
+    /// Judges a refresh token that is not traded in (see `SessionStore::vouch`).
+    pub fn vouch(
+        &self,
+        key: &Key,
+        refresh: &RefreshDigest,
+        grace: Duration,
+        now: Timestamp,
+    ) -> Vouched {
+        let shard = self.read(&key.0);
+        let found = shard.get(&key.0).and_then(|one| Some((one, one.sessions.get(&key.1)?)));
+        let Some((standing, entry)) = found else { return Vouched::Unknown };
+        let (record, account) = (&entry.record, &standing.shown.account);
+        if !record.is_live(account.session_epoch, now) {
+            return Vouched::Unknown;
+        }
+        if record.refresh == *refresh {
+            self.mark(key, entry, now);
+        } else {
+            // Its immediate predecessor, where a refresh would be answered once more.
+            let unused = !entry.marks.used.load(Ordering::Relaxed);
+            let answered = unused || now.since(record.rotated_at) <= grace;
+            if record.previous.as_ref() != Some(refresh) || !answered {
+                return Vouched::Spent;
+            }
+        }
+        Vouched::Good(Box::new(entry.live(account)))
+    }
+
+    /// Notes that a session's pair was accepted.
+    fn mark(&self, key: &Key, entry: &Entry, now: Timestamp) {
         if entry.mark(now) {
             self.noted.lock().unwrap_or_else(PoisonError::into_inner).push(key.clone());
         }
-        let session = Session { last_seen_at: entry.seen_at(), ..record.session.clone() };
-        Some(Live { session, account: Arc::clone(account) })
     }
 
     /// The live sessions of an account.
@@ -144,6 +191,70 @@ impl Memory {
         let epoch = standing.shown.account.session_epoch;
         let live = standing.sessions.values().filter(|entry| entry.is_live(epoch, now));
         live.map(|entry| entry.record().session).collect()
+    }
+
+    /// The part of all live sessions that `survey` asks for (see `SessionStore::survey`).
+    pub fn survey(&self, survey: &Survey, now: Timestamp) -> Stretch {
+        let mut stretch = Stretch { live: Vec::new(), next: survey.after.clone() };
+        for _ in 0..SURVEY_ROUNDS {
+            let wanted = survey.limit + 1 - stretch.live.len();
+            let after = stretch.next.take();
+            let found = self.order().after(survey.network.as_ref(), after.as_ref(), wanted);
+            let exhausted = found.len() < wanted;
+            for (place, account) in found {
+                let Some(live) = self.live(&(account, place.session.clone()), now) else {
+                    stretch.next = Some(place);
+                    continue;
+                };
+                if stretch.live.len() == survey.limit {
+                    stretch.next = stretch.live.last().map(|live| Place::of(&live.session));
+                    return stretch;
+                }
+                stretch.live.push(live);
+                stretch.next = Some(place);
+            }
+            if exhausted {
+                stretch.next = None;
+                return stretch;
+            }
+        }
+        stretch
+    }
+
+    /// Whose session it is.
+    pub fn owner(&self, session: &SessionId) -> Option<AccountId> {
+        self.shards.iter().find_map(|shard| {
+            let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
+            let mut all = shard.iter();
+            all.find(|(_, standing)| standing.sessions.contains_key(session))
+                .map(|(account, _)| account.clone())
+        })
+    }
+
+    /// How many sessions there are.
+    pub fn count(&self) -> u64 {
+        self.order().count()
+    }
+
+    fn live(&self, key: &Key, now: Timestamp) -> Option<Live> {
+        let shard = self.read(&key.0);
+        let standing = shard.get(&key.0)?;
+        let account = &standing.shown.account;
+        let entry = standing.sessions.get(&key.1)?;
+        entry
+            .is_live(account.session_epoch, now)
+            .then(|| Live { session: entry.record().session, account: Arc::clone(account) })
+    }
+
+    fn order(&self) -> RwLockReadGuard<'_, Order> {
+        self.order.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts entries in order, and takes others out.
+    fn reorder(&self, gone: impl IntoIterator<Item = Arc<Entry>>, come: &[Arc<Entry>]) {
+        let mut order = self.order.write().unwrap_or_else(PoisonError::into_inner);
+        gone.into_iter().for_each(|entry| order.remove(&entry.record.session));
+        come.iter().for_each(|entry| order.insert(&entry.record.session));
     }
 
     /// What is shown of an account.
@@ -202,7 +313,10 @@ impl Memory {
             let mut shard = self.write(&id);
             match (shown, shard.get_mut(&id)) {
                 (None, _) => {
-                    shard.remove(&id);
+                    let standing = shard.remove(&id);
+                    drop(shard);
+                    let gone = standing.map(|standing| standing.sessions).unwrap_or_default();
+                    self.reorder(gone.into_values(), &[]);
                 }
                 (Some(shown), Some(standing)) => standing.shown = shown,
                 (Some(shown), None) => {
@@ -213,10 +327,15 @@ impl Memory {
         for ((account, session), entry) in changes.sessions {
             let mut shard = self.write(&account);
             let Some(standing) = shard.get_mut(&account) else { continue };
-            match entry {
-                Some(entry) => standing.sessions.insert(session, entry),
+            let gone = match &entry {
+                Some(entry) => standing.sessions.insert(session, Arc::clone(entry)),
                 None => standing.sessions.remove(&session),
             };
+            drop(shard);
+            // A new version of a session stands where the old one stood.
+            if gone.is_none() != entry.is_none() {
+                self.reorder(gone, entry.as_slice());
+            }
         }
     }
 
@@ -225,14 +344,22 @@ impl Memory {
     pub fn replace(&self, account: &AccountId, standing: Option<Standing>) {
         let mut shard = self.write(account);
         let known = shard.remove(account);
-        let Some(mut standing) = standing else { return };
+        let gone = known.iter().flat_map(|known| known.sessions.values().cloned()).collect();
+        let gone: Vec<Arc<Entry>> = gone;
+        let Some(mut standing) = standing else {
+            drop(shard);
+            return self.reorder(gone, &[]);
+        };
         for (id, entry) in &mut standing.sessions {
             let known = known.as_ref().and_then(|known| known.sessions.get(id));
             if let Some(known) = known.filter(|known| known.record.access == entry.record.access) {
                 *entry = Arc::new(known.changed(entry.record.clone()));
             }
         }
+        let come: Vec<Arc<Entry>> = standing.sessions.values().cloned().collect();
         shard.insert(account.clone(), standing);
+        drop(shard);
+        self.reorder(gone, &come);
     }
 
     /// The sessions whose marks wait to be written, which they do no more.

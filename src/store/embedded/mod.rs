@@ -14,6 +14,7 @@ mod guest;
 mod limit;
 mod lock;
 mod memory;
+mod order;
 mod rows;
 mod writer;
 
@@ -33,9 +34,11 @@ use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, Result};
 use crate::id::{AccountId, SessionId};
 use crate::session::Session;
-use crate::session::store::{Live, Opened, Opening, Pair, Rotate, Rotation, SessionStore};
+use crate::session::store::{Live, Opened, Opening, Pair, Rotate, Rotation, SessionStore, Vouched};
+use crate::session::survey::{Stretch, Survey};
 use crate::token::access::AccessDigest;
 use crate::token::denylist::{DeniedToken, Denylist};
+use crate::token::refresh::RefreshDigest;
 use draft::{Draft, Turn};
 use guest::Guest;
 pub use limit::EmbeddedLimits;
@@ -201,6 +204,21 @@ impl SessionStore for Embedded {
         }
     }
 
+    async fn vouch(
+        &self,
+        account: &AccountId,
+        session: &SessionId,
+        refresh: &RefreshDigest,
+        grace: Duration,
+        now: Timestamp,
+    ) -> Result<Vouched> {
+        let key = (account.clone(), session.clone());
+        match &self.0 {
+            Inner::Server { memory, .. } => Ok(memory.vouch(&key, refresh, grace, now)),
+            Inner::Guest(guest) => Ok(guest.read(account).await?.vouch(&key, refresh, grace, now)),
+        }
+    }
+
     async fn rotate(&self, rotate: Rotate<'_>) -> Result<Rotation> {
         let turn = Turn {
             account: rotate.account.clone(),
@@ -233,6 +251,27 @@ impl SessionStore for Embedded {
         match &self.0 {
             Inner::Server { memory, .. } => Ok(memory.list(account, now)),
             Inner::Guest(guest) => Ok(guest.read(account).await?.list(account, now)),
+        }
+    }
+
+    async fn survey(&self, survey: &Survey, now: Timestamp) -> Result<Stretch> {
+        match &self.0 {
+            Inner::Server { memory, .. } => Ok(memory.survey(survey, now)),
+            Inner::Guest(guest) => Ok(guest.read_all().await?.survey(survey, now)),
+        }
+    }
+
+    async fn owner(&self, session: &SessionId) -> Result<Option<AccountId>> {
+        match &self.0 {
+            Inner::Server { memory, .. } => Ok(memory.owner(session)),
+            Inner::Guest(guest) => Ok(guest.read_all().await?.owner(session)),
+        }
+    }
+
+    async fn count(&self) -> Result<u64> {
+        match &self.0 {
+            Inner::Server { memory, .. } => Ok(memory.count()),
+            Inner::Guest(guest) => Ok(guest.read_all().await?.count()),
         }
     }
 

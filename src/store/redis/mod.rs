@@ -7,11 +7,13 @@
 mod address;
 mod denylist;
 mod gather;
+mod index;
 mod limit;
 mod pool;
 mod verify;
 
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use redis::{Script, ScriptInvocation};
@@ -24,9 +26,11 @@ use crate::account::store::Standings;
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::id::{AccountId, SessionId};
-use crate::session::Session;
-use crate::session::store::{Live, Opened, Opening, Pair, Rotate, Rotation, SessionStore};
+use crate::session::store::{Live, Opened, Opening, Pair, Rotate, Rotation, SessionStore, Vouched};
+use crate::session::survey::{Stretch, Survey};
+use crate::session::{SEEN_EVERY, Session};
 use crate::token::access::AccessDigest;
+use crate::token::refresh::RefreshDigest;
 
 pub use pool::{RedisConnection, RedisPool};
 use verify::Readers;
@@ -42,6 +46,7 @@ macro_rules! script {
 use script;
 
 script!(OPEN, "open.lua");
+script!(VOUCH, "vouch.lua");
 script!(ROTATE, "rotate.lua");
 script!(REAUTHENTICATE, "reauthenticate.lua");
 script!(END, "end.lua");
@@ -66,6 +71,16 @@ impl RedisStore {
     /// A store whose keys begin with `prefix` and a colon.
     pub fn new(pool: RedisPool, prefix: impl Into<String>) -> Self {
         Self { pool, prefix: prefix.into(), readers: Arc::default() }
+    }
+
+    /// Puts a session on the list of all once more, after one refresh in eight: chance, which the
+    /// new token is made of, decides. Nobody waits for it.
+    fn add_again(&self, session: &Session, rotate: &Rotate<'_>) {
+        let chosen = rotate.new.refresh.as_str().bytes().next().is_some_and(|byte| byte % 8 == 0);
+        if chosen {
+            let (store, session, now) = (self.clone(), session.clone(), rotate.now);
+            tokio::spawn(async move { store.add_to_index(&session, now).await });
+        }
     }
 
     /// A call of `script` on the keys of an account. The braces are the hash tag of a cluster.
@@ -122,7 +137,17 @@ impl SessionStore for RedisStore {
             .arg(now.as_millis())
             .arg(u8::from(opening == Opening::Renewal));
         with_account(&mut call, account)?;
-        match self.pool.run::<String>(&call, false).await?.as_str() {
+        let listed = async {
+            match opening {
+                Opening::New => self.add_to_index(session, now).await,
+                Opening::Renewal => Ok(()),
+            }
+        };
+        let (opened, listed) = tokio::join!(self.pool.run::<String>(&call, false), listed);
+        if let (Ok(_), Err(error)) = (&opened, listed) {
+            tracing::warn!(session = %session.id, %error, "a session is not yet on the list of all");
+        }
+        match opened?.as_str() {
             "done" => Ok(Opened::Done),
             "account_changed" => Ok(Opened::AccountChanged),
             "gone" => Ok(Opened::Gone),
@@ -140,6 +165,32 @@ impl SessionStore for RedisStore {
         self.judge(account, session, access, now).await
     }
 
+    async fn vouch(
+        &self,
+        account: &AccountId,
+        session: &SessionId,
+        refresh: &RefreshDigest,
+        grace: Duration,
+        now: Timestamp,
+    ) -> Result<Vouched> {
+        let mut call = self.on(&VOUCH, account);
+        call.arg(session.as_str()).arg(refresh.as_str()).arg(millis(grace));
+        call.arg(now.as_millis()).arg(millis(SEEN_EVERY));
+        let answer: Vec<Vec<u8>> = self.pool.run(&call, true).await?;
+        match answer.as_slice() {
+            [word, record, account] if word == b"good" => {
+                let session = session_of(record)?;
+                Ok(Vouched::Good(Box::new(Live {
+                    session,
+                    account: Arc::new(from_json(account)?),
+                })))
+            }
+            [word] if word == b"spent" => Ok(Vouched::Spent),
+            [word] if word == b"unknown" => Ok(Vouched::Unknown),
+            _ => Err(unknown_answer()),
+        }
+    }
+
     async fn rotate(&self, rotate: Rotate<'_>) -> Result<Rotation> {
         let mut call = self.on(&ROTATE, &rotate.account.id);
         call.arg(rotate.session.as_str())
@@ -152,7 +203,11 @@ impl SessionStore for RedisStore {
         with_account(&mut call, rotate.account)?;
         let answer: Vec<Vec<u8>> = self.pool.run(&call, false).await?;
         match answer.as_slice() {
-            [word, record] if word == b"rotated" => Ok(Rotation::Rotated(session_of(record)?)),
+            [word, record] if word == b"rotated" => {
+                let session = session_of(record)?;
+                self.add_again(&session, &rotate);
+                Ok(Rotation::Rotated(session))
+            }
             [word, record] if word == b"repeated" => Ok(Rotation::Repeated(session_of(record)?)),
             [word] if word == b"reused" => Ok(Rotation::Reused),
             [word] if word == b"unknown" => Ok(Rotation::Unknown),
@@ -175,7 +230,11 @@ impl SessionStore for RedisStore {
     async fn end(&self, account: &AccountId, session: &SessionId) -> Result<bool> {
         let mut call = self.on(&END, account);
         call.arg(session.as_str());
-        self.pool.run(&call, false).await
+        let existed = self.pool.run(&call, false).await?;
+        if existed {
+            self.forget_in_index(vec![session.clone()]);
+        }
+        Ok(existed)
     }
 
     async fn list(&self, account: &AccountId, now: Timestamp) -> Result<Vec<Session>> {
@@ -191,6 +250,18 @@ impl SessionStore for RedisStore {
             }
         }
         Ok(sessions)
+    }
+
+    async fn survey(&self, survey: &Survey, now: Timestamp) -> Result<Stretch> {
+        self.survey_index(survey, now).await
+    }
+
+    async fn owner(&self, session: &SessionId) -> Result<Option<AccountId>> {
+        self.owner_in_index(session).await
+    }
+
+    async fn count(&self) -> Result<u64> {
+        self.count_in_index().await
     }
 }
 
@@ -220,6 +291,6 @@ fn unknown_answer() -> Error {
     Error::internal("a script in Redis gave an answer that it should not")
 }
 
-fn millis(duration: std::time::Duration) -> u64 {
+fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -120,9 +120,9 @@ impl AccountStore for SqlStore {
         .await
     }
 
-    async fn end_session(
+    async fn end_sessions(
         &self,
-        session: &SessionId,
+        sessions: &[SessionId],
         until: Timestamp,
         now: Timestamp,
     ) -> Result<()> {
@@ -132,14 +132,16 @@ impl AccountStore for SqlStore {
                 .bind(now.as_millis())
                 .execute(&mut *write)
                 .await?;
-            sqlx::query(
-                "INSERT INTO ended_session (session_id, until) VALUES ($1, $2) \
-                 ON CONFLICT (session_id) DO NOTHING",
-            )
-            .bind(session.as_str())
-            .bind(until.as_millis())
-            .execute(&mut *write)
-            .await?;
+            for session in sessions {
+                sqlx::query(
+                    "INSERT INTO ended_session (session_id, until) VALUES ($1, $2) \
+                     ON CONFLICT (session_id) DO NOTHING",
+                )
+                .bind(session.as_str())
+                .bind(until.as_millis())
+                .execute(&mut *write)
+                .await?;
+            }
             write.commit().await
         })
         .await
@@ -289,6 +291,10 @@ impl AccountStore for SqlStore {
 
     async fn list(&self, filter: &AccountFilter) -> Result<Vec<Account>> {
         in_time(list::list(self, filter)).await
+    }
+
+    async fn reach(&self, filter: &AccountFilter) -> Result<Option<(Timestamp, AccountId)>> {
+        in_time(list::reach(self, filter)).await
     }
 
     async fn count(&self) -> Result<u64> {

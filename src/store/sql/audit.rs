@@ -186,7 +186,7 @@ async fn insert(write: &mut Write, mut rows: &[Row]) -> Result<()> {
 }
 
 /// The statement for a page of events; its text depends on which filters are set alone (SR-63).
-fn page(filter: &EventFilter) -> Statement {
+pub(super) fn page(filter: &EventFilter) -> Statement {
     let mut page = Statement::new(format!("SELECT {COLUMNS} FROM audit_event WHERE 1 = 1"));
     for (column, value) in [
         ("actor", filter.actor.as_deref()),

@@ -1,13 +1,15 @@
 //! Pages of accounts: filters, search, and where a page begins.
 
-use sqlx::AssertSqlSafe;
+use sqlx::{AssertSqlSafe, Row as _};
 
 use super::SqlStore;
 use super::change::Statement as Query;
 use super::row::{self, select_account};
 use crate::account::Account;
 use crate::account::store::AccountFilter;
+use crate::clock::Timestamp;
 use crate::error::Result;
+use crate::id::AccountId;
 
 /// A value that is bound to a parameter.
 #[derive(Debug, PartialEq)]
@@ -49,6 +51,12 @@ impl Statement {
         self.text.push_str(text);
     }
 
+    /// The same statement behind another word.
+    pub(super) fn after(mut self, word: &str) -> Self {
+        self.text.insert_str(0, word);
+        self
+    }
+
     /// The statement with its values bound.
     pub(super) fn query(self) -> Query<'static> {
         // Safe: no outside text is ever put in it (SR-63).
@@ -63,18 +71,71 @@ impl Statement {
     }
 }
 
+/// How many accounts a page of a search looks at, and of a list that no index narrows.
+pub const DEPTH: u32 = 50_000;
+/// How many accounts may have a role for them to be found by it, and then sorted.
+const FEW: u32 = 2_000;
+
+/// Whether a list can begin with those who have a role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Holders {
+    /// They are few.
+    Few,
+    /// They are many, or no role is asked for: the list goes through the accounts by age.
+    Many,
+}
+
 pub(super) async fn list(store: &SqlStore, filter: &AccountFilter) -> Result<Vec<Account>> {
     // PostgreSQL refuses NUL in a text, and no stored text has one.
     if filter.q.as_deref().is_some_and(|q| q.contains('\0')) {
         return Ok(Vec::new());
     }
-    let query = statement(filter).query();
+    let query = statement(filter, holders(store, filter).await?).query();
     query.fetch_all(store.pool.reader()).await?.iter().map(row::account).collect()
+}
+
+/// See `AccountStore::reach`: indexes alone answer it.
+pub(super) async fn reach(
+    store: &SqlStore,
+    filter: &AccountFilter,
+) -> Result<Option<(Timestamp, AccountId)>> {
+    let narrow = filter.q.is_none() && filter.role.is_none();
+    if narrow || holders(store, filter).await? == Holders::Few {
+        return Ok(None);
+    }
+    let query = place(filter.after.as_ref(), DEPTH).query();
+    let Some(row) = query.fetch_optional(store.pool.reader()).await? else { return Ok(None) };
+    let id = AccountId::parse(&row.try_get::<String, _>(1)?).ok_or_else(|| row::corrupt("id"))?;
+    Ok(Some((Timestamp::from_millis(row.try_get(0)?), id)))
+}
+
+/// Whether those who have the role that is asked for are few.
+pub(super) async fn holders(store: &SqlStore, filter: &AccountFilter) -> Result<Holders> {
+    let Some(role) = &filter.role else { return Ok(Holders::Many) };
+    let count = sqlx::query(
+        "SELECT COUNT(*) FROM (SELECT 1 FROM account_role WHERE role = $1 LIMIT $2) AS holder",
+    );
+    let count = count.bind(role.as_str()).bind(i64::from(FEW) + 1);
+    let count: i64 = count.fetch_one(store.pool.reader()).await?.try_get(0)?;
+    Ok(if count <= i64::from(FEW) { Holders::Few } else { Holders::Many })
+}
+
+/// The statement for the place that is so many accounts after another.
+pub(super) fn place(after: Option<&(Timestamp, AccountId)>, steps: u32) -> Statement {
+    let mut place = Statement::new("SELECT created_at, id FROM account WHERE 1 = 1".to_owned());
+    if let Some((created_at, id)) = after {
+        let created_at = place.bind(Value::Number(created_at.as_millis()));
+        let id = place.text(id.as_str());
+        place.and(&format!("(created_at, id) < ({created_at}, {id})"));
+    }
+    let steps = place.bind(Value::Number(i64::from(steps.saturating_sub(1))));
+    place.push(&format!(" ORDER BY created_at DESC, id DESC LIMIT 1 OFFSET {steps}"));
+    place
 }
 
 /// The statement for a page. Its text depends on which filters are set, not on what they say, so
 /// that the database plans each with the index it has for it.
-fn statement(filter: &AccountFilter) -> Statement {
+pub(super) fn statement(filter: &AccountFilter, holders: Holders) -> Statement {
     let mut page = Statement::new(select_account!("WHERE 1 = 1").to_owned());
     if let Some(q) = &filter.q {
         let pattern = page.text(contains(&q.to_lowercase()));
@@ -84,16 +145,27 @@ fn statement(filter: &AccountFilter) -> Statement {
     }
     if let Some(role) = &filter.role {
         let role = page.text(role.as_str());
-        page.and(&format!("a.id IN (SELECT account_id FROM account_role WHERE role = {role})"));
+        page.and(&match holders {
+            Holders::Few => {
+                format!("a.id IN (SELECT account_id FROM account_role WHERE role = {role})")
+            }
+            // A common role is soon met on the way, so that nothing has to be sorted.
+            Holders::Many => format!(
+                "EXISTS (SELECT 1 FROM account_role h WHERE h.account_id = a.id \
+                 AND h.role = {role} LIMIT 1)"
+            ),
+        });
     }
     if let Some(status) = filter.status {
         let status = page.text(status.as_str());
         page.and(&format!("a.status = {status}"));
     }
-    if let Some((created_at, id)) = &filter.after {
-        let created_at = page.bind(Value::Number(created_at.as_millis()));
-        let id = page.text(id.as_str());
-        page.and(&format!("(a.created_at, a.id) < ({created_at}, {id})"));
+    for (relation, place) in [("<", &filter.after), (">=", &filter.until)] {
+        if let Some((created_at, id)) = place {
+            let created_at = page.bind(Value::Number(created_at.as_millis()));
+            let id = page.text(id.as_str());
+            page.and(&format!("(a.created_at, a.id) {relation} ({created_at}, {id})"));
+        }
     }
     let limit = page.bind(Value::Number(filter.limit.into()));
     page.push(&format!(" ORDER BY a.created_at DESC, a.id DESC LIMIT {limit}"));
@@ -126,7 +198,8 @@ mod tests {
     #[test]
     fn sr_63_what_is_searched_for_is_bound_and_not_part_of_the_statement() {
         let q = "' OR 1 = 1 --";
-        let page = statement(&AccountFilter { q: Some(q.into()), ..AccountFilter::default() });
+        let filter = AccountFilter { q: Some(q.into()), ..AccountFilter::default() };
+        let page = statement(&filter, Holders::Many);
         assert!(!page.text.contains("OR 1 = 1"), "{}", page.text);
         assert_eq!(page.values, [Value::Text(format!("%{}%", q.to_lowercase())), Value::Number(0)]);
     }

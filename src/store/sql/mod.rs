@@ -9,6 +9,7 @@ mod holder;
 mod key;
 mod list;
 mod notice;
+mod plan;
 mod pool;
 mod role;
 mod row;

@@ -195,6 +195,11 @@ impl SqlPool {
         self.connections.close().await;
     }
 
+    /// Whether it is SQLite.
+    pub(super) fn is_sqlite(&self) -> bool {
+        self.engine == Engine::Sqlite
+    }
+
     /// The pool itself, for reading.
     pub(super) fn reader(&self) -> &Pool<Any> {
         &self.connections

@@ -78,6 +78,16 @@ impl Algorithm {
         [Self::EdDsa, Self::Es256].into_iter().find(|one| one.as_str().eq_ignore_ascii_case(name))
     }
 
+    /// The algorithm that somebody chose for the next key.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for `algorithm`.
+    pub fn chosen(name: &str) -> Result<Self> {
+        Self::parse(name).ok_or_else(|| {
+            Error::field("algorithm", "unknown_algorithm", "This must be EdDSA or ES256.")
+        })
+    }
+
     /// Makes a new private key of this kind: PKCS#8 in PEM.
     ///
     /// # Errors

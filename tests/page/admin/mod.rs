@@ -1,6 +1,8 @@
 //! `/admin`: everybody's accounts, for those who may see and change them.
 
+mod live;
 mod role;
+mod system;
 mod user;
 mod users;
 
@@ -58,7 +60,7 @@ on_every_backend! {
         let root = app.signed_in(ROOT, &["admin"]).await;
         app.create("ada@example.org", &[]).await;
         let page = root.get("/admin").await.expect(200);
-        page.says("<dd class=\"number\">2</dd>").never_says("Not answering");
+        page.says("data-figure=\"people\">2</dd>").says("data-figure=\"sessions\">1</dd>").never_says("Not answering");
         assert_eq!(page.text().matches("Healthy").count(), 2);
     }
 }

@@ -11,7 +11,8 @@ fn listed(page: &Answer) -> Vec<String> {
         let text = row.replace(['<', '>'], " ");
         text.split_whitespace().find(|word| word.contains('@')).unwrap_or_default().to_owned()
     };
-    rows.iter().map(|row| word(row)).collect()
+    // The script's pattern of a row has none.
+    rows.iter().map(|row| word(row)).filter(|address| !address.is_empty()).collect()
 }
 
 on_every_backend! {

@@ -1,0 +1,285 @@
+//! Forward-auth: proxies ask here whether a request to an app may pass, and as whom
+//! (docs/forward-auth.md).
+
+use std::io::Cursor;
+use std::sync::Arc;
+
+use rocket::http::{ContentType, Header, Method, Status};
+use rocket::response::{self, Responder, Response};
+use rocket::route::{Handler, Outcome};
+use rocket::{Data, Request, Route};
+
+use crate::access::{Access, Demand, Refusal, Requirement};
+use crate::account::Account;
+use crate::audit::{self, Audit, Entry, Kind};
+use crate::error::Error;
+use crate::guard::asked::{EXT_AUTHZ, Manner, Told};
+use crate::guard::cookie;
+use crate::guard::csrf::PublicOrigin;
+use crate::problem::Problem;
+use crate::role::{Permission, RoleName};
+use crate::session::{Recognised, Sessions};
+use crate::token::{Identity, Tokens};
+
+/// The headers that tell an app who somebody is. Proxies take them from here and from nobody else.
+pub const IDENTITY_HEADERS: [&str; 7] = [
+    "Remote-User",
+    "Remote-Id",
+    "Remote-Email",
+    "Remote-Name",
+    "Remote-Groups",
+    "Remote-Permissions",
+    "X-Doorward-Identity",
+];
+
+/// Tells nginx, which understands no status but 401, how to answer somebody who is not signed in.
+const ANSWER: &str = "X-Doorward-Answer";
+
+/// The methods of the requests that Envoy asks about, which it asks with.
+const METHODS: [Method; 7] = [
+    Method::Get,
+    Method::Head,
+    Method::Post,
+    Method::Put,
+    Method::Patch,
+    Method::Delete,
+    Method::Options,
+];
+
+/// A route of its own for each manner of asking.
+pub(super) fn routes() -> Vec<Route> {
+    let get = |path, manner| Route::new(Method::Get, path, Ask(manner));
+    let mut routes = vec![
+        get("/api/authz/forward-auth", Manner::Forwarded),
+        get("/api/authz/auth-request", Manner::Original),
+    ];
+    let pattern = format!("{EXT_AUTHZ}/<path..>");
+    routes.extend(METHODS.map(|method| Route::new(method, &pattern, Ask(Manner::External))));
+    routes
+}
+
+#[derive(Clone)]
+struct Ask(Manner);
+
+#[rocket::async_trait]
+impl Handler for Ask {
+    async fn handle<'r>(&self, request: &'r Request<'_>, _: Data<'r>) -> Outcome<'r> {
+        let Some(desk) = Desk::of(request) else {
+            return Outcome::Error(Status::InternalServerError);
+        };
+        let verdict = match Told::read(request, self.0) {
+            Ok(told) => desk.judge(request, &told, self.0).await,
+            Err(problem) => Verdict::Refused { problem, page: false },
+        };
+        Outcome::from(request, verdict)
+    }
+}
+
+/// What is needed to judge.
+struct Desk<'r> {
+    access: &'r Access,
+    sessions: &'r Sessions,
+    tokens: &'r Tokens,
+    audit: &'r Audit,
+    here: &'r str,
+}
+
+impl<'r> Desk<'r> {
+    fn of(request: &'r Request<'_>) -> Option<Self> {
+        let rocket = request.rocket();
+        Some(Self {
+            access: rocket.state::<Arc<Access>>()?,
+            sessions: rocket.state::<Arc<Sessions>>()?,
+            tokens: rocket.state::<Arc<Tokens>>()?,
+            audit: rocket.state::<Arc<Audit>>()?,
+            here: &rocket.state::<PublicOrigin>()?.0,
+        })
+    }
+
+    async fn judge(&self, request: &Request<'_>, told: &Told, manner: Manner) -> Verdict {
+        let refused = |problem| Verdict::Refused { problem, page: told.is_navigation };
+        let demand = match self.access.demand(&told.asked()) {
+            Ok(demand) => demand,
+            Err(refusal) => return refused(closed(refusal)),
+        };
+        let public = demand.requirement == Requirement::Nothing;
+        match self.sessions.recognise(&cookie::presented(request)).await {
+            Ok(known) if public => self.pass(&known.live.account, &demand),
+            // Whoever it is, and be the store away: everybody may see this.
+            Err(_) if public => Verdict::Pass(Default::default()),
+            // On its way past the sign-in page the browser gets a new pair of tokens and comes back.
+            Ok(Recognised { stale: true, .. }) if told.is_navigation && told.is_safe() => {
+                self.send(told, manner, &demand, &Error::TokenExpired)
+            }
+            Ok(known) => {
+                let account = &known.live.account;
+                audit::acting(&account.id);
+                match demand.admit(&account.permissions) {
+                    Ok(()) => self.pass(account, &demand),
+                    Err(error) => {
+                        let event = Entry::of(Kind::AuthzFail);
+                        let detail = format!("{}: {}", demand.audience, demand.requirement);
+                        self.audit.record_sparingly(event.detail(detail)).await;
+                        refused(Problem::from(&error))
+                    }
+                }
+            }
+            Err(error @ (Error::Unavailable(_) | Error::Internal(_))) => {
+                refused(Problem::from(&error))
+            }
+            Err(error) => self.send(told, manner, &demand, &error),
+        }
+    }
+
+    /// To the sign-in page and back, if a person opens a page; else only the news that `error`.
+    fn send(&self, told: &Told, manner: Manner, demand: &Demand, error: &Error) -> Verdict {
+        let next: String = url::form_urlencoded::byte_serialize(demand.page.as_bytes()).collect();
+        let answer = match (told.is_navigation, told.is_safe()) {
+            (false, _) => Status::Unauthorized,
+            (true, true) => Status::Found,
+            (true, false) => Status::SeeOther,
+        };
+        let location = format!("{}/login?next={next}", self.here);
+        Verdict::SignIn { manner, answer, location, problem: Problem::from(error) }
+    }
+
+    fn pass(&self, account: &Account, demand: &Demand) -> Verdict {
+        let roles: Vec<&str> = account.roles.iter().map(RoleName::as_str).collect();
+        let permissions: Vec<&str> = account.permissions.iter().map(Permission::as_str).collect();
+        let list = |all: &[&str]| all.iter().map(|one| item(one)).collect::<Vec<_>>().join(",");
+        let (groups, granted) = (list(&roles), list(&permissions));
+        let email = account.email.key();
+        let identity = Identity {
+            account: &account.id,
+            email: &email,
+            name: account.name(),
+            roles,
+            permissions,
+        };
+        let token = match self.tokens.sign_identity(&identity, &demand.audience) {
+            Ok(token) => token.expose().to_owned(),
+            Err(error) => {
+                return Verdict::Refused { problem: Problem::from(&error), page: false };
+            }
+        };
+        let values = [
+            text(&email),
+            account.id.to_string(),
+            text(account.email.as_str()),
+            text(account.name()),
+            groups,
+            granted,
+            token,
+        ];
+        Verdict::Pass(values)
+    }
+}
+
+/// Text in a header: what is not printable ASCII is percent-encoded UTF-8, so that no name breaks a
+/// line or is read in two ways.
+fn text(value: &str) -> String {
+    let mut text = String::with_capacity(value.len());
+    for byte in value.bytes() {
+        match byte {
+            b' '..=b'~' if byte != b'%' => text.push(char::from(byte)),
+            _ => text.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    text
+}
+
+/// An item of a list with commas.
+fn item(value: &str) -> String {
+    text(value).replace(',', "%2C")
+}
+
+/// Why nobody may pass.
+fn closed(refusal: Refusal) -> Problem {
+    let detail = crate::problem::sentence(&refusal.to_string());
+    match refusal {
+        Refusal::Unreadable(_) => Problem::new(Status::BadRequest, "validation_failed", detail),
+        _ => Problem::new(Status::Forbidden, "permission_denied", detail),
+    }
+}
+
+/// What the proxy is told.
+enum Verdict {
+    /// Let it through, with these values of the [`IDENTITY_HEADERS`]: empty ones for nobody, so that
+    /// what a client sent is overwritten in any case.
+    Pass([String; IDENTITY_HEADERS.len()]),
+    /// Let nobody through who is not signed in.
+    SignIn { manner: Manner, answer: Status, location: String, problem: Problem },
+    /// Let it not through; a person gets a page to read.
+    Refused { problem: Problem, page: bool },
+}
+
+impl<'r> Responder<'r, 'static> for Verdict {
+    fn respond_to(self, request: &'r Request<'_>) -> response::Result<'static> {
+        match self {
+            Self::Pass(values) => {
+                let mut response = Response::build();
+                for (name, value) in IDENTITY_HEADERS.into_iter().zip(values) {
+                    response.header(Header::new(name, value));
+                }
+                response.ok()
+            }
+            Self::SignIn { manner, answer, location, problem } => {
+                let by_header = manner == Manner::Original;
+                let mut response = if by_header || answer == Status::Unauthorized {
+                    problem.respond_to(request)?
+                } else {
+                    Response::build().status(answer).finalize()
+                };
+                if by_header || answer != Status::Unauthorized {
+                    response.set_header(Header::new("Location", location));
+                }
+                if by_header {
+                    response.set_header(Header::new(ANSWER, answer.code.to_string()));
+                }
+                Ok(response)
+            }
+            Self::Refused { problem, page: false } => problem.respond_to(request),
+            Self::Refused { problem, page: true } => page(&problem),
+        }
+    }
+}
+
+/// The refusal as a page that needs no file of ours: it is shown on the app's host.
+fn page(problem: &Problem) -> response::Result<'static> {
+    let (title, detail) = match problem.status.code {
+        403 => ("You cannot open this page", "Your account does not have the permission for it."),
+        503 => ("One moment, please", "The service is unavailable for the moment. Try again soon."),
+        400 => ("That did not work", "The request could not be read."),
+        _ => ("Something went wrong", "Something went wrong on our side."),
+    };
+    let html = format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n\
+         <title>{title}</title>\n<h1>{title}</h1>\n<p>{detail}</p>\n</html>\n"
+    );
+    let mut response = Response::build();
+    response.status(problem.status).header(ContentType::HTML);
+    problem.headers().into_iter().for_each(|header| {
+        response.header(header);
+    });
+    response.sized_body(html.len(), Cursor::new(html)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_text_breaks_a_header() {
+        for (value, expected) in [
+            ("Ada Lovelace", "Ada Lovelace"),
+            ("Zo\u{eb}\r\nRemote-User: root", "Zo%C3%AB%0D%0ARemote-User: root"),
+            ("100%", "100%25"),
+            ("\u{0}\u{7f}\u{1f469}", "%00%7F%F0%9F%91%A9"),
+        ] {
+            assert_eq!(text(value), expected);
+        }
+        assert_eq!(item("a,b"), "a%2Cb");
+    }
+}

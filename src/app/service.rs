@@ -1,0 +1,185 @@
+//! The services, put together from a configuration: for the application and for the command line.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::{StartError, World, key_file, policy};
+use crate::account::password::Hasher;
+use crate::account::store::{AccountStore, Standings};
+use crate::account::{Accounts, Roles};
+use crate::audit::chain::Chain;
+use crate::audit::store::AuditStore;
+use crate::audit::{self, Audit};
+use crate::config::Config;
+use crate::guard::csrf::FormTokens;
+use crate::limit::Limits;
+use crate::limit::store::LimitStore;
+use crate::role::RoleStore;
+use crate::session::Sessions;
+use crate::session::store::SessionStore;
+use crate::store::embedded::{Embedded, EmbeddedLimits, Role};
+use crate::store::redis::{RedisPool, RedisStore};
+use crate::store::sql::{SqlPool, SqlStore};
+use crate::token::key::{KeyStore, Keys};
+use crate::token::refresh::Succession;
+use crate::token::{Issuer, Tokens};
+
+/// Everything that routes and commands work with.
+pub struct Services {
+    /// The accounts' store itself, to ask whether it answers.
+    pub account_store: Arc<dyn AccountStore>,
+    /// The sessions' store itself, to ask whether it answers.
+    pub session_store: Arc<dyn SessionStore>,
+    /// The roles' store itself.
+    pub role_store: Arc<dyn RoleStore>,
+    /// Roles and permissions.
+    pub roles: Arc<Roles>,
+    /// Accounts.
+    pub accounts: Arc<Accounts>,
+    /// Sessions.
+    pub sessions: Arc<Sessions>,
+    /// The keys that sign tokens.
+    pub keys: Arc<Keys>,
+    /// Tokens.
+    pub tokens: Arc<Tokens>,
+    /// The audit trail.
+    pub audit: Arc<Audit>,
+    pub(super) form_tokens: FormTokens,
+}
+
+impl Services {
+    /// The services on the stores that the configuration names, for a command that acts beside a
+    /// running server. Migrations are run first.
+    ///
+    /// # Errors
+    /// Whatever keeps a store, a key or the hasher from working.
+    pub async fn open(config: &Config, world: &World) -> Result<Self, StartError> {
+        let sql = SqlPool::open(&config.database.url, config.database.pool_size).await?;
+        sql.migrate().await?;
+        let stores = if config.store.is_embedded() {
+            embedded_stores(config, world, Role::Guest).await?
+        } else {
+            redis_stores(config, RedisPool::new(&config.store.url)?)
+        };
+        Self::assemble(config, world, sql, stores).await
+    }
+
+    /// Brings the database to this release's schema.
+    ///
+    /// # Errors
+    /// A database that cannot be reached, or that a newer release has changed.
+    pub async fn migrate(config: &Config) -> Result<(), StartError> {
+        let sql = SqlPool::open(&config.database.url, config.database.pool_size).await?;
+        Ok(sql.migrate().await?)
+    }
+
+    pub(super) async fn assemble(
+        config: &Config,
+        world: &World,
+        sql: SqlPool,
+        (session_store, limit_store): Stores,
+    ) -> Result<Self, StartError> {
+        let (signing, secret) = key_file::keys(config, world)?;
+        let sql = Arc::new(SqlStore::new(sql));
+        let keys = Keys::open(
+            Arc::clone(&sql) as Arc<dyn KeyStore>,
+            &secret,
+            &signing,
+            policy::key_policy(config),
+            Arc::clone(&world.clock),
+        );
+        let keys = Arc::new(keys.await?);
+        let hasher =
+            Arc::new(Hasher::start(policy::hashing(config, world)?, Arc::clone(&world.random))?);
+        let limits = Arc::new(Limits::new(
+            limit_store,
+            policy::limits(config),
+            &secret,
+            Arc::clone(&world.clock),
+        ));
+        let standings = Arc::clone(&session_store) as Arc<dyn Standings>;
+        let audit = Arc::new(Audit::start(
+            Arc::clone(&sql) as Arc<dyn AuditStore>,
+            Chain::new(&secret),
+            Arc::clone(&world.clock),
+            Arc::clone(&world.random),
+        ));
+        let roles = Roles::open(
+            Arc::clone(&sql) as Arc<dyn RoleStore>,
+            Arc::clone(&sql) as Arc<dyn AccountStore>,
+            Arc::clone(&standings),
+            &config.permissions.declared,
+            Arc::clone(&audit),
+            Arc::clone(&world.clock),
+        );
+        let roles = Arc::new(audit::Origin::server().scope(roles).await?);
+        let accounts = Arc::new(Accounts::new(
+            Arc::clone(&sql) as Arc<dyn AccountStore>,
+            standings,
+            hasher,
+            policy::account_policy(config)?,
+            Arc::clone(&limits),
+            Arc::clone(&audit),
+            Arc::clone(&world.clock),
+            Arc::clone(&world.random),
+        ));
+        let issuer = Issuer {
+            issuer: config.tokens.issuer.clone(),
+            audience: config.tokens.audience.clone(),
+        };
+        let tokens = Arc::new(Tokens::new(Arc::clone(&keys), issuer));
+        let sessions = Arc::new(Sessions::new(
+            Arc::clone(&accounts),
+            Arc::clone(&session_store),
+            Arc::clone(&tokens),
+            Succession::new(&secret),
+            policy::lifetimes(config),
+            Arc::clone(&audit),
+            Arc::clone(&world.clock),
+            Arc::clone(&world.random),
+        ));
+        Ok(Self {
+            account_store: Arc::clone(&sql) as Arc<dyn AccountStore>,
+            role_store: sql,
+            roles,
+            session_store,
+            accounts,
+            sessions,
+            keys,
+            tokens,
+            audit,
+            form_tokens: FormTokens::new(&secret),
+        })
+    }
+}
+
+/// Where sessions are kept, and where limits are counted.
+pub(super) type Stores = (Arc<dyn SessionStore>, Arc<dyn LimitStore>);
+
+pub(super) fn redis_stores(config: &Config, pool: RedisPool) -> Stores {
+    let store = Arc::new(RedisStore::new(pool, &config.store.prefix));
+    (Arc::clone(&store) as Arc<dyn SessionStore>, store)
+}
+
+pub(super) async fn embedded_stores(
+    config: &Config,
+    world: &World,
+    role: Role,
+) -> Result<Stores, StartError> {
+    let path = embedded_path(config);
+    let sessions = Embedded::open(&path, role, Arc::clone(&world.clock)).await?;
+    Ok((Arc::new(sessions), Arc::new(EmbeddedLimits::default())))
+}
+
+/// The file of the embedded session store: beside the accounts, or, if those are in PostgreSQL, in
+/// the data directory.
+fn embedded_path(config: &Config) -> PathBuf {
+    let url = config.database.url.expose();
+    match url.strip_prefix("sqlite:") {
+        Some(rest) => {
+            let path = rest.trim_start_matches("//");
+            path.split('?').next().unwrap_or(path).into()
+        }
+        None => config.data_dir.join("doorward.db"),
+    }
+}

@@ -1,0 +1,18 @@
+//! The settings in force, for those who may see them.
+
+use serde::Serialize;
+
+/// One setting in force. A secret is not in it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Setting {
+    /// Its name in `Rocket.toml`.
+    pub key: &'static str,
+    /// Its value, or whether there is one if it is secret.
+    pub value: String,
+    /// Where it comes from: `default`, `environment DOORWARD_PUBLIC_URL`.
+    pub source: String,
+}
+
+/// All of them, in the order of the guide: Rocket state.
+#[derive(Clone, Debug)]
+pub struct Settings(pub Vec<Setting>);

@@ -1,0 +1,81 @@
+//! Recognising people for whom nothing can be handed over: what answers them is somebody else's.
+
+use super::store::{Live, Vouched};
+use super::{Presented, Sessions};
+use crate::account::Status;
+use crate::error::{Error, Result};
+use crate::id::SecretString;
+use crate::token::refresh::RefreshClaims;
+
+/// Somebody who was recognised by the tokens of their browser, which keeps them.
+#[derive(Clone, Debug)]
+pub struct Recognised {
+    /// Their session and account.
+    pub live: Live,
+    /// Whether the refresh token alone speaks for them: the access token has run out, and their
+    /// browser does well to come by for a new pair.
+    pub stale: bool,
+}
+
+impl Sessions {
+    /// Recognises whoever sends these tokens, and trades none of them in: an answer that a proxy
+    /// asked for may never reach the browser, and a refresh token that was traded in without its
+    /// successor arriving would end the session at its next use (SR-36).
+    ///
+    /// The access token is judged as by [`Sessions::verify`]; where it has run out, the session is
+    /// asked whether the refresh token is its current one. One round trip for either, no SQL.
+    ///
+    /// # Errors
+    /// [`Error::NotSignedIn`], [`Error::TokenExpired`], [`Error::SessionEnded`];
+    /// [`Error::TokenReused`], after which the session is over for everybody;
+    /// [`Error::Unavailable`].
+    pub async fn recognise(&self, presented: &Presented) -> Result<Recognised> {
+        let refused = match &presented.access {
+            Some(access) => match self.verify(access).await {
+                Ok(live) => return Ok(Recognised { live, stale: false }),
+                Err(error @ (Error::Unavailable(_) | Error::Internal(_))) => return Err(error),
+                Err(error) => error,
+            },
+            None => Error::NotSignedIn,
+        };
+        let Some(refresh) = &presented.refresh else { return Err(refused) };
+        match self.vouch(refresh).await {
+            Ok(live) => Ok(Recognised { live, stale: true }),
+            Err(Error::RefreshInvalid) => Err(refused),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Judges a refresh token without trading it in, by the rules by which it would be traded in.
+    async fn vouch(&self, refresh: &SecretString) -> Result<Live> {
+        let now = self.clock.now();
+        let claims = self.tokens.read_refresh(refresh, now).await?;
+        let (account, session) = (&claims.account, &claims.session);
+        let grace = self.lifetimes.reuse_grace;
+        let live =
+            match self.store.vouch(account, session, &claims.jti.digest(), grace, now).await? {
+                Vouched::Good(live) => *live,
+                Vouched::Unknown => return Err(Error::SessionEnded),
+                Vouched::Spent => return Err(self.spent(&claims).await?),
+            };
+        let idle = now.since(claims.issued_at) >= self.lifetimes.admin_idle_lifetime;
+        let usable = live.account.status == Status::Active
+            && claims.epoch == live.account.session_epoch
+            && !(idle && live.account.has_power())
+            && !self.outlived(&live.session, &live.account, now);
+        if usable { Ok(live) } else { Err(Error::SessionEnded) }
+    }
+
+    /// Ends the session whose spent refresh token somebody shows: either they or its owner has a
+    /// copy that is not theirs.
+    async fn spent(&self, claims: &RefreshClaims) -> Result<Error> {
+        let account = self.accounts.current_in(&claims.account, &claims.session).await?;
+        // Issued before the password was changed: whoever lost a race with that has stolen nothing.
+        let account = account.filter(|account| account.session_epoch == claims.epoch);
+        let Some(account) = account else { return Ok(Error::SessionEnded) };
+        if !self.store.end(&claims.account, &claims.session).await? {
+            return Ok(Error::SessionEnded);
+        }
+        Ok(self.reused(&claims.session, account, self.clock.now()).await)
+    }
+}

@@ -1,0 +1,341 @@
+//! Everybody's sessions: found by person and by address, a stretch at a time, and ended many at once.
+
+use std::cmp::Reverse;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use futures::StreamExt as _;
+use futures::stream;
+use ipnet::IpNet;
+
+use super::store::Live;
+use super::{Session, Sessions};
+use crate::account::Account;
+use crate::audit::{Entry, Kind};
+use crate::clock::Timestamp;
+use crate::error::{Error, Result};
+use crate::id::{AccountId, SessionId, base64url, from_base64url};
+
+/// How many sessions end at once, at most.
+pub const MAX_AT_ONCE: usize = 1000;
+/// How many of them the store is asked to end at the same time.
+const ABREAST: usize = 32;
+
+/// Which live sessions of all accounts a store is to look for.
+#[derive(Clone, Debug)]
+pub struct Survey {
+    /// Only those that began from an address of this network.
+    pub network: Option<IpNet>,
+    /// Go on after the session of this place.
+    pub after: Option<Place>,
+    /// At most this many.
+    pub limit: usize,
+}
+
+/// Where a session stands among all of them. Neither part ever changes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The address it began from. Counts only where a network is looked through.
+    pub ip: IpAddr,
+    /// When it began.
+    pub created_at: Timestamp,
+    /// Which one it is.
+    pub session: SessionId,
+}
+
+impl Place {
+    /// The place of a session.
+    pub fn of(session: &Session) -> Self {
+        let ip = session.ip.to_canonical();
+        Self { ip, created_at: session.created_at, session: session.id.clone() }
+    }
+
+    fn write(&self) -> String {
+        base64url(format!("{} {} {}", self.created_at.as_millis(), self.session, self.ip))
+    }
+
+    fn read(cursor: &str) -> Option<Self> {
+        let text = String::from_utf8(from_base64url(cursor)?).ok()?;
+        let mut parts = text.splitn(3, ' ');
+        Some(Self {
+            created_at: Timestamp::from_millis(parts.next()?.parse().ok()?),
+            session: SessionId::parse(parts.next()?)?,
+            ip: parts.next()?.parse().ok()?,
+        })
+    }
+}
+
+/// A part of the live sessions, in order of their places, the highest first.
+#[derive(Debug)]
+pub struct Stretch {
+    /// The sessions, with their accounts as last published.
+    pub live: Vec<Live>,
+    /// Where to go on. There may turn out to be nothing more.
+    pub next: Option<Place>,
+}
+
+/// Whose sessions are looked for.
+#[derive(Clone, Debug)]
+pub enum Whose {
+    /// Everybody's.
+    Everybody,
+    /// Those of one account.
+    One(Box<Account>),
+    /// Of somebody who does not exist.
+    Nobody,
+}
+
+/// Which sessions an administrator looks for.
+#[derive(Clone, Debug)]
+pub struct SessionFilter {
+    /// Whose.
+    pub whose: Whose,
+    /// From where.
+    pub network: Option<IpNet>,
+}
+
+impl SessionFilter {
+    /// Whether it says anything at all.
+    pub fn is_narrow(&self) -> bool {
+        self.network.is_some() || !matches!(self.whose, Whose::Everybody)
+    }
+
+    fn lets_through(&self, session: &Session) -> bool {
+        self.network.is_none_or(|network| network.contains(&session.ip.to_canonical()))
+    }
+
+    fn order(&self, session: &Session) -> Reverse<(Option<IpAddr>, Timestamp, SessionId)> {
+        let place = Place::of(session);
+        Reverse((self.network.map(|_| place.ip), place.created_at, place.session))
+    }
+}
+
+/// A page of sessions, and where the next one begins.
+#[derive(Debug)]
+pub struct SessionPage {
+    /// The sessions, with their accounts as last published.
+    pub items: Vec<Live>,
+    /// The `cursor` of the next page, if there is one.
+    pub next_cursor: Option<String>,
+}
+
+/// The sessions that are to end together.
+#[derive(Debug)]
+pub struct Selection {
+    /// Them, without the one that asks.
+    pub chosen: Vec<Live>,
+    /// Whether there are more than end at once.
+    pub more: bool,
+}
+
+/// Reads an address or a network: `203.0.113.7`, `203.0.113.0/24`, `2001:db8::/32`.
+pub fn network(text: &str) -> Option<IpNet> {
+    let text = text.trim();
+    let single = text.parse::<IpAddr>().map(|address| IpNet::from(address.to_canonical()));
+    single.ok().or_else(|| text.parse::<IpNet>().ok()).map(|network| network.trunc())
+}
+
+impl Sessions {
+    /// What an administrator asks for: `user` is an identifier or an e-mail address, `ip` an
+    /// address or a network; an empty text asks for nothing.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for an `ip` that is neither: as no filter it would mean everybody.
+    pub async fn filter(&self, user: &str, ip: &str) -> Result<SessionFilter> {
+        let wrong = || {
+            let message = "Enter an address, or a network such as 203.0.113.0/24.";
+            Error::field("ip", "invalid_address", message)
+        };
+        let network = match ip.trim() {
+            "" => None,
+            text => Some(network(text).ok_or_else(wrong)?),
+        };
+        let found = match user.trim() {
+            "" => return Ok(SessionFilter { whose: Whose::Everybody, network }),
+            text => match AccountId::parse(text) {
+                Some(id) => self.accounts.get(&id).await,
+                None => self.accounts.find(text).await,
+            },
+        };
+        let whose = match found {
+            Ok(account) => Whose::One(Box::new(account)),
+            Err(Error::NotFound | Error::Invalid(_)) => Whose::Nobody,
+            Err(error) => return Err(error),
+        };
+        Ok(SessionFilter { whose, network })
+    }
+
+    /// A page of live sessions: the latest first, or, within a network, by address. `cursor` is the
+    /// `next_cursor` of the page before. A page can be short, or even empty, and still have a next
+    /// one: behind many sessions that have ended unseen.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a `cursor` that is none of ours.
+    pub async fn survey(
+        &self,
+        filter: &SessionFilter,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<SessionPage> {
+        let unknown = || Error::field("cursor", "invalid_cursor", "This page does not exist.");
+        let after = cursor.map(|text| Place::read(text).ok_or_else(unknown)).transpose()?;
+        let stretch = self.stretch(filter, after, limit).await?;
+        let next_cursor = stretch.next.map(|place| place.write());
+        Ok(SessionPage { items: stretch.live, next_cursor })
+    }
+
+    async fn stretch(
+        &self,
+        filter: &SessionFilter,
+        after: Option<Place>,
+        limit: usize,
+    ) -> Result<Stretch> {
+        match &filter.whose {
+            Whose::Nobody => Ok(Stretch { live: Vec::new(), next: None }),
+            Whose::Everybody => {
+                let survey = Survey { network: filter.network, after, limit };
+                self.store.survey(&survey, self.clock.now()).await
+            }
+            Whose::One(account) => {
+                let mut sessions = self.store.list(&account.id, self.clock.now()).await?;
+                sessions.retain(|session| filter.lets_through(session));
+                sessions.sort_by_key(|session| filter.order(session));
+                if let Some(after) = after {
+                    let ip = filter.network.map(|_| after.ip);
+                    let after = Reverse((ip, after.created_at, after.session));
+                    sessions.retain(|session| filter.order(session) > after);
+                }
+                let more = sessions.len() > limit;
+                sessions.truncate(limit);
+                let next = sessions.last().filter(|_| more).map(Place::of);
+                let live = |session| Live { session, account: Arc::new(Account::clone(account)) };
+                Ok(Stretch { live: sessions.into_iter().map(live).collect(), next })
+            }
+        }
+    }
+
+    /// Everything that a filter lets through, up to [`MAX_AT_ONCE`], but for the session that asks.
+    pub async fn select(&self, filter: &SessionFilter, asking: &SessionId) -> Result<Selection> {
+        let (mut chosen, mut after) = (Vec::new(), None);
+        loop {
+            let room = MAX_AT_ONCE + 1 - chosen.len();
+            let stretch = self.stretch(filter, after, room).await?;
+            let others = stretch.live.into_iter().filter(|live| live.session.id != *asking);
+            chosen.extend(others);
+            after = stretch.next;
+            if after.is_none() || chosen.len() > MAX_AT_ONCE {
+                let more = after.is_some() || chosen.len() > MAX_AT_ONCE;
+                chosen.truncate(MAX_AT_ONCE);
+                return Ok(Selection { chosen, more });
+            }
+        }
+    }
+
+    /// Those of these sessions that are alive, but for the session that asks.
+    pub async fn select_named(
+        &self,
+        mut names: Vec<(AccountId, SessionId)>,
+        asking: &SessionId,
+    ) -> Result<Selection> {
+        names.retain(|(_, session)| session != asking);
+        names.truncate(MAX_AT_ONCE);
+        let looks =
+            stream::iter(names).map(|(owner, name)| async move { self.live(&owner, &name).await });
+        let found: Vec<Result<Option<Live>>> = looks.buffered(ABREAST).collect().await;
+        let found: Vec<Option<Live>> = found.into_iter().collect::<Result<_>>()?;
+        Ok(Selection { chosen: found.into_iter().flatten().collect(), more: false })
+    }
+
+    /// The session of this name, if it is alive.
+    async fn live(&self, owner: &AccountId, name: &SessionId) -> Result<Option<Live>> {
+        let sessions = self.store.list(owner, self.clock.now()).await?;
+        let Some(session) = sessions.into_iter().find(|one| one.id == *name) else {
+            return Ok(None);
+        };
+        let account = self.accounts.current(owner).await?;
+        Ok(account.map(|account| Live { session, account: Arc::new(account) }))
+    }
+
+    /// Ends a session, whosever it is.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is no such session.
+    pub async fn end_anybodys(&self, session: &SessionId) -> Result<()> {
+        let owner = self.store.owner(session).await?.ok_or(Error::NotFound)?;
+        self.end(&owner, session).await
+    }
+
+    /// Ends these sessions for good; says how many there still were.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the store failed on one of them; the others have ended.
+    pub async fn end_all(&self, selection: &Selection) -> Result<u64> {
+        let names: Vec<(AccountId, SessionId)> = selection
+            .chosen
+            .iter()
+            .map(|live| (live.session.account.clone(), live.session.id.clone()))
+            .collect();
+        let ends = stream::iter(names).map(|(account, session)| async move {
+            let outcome = self.store.end(&account, &session).await;
+            (account, session, outcome)
+        });
+        let outcomes: Vec<_> = ends.buffer_unordered(ABREAST).collect().await;
+        let (mut ended, mut failure) = (Vec::new(), None);
+        for (account, session, outcome) in outcomes {
+            match outcome {
+                Ok(true) => ended.push((account, session)),
+                Ok(false) => {}
+                Err(error) => failure = Some(error),
+            }
+        }
+        let names: Vec<SessionId> = ended.iter().map(|(_, session)| session.clone()).collect();
+        self.remember_ended(&names).await;
+        for (account, session) in &ended {
+            let event = Entry::of(Kind::SessionEnded).about(account);
+            let detail = format!("session {session}, one of {} together", ended.len());
+            self.audit.record(event.detail(detail)).await;
+        }
+        failure.map_or(Ok(ended.len() as u64), Err)
+    }
+
+    /// How many sessions are alive, by and large: those that ran out a while ago may still count.
+    pub async fn count(&self) -> Result<u64> {
+        self.store.count().await
+    }
+
+    /// Looks through a part of all sessions, so that the store finds and forgets those that have
+    /// ended by themselves; says where to go on.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn sweep(&self, after: Option<Place>) -> Result<Option<Place>> {
+        let survey = Survey { network: None, after, limit: 200 };
+        Ok(self.store.survey(&survey, self.clock.now()).await?.next)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_and_networks_are_read_and_nothing_else() {
+        let read = |text| network(text).map(|network| network.to_string());
+        assert_eq!(read(" 203.0.113.7 ").as_deref(), Some("203.0.113.7/32"));
+        assert_eq!(read("203.0.113.77/24").as_deref(), Some("203.0.113.0/24"));
+        assert_eq!(read("::ffff:192.0.2.1").as_deref(), Some("192.0.2.1/32"));
+        assert_eq!(read("2001:db8::1/32").as_deref(), Some("2001:db8::/32"));
+        for other in ["", "203.0.113", "203.0.113.7/33", "example.org", "*"] {
+            assert_eq!(read(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_place_reads_back() {
+        let session = SessionId::random(&crate::id::Os);
+        let created_at = Timestamp::from_millis(1_764_000_000_123);
+        let place = Place { ip: "2001:db8::7".parse().unwrap(), created_at, session };
+        assert_eq!(Place::read(&place.write()), Some(place));
+        assert_eq!(Place::read("bWFkZSB1cA"), None);
+    }
+}
