@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -139,7 +140,8 @@ fn command(proxy: Proxy, home: &Path, (port, server): (u16, u16)) -> Result<Comm
     let text = text.replace("login.example.com", "localhost");
     fs::write(&config, text).map_err(|error| error.to_string())?;
     let program = find_program(&plan.program, plan.program[0])?;
-    let mut command = bound_to_us(&program, "KILL", &[]);
+    // Killed, nginx would leave its workers behind.
+    let mut command = bound_to_us(&program, "TERM", &[]);
     command.args(plan.arguments).arg(config).env("HOME", home);
     for name in ["XDG_CONFIG_HOME", "XDG_DATA_HOME", "LOGIN_HOST", "LOGIN_UPSTREAMS"] {
         command.env_remove(name);
@@ -158,7 +160,8 @@ fn launch(mut command: Command, home: &Path, port: u16) -> Daemon {
     let log = home.join("log");
     let output = File::create(&log).expect("a log");
     command.stdout(output.try_clone().expect("a log")).stderr(output);
-    let mut daemon = Daemon::spawn("the proxy", command).unwrap_or_else(|why| panic!("{why}"));
+    let daemon = Daemon::spawn("the proxy", command).unwrap_or_else(|why| panic!("{why}"));
+    let mut daemon = daemon.parting_with(Signal::TERM);
     daemon
         .wait_ready(
             START_LIMIT,

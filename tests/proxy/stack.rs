@@ -5,6 +5,7 @@ use std::fs::File;
 use std::process::Command;
 use std::sync::Mutex;
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -132,7 +133,8 @@ fn command(
             write("doorward.conf", &print("nginx"))?;
             write("nginx.conf", &nginx_main(&here.to_string()))?;
             let program = find_program(&["nginx", "/usr/sbin/nginx"], "nginx")?;
-            let mut command = bound_to_us(&program, "KILL", &[]);
+            // Killed, it would leave its workers behind.
+            let mut command = bound_to_us(&program, "TERM", &[]);
             command
                 .args(["-e", "stderr", "-p"])
                 .arg(directory.path())
@@ -167,7 +169,7 @@ fn launch(mut command: Command, directory: &TempDir, login: u16) -> Result<Daemo
     let log = directory.path().join("log");
     let output = File::create(&log).map_err(|error| error.to_string())?;
     command.stdout(output.try_clone().map_err(|error| error.to_string())?).stderr(output);
-    let mut daemon = Daemon::spawn("the proxy", command)?;
+    let mut daemon = Daemon::spawn("the proxy", command)?.parting_with(Signal::TERM);
     daemon.wait_ready(
         START_LIMIT,
         || read_log(&log),

@@ -24,6 +24,7 @@ const RUN_LIMIT: Duration = Duration::from_secs(60);
 pub struct Daemon {
     name: &'static str,
     child: Child,
+    parting: Option<Signal>,
 }
 
 impl Daemon {
@@ -34,7 +35,13 @@ impl Daemon {
     pub fn spawn(name: &'static str, mut command: Command) -> Result<Self, String> {
         command.stdin(Stdio::null());
         let child = spawn(command).map_err(|error| format!("{name} does not start: {error}"))?;
-        Ok(Self { name, child })
+        Ok(Self { name, child, parting: None })
+    }
+
+    /// Asks the process with `signal` before it is killed: one that has workers takes them along.
+    pub fn parting_with(mut self, signal: Signal) -> Self {
+        self.parting = Some(signal);
+        self
     }
 
     /// The process id.
@@ -108,6 +115,10 @@ impl Daemon {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
+        if let Some(signal) = self.parting {
+            self.signal(signal);
+            wait_until(Duration::from_secs(2), || self.exit_status().is_some());
+        }
         self.kill();
     }
 }
