@@ -165,7 +165,7 @@ fn no_spelling_of_a_path_is_a_way_around_a_rule() {
     for target in SPELLINGS {
         assert_eq!(get(target), "ambiguous", "{target}");
     }
-    for target in ["", "admin", "*", "https://app.example.org/"] {
+    for target in ["", "admin", "*", ":/admin", "https://app.example.org/"] {
         assert_eq!(get(target), "unreadable", "{target}");
     }
 }
