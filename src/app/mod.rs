@@ -5,6 +5,7 @@ mod fairing;
 mod key_file;
 pub mod metrics;
 mod policy;
+pub mod restore;
 mod service;
 pub mod stop;
 mod tend;
@@ -136,9 +137,8 @@ impl Prepared {
         if let Some(cors) = cors {
             rocket = rocket.attach(cors);
         }
-        tended(rocket, config.tokens.issuer.clone()).attach(AdHoc::try_on_ignite(
-            "Doorward's services",
-            move |rocket| async move {
+        tended(rocket, config.tokens.issuer.clone(), config.audit.retention).attach(
+            AdHoc::try_on_ignite("Doorward's services", move |rocket| async move {
                 match ignite(&rocket, &config, &world).await {
                     Ok(services) => Ok(manage(rocket, services)),
                     Err(error) => {
@@ -146,8 +146,8 @@ impl Prepared {
                         Err(rocket)
                     }
                 }
-            },
-        ))
+            }),
+        )
     }
 }
 
@@ -186,10 +186,11 @@ fn headers(config: &Config) -> Headers {
 }
 
 /// What happens by itself when the server starts, runs and stops.
-fn tended(rocket: Rocket<Build>, public_url: String) -> Rocket<Build> {
+fn tended(rocket: Rocket<Build>, public_url: String, retention: Option<Duration>) -> Rocket<Build> {
     rocket
         .attach(tend::keys())
         .attach(tend::sessions())
+        .attach(tend::database(retention))
         .attach(AdHoc::on_liftoff("Set-up link", move |rocket| {
             Box::pin(async move {
                 audit::Origin::server().scope(print_setup_link(rocket, &public_url)).await;

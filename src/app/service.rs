@@ -45,6 +45,7 @@ pub struct Services {
     /// The audit trail.
     pub audit: Arc<Audit>,
     pub(super) form_tokens: FormTokens,
+    sql: SqlPool,
 }
 
 impl Services {
@@ -80,6 +81,7 @@ impl Services {
         (session_store, limit_store): Stores,
     ) -> Result<Self, StartError> {
         let (signing, secret) = key_file::keys(config, world)?;
+        let pool = sql.clone();
         let sql = Arc::new(SqlStore::new(sql));
         let keys = Keys::open(
             Arc::clone(&sql) as Arc<dyn KeyStore>,
@@ -149,7 +151,19 @@ impl Services {
             tokens,
             audit,
             form_tokens: FormTokens::new(&secret),
+            sql: pool,
         })
+    }
+
+    /// Ends the services of a command: what happened is in the database, and all files are closed.
+    ///
+    /// # Errors
+    /// Events that the database did not take.
+    pub(super) async fn close(self) -> Result<(), StartError> {
+        let flushed = self.audit.flush(super::FLUSH_LIMIT).await;
+        self.session_store.close().await;
+        self.sql.finish().await;
+        if flushed { Ok(()) } else { Err("the audit trail could not be written".into()) }
     }
 }
 
@@ -174,12 +188,11 @@ pub(super) async fn embedded_stores(
 /// The file of the embedded session store: beside the accounts, or, if those are in PostgreSQL, in
 /// the data directory.
 fn embedded_path(config: &Config) -> PathBuf {
-    let url = config.database.url.expose();
-    match url.strip_prefix("sqlite:") {
-        Some(rest) => {
-            let path = rest.trim_start_matches("//");
-            path.split('?').next().unwrap_or(path).into()
-        }
-        None => config.data_dir.join("doorward.db"),
-    }
+    sqlite_path(config).unwrap_or_else(|| config.data_dir.join("doorward.db"))
+}
+
+/// The file of the accounts, unless they are in PostgreSQL.
+pub(super) fn sqlite_path(config: &Config) -> Option<PathBuf> {
+    let path = config.database.url.expose().strip_prefix("sqlite:")?.trim_start_matches("//");
+    Some(path.split('?').next().unwrap_or(path).into())
 }
