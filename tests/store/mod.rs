@@ -10,6 +10,7 @@ mod key;
 mod limit;
 mod list;
 mod migration;
+mod near;
 mod race;
 mod reauth;
 mod redis;
