@@ -41,7 +41,7 @@ pub async fn back_up(config: &Config, to: &Path) -> Result<(), StartError> {
         // Nothing is in it.
         fs::remove_file(to)?;
     }
-    Ok(done.map_err(cause)?)
+    done.map_err(cause)
 }
 
 async fn copy(database: &Path, to: &Path) -> crate::error::Result<()> {
