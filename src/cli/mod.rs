@@ -182,15 +182,12 @@ async fn serve(config: Config, world: World) -> Result<(), StartError> {
     for warning in config.warnings() {
         tracing::warn!("{warning}");
     }
-    let (metrics, drain) = (config.metrics.address, config.drain);
+    let drain = config.drain;
     let (address, public_url) =
         (format!("{}:{}", config.server.address, config.server.port), config.tokens.issuer.clone());
     let rocket = app::stop::on_signals(app::build(config, world)?, drain);
     let rocket = rocket.ignite().await.map_err(|error| tell(&error))?;
     tracing::info!(address, public_url, "serving");
-    if let Some(address) = metrics {
-        tokio::spawn(app::metrics::application(address)?.launch());
-    }
     let ended = rocket.launch().await.map_err(|error| tell(&error))?;
     // Requests that were finished while the server stopped have recorded events, too.
     app::finish(ended).await;

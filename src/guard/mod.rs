@@ -4,6 +4,7 @@ pub mod asked;
 pub mod body;
 pub mod client;
 pub mod cookie;
+pub mod count;
 pub mod csrf;
 pub mod download;
 pub mod form;
