@@ -5,8 +5,10 @@ mod health;
 mod json;
 mod keys;
 mod log;
+mod otel;
 mod proxy;
 mod role;
+mod text;
 mod token;
 mod user;
 
@@ -97,7 +99,10 @@ pub fn main() -> ExitCode {
         Err(refused) => return refuse(&refused, arguments.json),
     };
     let serves = matches!(arguments.command, None | Some(Command::Serve));
-    let _log = log::start(&config.log, serves);
+    let _log = match log::start(&config, serves) {
+        Ok(log) => log,
+        Err(error) => return fail(&explain(&*error), arguments.json),
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(config.server.workers)
         .max_blocking_threads(config.server.max_blocking)

@@ -11,8 +11,9 @@ use rocket::data::Data;
 use rocket::http::{Method, Status};
 use rocket::request::Request;
 use rocket::route::{Handler, Outcome};
+use tracing::Instrument as _;
 
-use super::{client, csrf, limit};
+use super::{client, csrf, limit, span};
 use crate::audit::{Audit, Entry, Kind, Origin};
 use crate::problem::{self, Problem};
 
@@ -119,7 +120,7 @@ impl Handler for Gate {
             }
             outcome
         };
-        origin(request).scope(work).await
+        origin(request).scope(work).instrument(span::of(request)).await
     }
 }
 

@@ -8,8 +8,9 @@ use rocket::http::{Header, Status};
 use rocket::{Data, Orbit, Request, Response, Rocket};
 
 use super::count::RequestCounts;
-use super::{client, cookie, known_session, limit, nonce};
+use super::{client, cookie, known_session, limit, nonce, span};
 use crate::problem::{self, request_id};
+use crate::trace;
 
 /// Puts the security headers and the cookies into every answer, writes the access log, and counts.
 pub struct Headers {
@@ -90,6 +91,9 @@ impl Fairing for Headers {
         if let Some(id) = client::request_id(request) {
             problem::adopt_request_id(request, id);
         }
+        if trace::is_on() {
+            span::begin(request, if self.hsts.is_some() { "https" } else { "http" });
+        }
     }
 
     async fn on_response<'r>(&self, request: &'r Request<'_>, response: &mut Response<'r>) {
@@ -118,6 +122,9 @@ impl Fairing for Headers {
             response.set_header(Header::new("Cache-Control", "no-store"));
         }
         response.set_header(Header::new("X-Request-Id", request_id(request)));
+        if trace::is_on() {
+            span::end(request, response.status());
+        }
         if self.is_timed() {
             let took = request.local_cache(|| Began(Instant::now())).0.elapsed();
             self.counts.note(request, response.status(), took);

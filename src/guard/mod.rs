@@ -13,6 +13,7 @@ pub mod gate;
 pub mod header;
 pub mod limit;
 pub mod setting;
+mod span;
 
 use std::marker::PhantomData;
 use std::ops::Deref;

@@ -9,6 +9,7 @@ use rocket::http::Method::{Get, Post};
 use crate::app::*;
 use crate::support::http;
 use crate::support::process::Server;
+use crate::support::redis::{Options, RedisServer};
 use crate::support::{free_port, wait_until};
 
 const WRONG: &str = "not the password at all";
@@ -205,6 +206,29 @@ async fn what_stores_hold_and_how_they_answer_is_seen() {
 }
 
 #[rocket::async_test]
+async fn a_store_that_is_away_is_seen_to_be_away_and_to_be_back() {
+    let redis = RedisServer::start(Options::default());
+    let app = watched(Backend::SqliteRedis, &[("DOORWARD_STORE_URL", &redis.url())]).await;
+    app.register("ada@example.org").await;
+    let figures = Figures::of(&app).await;
+    assert_eq!((figures.get("doorward_ready"), figures.get("doorward_sessions")), (1.0, 1.0));
+    redis.pause();
+    app.me().await.expect(503);
+    app.log_in_with("ada@example.org", PASSWORD).await.expect(503);
+    let figures = Figures::of(&app).await;
+    assert_eq!(figures.get("doorward_ready"), 0.0);
+    assert_eq!(figures.counted("doorward_store_up"), ["sql 1"]);
+    // It stays what it was.
+    assert_eq!(figures.get("doorward_sessions"), 1.0);
+    let errors = figures.counted("doorward_store_errors_total");
+    assert!(errors.iter().any(|line| line == "sessions verify unavailable 1"), "{errors:?}");
+    assert_eq!(figures.counted("doorward_logins_total"), ["failed 1", "good 1"]);
+    redis.resume();
+    let back = async || Figures::of(&app).await.get("doorward_ready") == 1.0;
+    while !back().await {}
+}
+
+#[rocket::async_test]
 async fn where_nobody_watches_there_are_no_figures() {
     let app = TestApp::light().await;
     assert!(app.client.rocket().state::<Arc<Watch>>().is_none());
@@ -226,6 +250,9 @@ fn a_server_shows_its_figures_at_an_address_of_their_own() {
     assert!(ready, "{page}");
     let answer = http::get(port, "/metrics").expect("an answer");
     assert_eq!(answer.header("content-type"), Some("text/plain; version=0.0.4"));
+    for family in doorward::metric::family::ALL {
+        assert!(page.contains(&format!("# TYPE {} ", family.name)), "{} in {page}", family.name);
+    }
     let figures = Figures::read(&page);
     let version = env!("CARGO_PKG_VERSION");
     assert_eq!(figures.get(&format!("doorward_build_info{{version=\"{version}\"}}")), 1.0);
