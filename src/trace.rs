@@ -43,14 +43,18 @@ pub fn request(method: &'static str, path: &str, scheme: &'static str) -> Span {
     )
 }
 
-/// Notes how a request was answered. Only a failure of ours makes it an error.
-pub fn answered(span: &Span, method: &str, route: Option<&str>, status: u16, request_id: &str) {
-    if span.is_none() {
-        return;
-    }
-    if let Some(route) = route {
+/// Names a request by its route. Before any work is done for it: then the name is settled.
+pub fn routed(span: &Span, method: &str, route: &str) {
+    if !span.is_none() {
         span.record("otel.name", format!("{method} {route}"));
         span.record("http.route", route);
+    }
+}
+
+/// Notes how a request was answered. Only a failure of ours makes it an error.
+pub fn answered(span: &Span, status: u16, request_id: &str) {
+    if span.is_none() {
+        return;
     }
     span.record("http.response.status_code", status);
     span.record("doorward.request_id", request_id);

@@ -96,7 +96,7 @@ pub(super) async fn refused(request: &Request<'_>, code: &str) {
     }
 }
 
-fn has_entered(request: &Request<'_>) -> bool {
+pub(super) fn has_entered(request: &Request<'_>) -> bool {
     request.local_cache(Entered::default).0.load(Ordering::Relaxed)
 }
 
@@ -125,7 +125,7 @@ impl Handler for Gate {
             }
             outcome
         };
-        origin(request).scope(work).instrument(span::of(request)).await
+        origin(request).scope(work).instrument(span::of_work(request)).await
     }
 }
 

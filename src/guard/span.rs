@@ -4,7 +4,7 @@ use rocket::http::Status;
 use rocket::request::Request;
 use tracing::Span;
 
-use super::client;
+use super::{client, gate};
 use crate::problem::request_id;
 use crate::trace;
 
@@ -22,8 +22,16 @@ pub(super) fn begin(request: &Request<'_>, scheme: &'static str) {
     request.local_cache(|| RequestSpan(span));
 }
 
-/// The span of a request, for the work that is done for it.
-pub(super) fn of(request: &Request<'_>) -> Span {
+/// The span of a request whose route is known, for the work that is done for it.
+pub(super) fn of_work(request: &Request<'_>) -> Span {
+    let span = of(request);
+    if let Some(route) = request.route() {
+        trace::routed(&span, request.method().as_str(), route.uri.path());
+    }
+    span
+}
+
+fn of(request: &Request<'_>) -> Span {
     if trace::is_on() {
         request.local_cache(|| RequestSpan(Span::none())).0.clone()
     } else {
@@ -33,7 +41,7 @@ pub(super) fn of(request: &Request<'_>) -> Span {
 
 /// Ends the span of a request that was answered so.
 pub(super) fn end(request: &Request<'_>, status: Status) {
-    let route = request.route().map(|route| route.uri.path());
-    let (method, id) = (request.method().as_str(), request_id(request));
-    trace::answered(&of(request), method, route, status.code, id);
+    // An application's own route has no gate in front of it.
+    let span = if gate::has_entered(request) { of(request) } else { of_work(request) };
+    trace::answered(&span, status.code, request_id(request));
 }

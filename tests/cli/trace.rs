@@ -110,8 +110,13 @@ fn only_a_trusted_proxy_continues_a_trace_and_a_failure_is_an_error() {
 #[test]
 fn a_collector_that_is_away_keeps_nobody_waiting() {
     let nowhere = format!("http://127.0.0.1:{}", crate::support::free_port());
-    let server = Server::start(&[("DOORWARD_TELEMETRY_OTLP_ENDPOINT", &nowhere)]);
+    let server = Server::start(&[
+        ("DOORWARD_TELEMETRY_OTLP_ENDPOINT", &nowhere),
+        ("OTEL_BSP_SCHEDULE_DELAY", "200"),
+    ]);
     visit(&server);
+    // Whoever wonders where the traces are finds it in the log.
+    server.lines().wait_for("opentelemetry");
     let asked = Instant::now();
     assert!(server.stop().success());
     assert!(asked.elapsed().as_secs() < 10, "{:?}", asked.elapsed());

@@ -171,7 +171,8 @@ impl AccountStore for SqlStore {
         // is known how it is now, and one statement does it, without a transaction around it.
         let unchanged = login.statement(concat!(login_statement!(), " AND version = $6"));
         let unchanged = unchanged.bind(account.version);
-        if in_time(self.pool.write_alone(unchanged)).await? == 1 {
+        let alone = self.in_time("account.record_login", self.pool.write_alone(unchanged));
+        if alone.await? == 1 {
             let (version, last_login_at) = (account.version + 1, Some(now));
             return Ok(Some(Account { version, last_login_at, ..account.clone() }));
         }

@@ -54,6 +54,7 @@ impl SqlStore {
         operation: &'static str,
         work: impl Future<Output = Result<T>>,
     ) -> Result<T> {
-        self.operations.time(operation, pool::in_time(work)).await
+        // Boxed, because each step on its way would have room for all of it once more.
+        self.operations.time(operation, Box::pin(pool::in_time(work))).await
     }
 }
