@@ -12,6 +12,7 @@ mod asvs;
 mod call;
 mod command;
 mod dependency;
+mod metric;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 

@@ -9,7 +9,7 @@ use sqlx::{AssertSqlSafe, Row as _};
 
 use super::SqlStore;
 use super::list::{Statement, Value};
-use super::pool::{Write, in_time};
+use super::pool::Write;
 use crate::audit::chain::{Chain, Head, Row};
 use crate::audit::store::{AuditStore, Count, EventFilter, Removal};
 use crate::audit::verify::Break;
@@ -27,7 +27,7 @@ const CHUNKS: [usize; 4] = [32, 8, 2, 1];
 impl AuditStore for SqlStore {
     async fn append(&self, chain: &Chain, events: &[Event]) -> Result<()> {
         let Some(first) = events.first() else { return Ok(()) };
-        in_time(async {
+        self.in_time("audit.append", async {
             let mut write = self.pool.write().await?;
             // The lock: the next batch waits here until this one is committed.
             let head = sqlx::query(
@@ -69,7 +69,7 @@ impl AuditStore for SqlStore {
             return Ok(Vec::new());
         }
         let statement = page(filter);
-        in_time(async {
+        self.in_time("audit.list", async {
             let query = statement.query();
             query.fetch_all(self.pool.reader()).await?.iter().map(row).collect()
         })
@@ -85,7 +85,7 @@ impl AuditStore for SqlStore {
     ) -> Result<Vec<Count>> {
         let span = i64::try_from(span.as_millis()).unwrap_or(i64::MAX).max(1);
         let statement = tally(kinds, from, to, span);
-        in_time(async {
+        self.in_time("audit.tally", async {
             let query = statement.query();
             let rows = query.fetch_all(self.pool.reader()).await?;
             let count = |row: &AnyRow| {
@@ -103,7 +103,7 @@ impl AuditStore for SqlStore {
     }
 
     async fn rows_after(&self, seq: i64, limit: u32) -> Result<Vec<Row>> {
-        in_time(async {
+        self.in_time("audit.rows_after", async {
             let rows = sqlx::query(AssertSqlSafe(format!(
                 "SELECT {COLUMNS} FROM audit_event WHERE seq > $1 ORDER BY seq LIMIT $2"
             )))
@@ -117,7 +117,7 @@ impl AuditStore for SqlStore {
     }
 
     async fn last_seq(&self) -> Result<i64> {
-        in_time(async {
+        self.in_time("audit.last_seq", async {
             let row = sqlx::query("SELECT COALESCE(MAX(seq), 0) FROM audit_event");
             Ok(row.fetch_one(self.pool.reader()).await?.try_get(0)?)
         })
@@ -125,7 +125,7 @@ impl AuditStore for SqlStore {
     }
 
     async fn head(&self) -> Result<Option<Head>> {
-        in_time(async {
+        self.in_time("audit.head", async {
             let row = sqlx::query("SELECT seq, mac, seal FROM audit_head WHERE one = 1");
             optional_head(row.fetch_optional(self.pool.reader()).await?)
         })
@@ -133,7 +133,7 @@ impl AuditStore for SqlStore {
     }
 
     async fn start(&self) -> Result<Option<Head>> {
-        in_time(async {
+        self.in_time("audit.start", async {
             let row = sqlx::query("SELECT seq, mac, seal FROM audit_start WHERE one = 1");
             optional_head(row.fetch_optional(self.pool.reader()).await?)
         })
@@ -141,7 +141,7 @@ impl AuditStore for SqlStore {
     }
 
     async fn remove(&self, chain: &Chain, before: Timestamp, limit: u32) -> Result<Removal> {
-        in_time(async {
+        self.in_time("audit.remove", async {
             let mut write = self.pool.write().await?;
             // The lock: another server waits here. Who adds rows does not.
             let start = sqlx::query(
@@ -189,9 +189,8 @@ async fn first_rows(write: &mut Write, limit: i64) -> Result<Vec<Row>> {
 }
 
 /// The head to go on from, by what is kept of it and by the last row that is there. Where it is gone,
-/// or there are rows behind it, somebody has been at the
-/// table: then it is one after all rows that are there, so that events go on being kept, and without
-/// a seal, so that it stays known.
+/// or there are rows behind it, somebody has been at the table: then it is one after all rows that
+/// are there, so that events go on being kept, and without a seal, so that it stays known.
 async fn sound_head(
     write: &mut Write,
     head: Option<Head>,
