@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 pub mod browser;
+pub mod fleet;
 pub mod http;
 pub mod kit;
 pub mod node;
