@@ -7,6 +7,8 @@ use metrics::{counter, describe_counter};
 pub enum Refresh {
     /// The token was current and has been rotated.
     Rotated,
+    /// The token follows the one that the session store had for current: it lost its last moments.
+    CaughtUp,
     /// The token's successor was handed out again, for it was rotated a moment ago: tabs racing.
     RepeatedInGrace,
     /// The token's successor was handed out again, for nobody ever used it: the answer was lost.
@@ -46,6 +48,7 @@ pub fn describe() {
 pub fn refresh(outcome: Refresh) {
     let outcome = match outcome {
         Refresh::Rotated => "rotated",
+        Refresh::CaughtUp => "caught_up",
         Refresh::RepeatedInGrace => "repeated_in_grace",
         Refresh::RepeatedUnused => "repeated_unused",
         Refresh::Reused => "reused",

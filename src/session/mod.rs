@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 use crate::id::{AccountId, Random, SecretString, SessionId, random_bytes};
 use crate::metric;
 use crate::token::access::AccessJti;
-use crate::token::refresh::{RefreshJti, Succession};
+use crate::token::refresh::{RefreshDigest, RefreshJti, Succession};
 use crate::token::{Grant, Tokens};
 pub use reauth::Reauthenticated;
 pub use recognise::Recognised;
@@ -120,11 +120,11 @@ impl Sessions {
         }
         let (refresh, access) = self.succession.after(&claims.session, &claims.jti);
         let pair = Pair { access: access.digest(), refresh: refresh.digest() };
-        let grace = self.lifetimes.reuse_grace;
+        let (grace, presented) = (self.lifetimes.reuse_grace, claims.lineage());
         let rotate = Rotate {
             account: &account,
             session: &claims.session,
-            old: &claims.jti.digest(),
+            old: &presented,
             new: &pair,
             access_lifetime: self.access_lifetime(),
             grace,
@@ -132,6 +132,7 @@ impl Sessions {
         };
         let (session, outcome) = match self.store.rotate(rotate).await? {
             Rotation::Rotated(session) => (session, metric::Refresh::Rotated),
+            Rotation::CaughtUp(session) => (session, metric::Refresh::CaughtUp),
             Rotation::Repeated(session) if now.since(session.issued_at) <= grace => {
                 (session, metric::Refresh::RepeatedInGrace)
             }
@@ -143,7 +144,8 @@ impl Sessions {
             self.store.end(&account.id, &session.id).await?;
             return Err(Error::SessionEnded);
         }
-        Ok((self.sign(session, account, &access, &refresh)?, outcome))
+        let follows = Some(&presented.digest);
+        Ok((self.sign(session, account, (&access, &refresh), follows)?, outcome))
     }
 
     /// Records that a spent token of a session was shown, for which the store has ended it, and
@@ -257,14 +259,15 @@ impl Sessions {
         &self,
         session: Session,
         account: Account,
-        access: &AccessJti,
-        refresh: &RefreshJti,
+        (access, refresh): (&AccessJti, &RefreshJti),
+        follows: Option<&RefreshDigest>,
     ) -> Result<Issued> {
         let grant = Grant {
             account: &account.id,
             session: &session.id,
             issued_at: session.issued_at,
             epoch: session.epoch,
+            follows,
         };
         let access =
             self.tokens.sign_access(&grant, access, session.access_expires_at, &account.roles)?;
