@@ -3,9 +3,13 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 use super::load::Load;
-use super::{ADA, Dice, Replicas, number};
+use super::{ADA, Dice, PROCESSES, Replicas, number};
+use crate::app::ACCESS;
 use crate::support::fleet::Kind;
+use crate::support::{http, wait_until};
 
 /// How long before a loss what was answered for may be lost with it: Redis tells its replicas a
 /// moment after it has answered.
@@ -82,6 +86,82 @@ fn assert_within_bound(load: &Load<'_>, kind: Kind, losses: &[Instant]) {
         // What a server has on its disk, it has not lost.
         assert!(bounds && kind != Kind::OnDisk, "{}", lost.answer);
     }
+}
+
+/// A primary hangs and is replaced. What ends meanwhile has ended for a process, too, that has not
+/// heard of it and still holds a connection to the one that hung.
+fn a_replaced_primary_comes_back(kind: Kind) {
+    let replicas = Replicas::start(kind, &[]);
+    let started = Instant::now();
+    let mut jar = replicas.register(0, ADA);
+    let id = replicas.call(0, &mut jar, ("GET", "/api/v1/me"), Value::Null).json();
+    let id = id["user"]["id"].as_str().expect("an id").to_owned();
+    replicas.assert_alive(&jar, "registered");
+    let hung = replicas.redis.owner(&format!("doorward:{{{id}}}:sessions"));
+    let primaries = replicas.redis.primaries().len();
+    replicas.redis.hang(hung);
+    let replaced = || {
+        let now = replicas.redis.primaries();
+        now.len() == primaries && !now.contains(&hung)
+    };
+    assert!(wait_until(Duration::from_secs(30), replaced), "it is not replaced");
+    let signed_out = || {
+        let ask = ("POST", "/api/v1/auth/logout");
+        replicas.call(0, &mut jar.clone(), ask, Value::Null).status == 204
+    };
+    assert!(wait_until(Duration::from_secs(30), signed_out), "nobody can sign out");
+    replicas.redis.go_on(hung);
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(3) {
+        for process in [1, 2] {
+            let bearer = format!("Bearer {}", jar[ACCESS]);
+            let headers = [("Authorization", &*bearer)];
+            let port = replicas.port(process);
+            let answer =
+                http::request(port, "GET", "/api/v1/me", &headers, b"").expect("an answer");
+            let what = format!("process {process}, after {:?}", begun.elapsed());
+            assert!(matches!(answer.status, 401 | 503), "{what}: {}", answer.status);
+        }
+    }
+    replicas.assert_dead(&jar, "signed out");
+    replicas.report(&format!("a replaced primary, {kind:?}"), started, "believed by nobody");
+}
+
+#[test]
+fn sr_37_a_primary_that_hung_in_a_cluster_and_was_replaced_is_believed_by_nobody() {
+    a_replaced_primary_comes_back(Kind::Cluster);
+}
+
+#[test]
+fn sr_37_a_primary_that_hung_and_that_sentinels_replaced_is_believed_by_nobody() {
+    a_replaced_primary_comes_back(Kind::Sentinel);
+}
+
+/// A primary that is cut off from its replicas may have been replaced where nobody here can see: as long
+/// as it cannot be told from one that was, it lets nobody in.
+#[test]
+fn sr_37_a_primary_that_is_cut_off_from_its_replicas_lets_nobody_in() {
+    let replicas = Replicas::start(Kind::Sentinel, &[]);
+    let started = Instant::now();
+    let jar = replicas.register(0, ADA);
+    let fleet = &replicas.redis;
+    let primary = fleet.primaries()[0];
+    let shorter = fleet.nodes[primary].command("CONFIG SET min-replicas-max-lag 2");
+    assert_eq!(shorter.expect("Redis answers"), "+OK");
+    let cut_off = fleet.replicas();
+    cut_off.iter().for_each(|node| fleet.nodes[*node].pause());
+    let bearer = format!("Bearer {}", jar[ACCESS]);
+    let headers = [("Authorization", &*bearer)];
+    let all = |status: u16| {
+        let me = |port| http::request(port, "GET", "/api/v1/me", &headers, b"");
+        (0..PROCESSES).all(|at| me(replicas.port(at)).expect("an answer").status == status)
+    };
+    let begun = Instant::now();
+    assert!(wait_until(Duration::from_secs(20), || all(503)), "they go on");
+    let took = begun.elapsed();
+    cut_off.iter().for_each(|node| fleet.nodes[*node].resume());
+    assert!(wait_until(Duration::from_secs(20), || all(200)), "they do not go on");
+    replicas.report("a primary cut off", started, &format!("refused after {took:.1?}"));
 }
 
 #[test]

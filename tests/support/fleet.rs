@@ -3,8 +3,10 @@
 
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use rustix::process::Signal;
 use tempfile::TempDir;
 
 use super::process::Daemon;
@@ -36,7 +38,7 @@ pub struct Fleet {
     pub kind: Kind,
     pub nodes: Vec<RedisServer>,
     url: String,
-    _sentinels: Vec<(Daemon, TempDir)>,
+    sentinels: Mutex<Vec<(Daemon, TempDir)>>,
 }
 
 impl Fleet {
@@ -48,24 +50,26 @@ impl Fleet {
                 let options = Options { persistent, ..Options::default() };
                 let node = RedisServer::start(options);
                 let url = node.url();
-                Self { kind, nodes: vec![node], url, _sentinels: Vec::new() }
+                Self { kind, nodes: vec![node], url, sentinels: Mutex::default() }
             }
             Kind::Cluster => {
                 let nodes = cluster(1);
                 let hosts: Vec<_> = nodes.iter().map(address).collect();
                 let url = format!("redis+cluster://{}", hosts.join(","));
-                Self { kind, nodes, url, _sentinels: Vec::new() }.whole()
+                Self { kind, nodes, url, sentinels: Mutex::default() }.whole()
             }
             Kind::Sentinel => Self::watched(),
         }
     }
 
     fn watched() -> Self {
-        let primary = RedisServer::start(Options::default());
+        // As docs/deploy/redis.md advises.
+        let own = ["--min-replicas-to-write", "1", FAST[0], FAST[1]];
+        let primary = RedisServer::start(options(&own));
         let replica = || {
             let port = primary.port().to_string();
             let follow = ["--replicaof", "127.0.0.1", &port];
-            RedisServer::start(options(&[&follow[..], &FAST[..]].concat()))
+            RedisServer::start(options(&[&follow[..], &own[..]].concat()))
         };
         let (one, other) = (replica(), replica());
         let ports = [free_port(), free_port(), free_port()];
@@ -73,11 +77,11 @@ impl Fleet {
             format!("down-after-milliseconds sessions {PATIENCE_MILLIS}"),
             "failover-timeout sessions 4000".to_owned(),
         ];
-        let _sentinels = ports.map(|port| sentinel(port, primary.port(), 2, &settings)).into();
+        let sentinels = ports.map(|port| sentinel(port, primary.port(), 2, &settings));
         let hosts = ports.map(|port| format!("127.0.0.1:{port}"));
         let url = format!("redis+sentinel://{}/sessions", hosts.join(","));
         let nodes = vec![primary, one, other];
-        Self { kind: Kind::Sentinel, nodes, url, _sentinels }.whole()
+        Self { kind: Kind::Sentinel, nodes, url, sentinels: Mutex::new(sentinels.into()) }.whole()
     }
 
     fn whole(self) -> Self {
@@ -88,6 +92,25 @@ impl Fleet {
     /// The address for Doorward.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Lets a node stop answering, and with it the first sentinel: they share a machine.
+    pub fn hang(&self, node: usize) {
+        self.nodes[node].pause();
+        self.first_sentinel(Signal::STOP);
+    }
+
+    /// Ends a [`hang`](Self::hang).
+    pub fn go_on(&self, node: usize) {
+        self.nodes[node].resume();
+        self.first_sentinel(Signal::CONT);
+    }
+
+    fn first_sentinel(&self, signal: Signal) {
+        let mut sentinels = self.sentinels.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((sentinel, _)) = sentinels.first_mut() {
+            sentinel.signal(signal);
+        }
     }
 
     /// The nodes that take writes at present.

@@ -6,11 +6,13 @@
 
 mod address;
 mod denylist;
+mod fault;
 mod gather;
 mod index;
 mod limit;
 mod pool;
 mod verify;
+mod watch;
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;

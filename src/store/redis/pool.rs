@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use redis::aio::ConnectionLike;
+use futures::future::select_ok;
+use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::cluster_async::ClusterConnection;
 use redis::{
     AsyncConnectionConfig, Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, RedisFuture,
@@ -14,7 +15,9 @@ use rocket_db_pools::Pool;
 use serde::Deserialize;
 
 use super::address::Source;
+use super::fault::{failure, is_lost};
 use super::gather::Gatherer;
+use super::watch::{probe, watch};
 use crate::error::Error;
 use crate::id::SecretString;
 
@@ -26,6 +29,12 @@ const OPERATION_LIMIT: Duration = Duration::from_millis(900);
 
 /// How long connecting may take where several servers have to be asked.
 const DISCOVERY_LIMIT: Duration = Duration::from_millis(600);
+
+/// How long the same may take where nobody waits for it.
+const RENEWAL_LIMIT: Duration = Duration::from_secs(3);
+
+/// How often a cluster is looked at anew at most, while one of its nodes is silent.
+const RENEWAL_EVERY: Duration = Duration::from_secs(1);
 
 /// How long a refused connection is taken as the answer for everybody.
 const REFUSAL_HOLDS: Duration = Duration::from_millis(100);
@@ -50,7 +59,7 @@ const PIPELINE: usize = 1024;
 #[derive(Clone)]
 pub struct RedisPool(Arc<Inner>);
 
-struct Inner {
+pub(super) struct Inner {
     source: Source,
     slot: Mutex<Slot>,
     /// Held while a connection is made, so that one is made for all who wait.
@@ -63,6 +72,7 @@ struct Slot {
     /// Counts connections, so that a late failure of an old one does not cost the new one.
     generation: u64,
     refusal: Option<(Instant, RedisError)>,
+    renewed_at: Option<Instant>,
 }
 
 /// What is to be done in one round trip.
@@ -75,7 +85,7 @@ enum Work<'a> {
 }
 
 #[derive(Clone)]
-enum Link {
+pub(super) enum Link {
     Server(Gatherer),
     Cluster(ClusterConnection),
 }
@@ -176,13 +186,16 @@ impl RedisPool {
         if let Some(answer) = self.0.known() {
             return answer.map(|known| self.handle(known));
         }
-        let made = self.0.source.connect().await;
+        let made = self.0.source.connect(DISCOVERY_LIMIT).await;
         let mut slot = self.0.slot();
         match made {
             Ok(link) => {
                 slot.generation += 1;
                 slot.refusal = None;
                 slot.current = Some(link.clone());
+                if let Source::Sentinel(_) = self.0.source {
+                    tokio::spawn(watch(Arc::downgrade(&self.0), slot.generation));
+                }
                 Ok(self.handle((slot.generation, link)))
             }
             Err(error) => {
@@ -212,16 +225,43 @@ impl Inner {
         }
     }
 
-    fn discard(&self, generation: u64) {
+    /// The connection of this number, while it is the shared one.
+    pub(super) fn link(&self, generation: u64) -> Option<Link> {
+        let slot = self.slot();
+        slot.current.clone().filter(|_| slot.generation == generation)
+    }
+
+    pub(super) fn discard(&self, generation: u64) {
         let mut slot = self.slot();
         if slot.generation == generation {
             slot.current = None;
         }
     }
+
+    /// Looks at a cluster anew, of which a node is silent: it may have been replaced, and nobody else
+    /// would tell. Meanwhile the present connection serves those whose nodes answer.
+    fn renew(self: &Arc<Self>, generation: u64) {
+        let mut slot = self.slot();
+        let lately = slot.renewed_at.is_some_and(|at| at.elapsed() < RENEWAL_EVERY);
+        if slot.generation != generation || lately {
+            return;
+        }
+        slot.renewed_at = Some(Instant::now());
+        let inner = Arc::clone(self);
+        tokio::spawn(async move {
+            let Ok(link) = inner.source.connect(RENEWAL_LIMIT).await else { return };
+            let mut slot = inner.slot();
+            if slot.generation == generation {
+                slot.generation += 1;
+                slot.current = Some(link);
+            }
+        });
+    }
 }
 
 impl Source {
-    async fn connect(&self) -> RedisResult<Link> {
+    /// Connects; where several servers have to be asked, in `discovery_limit`.
+    async fn connect(&self, discovery_limit: Duration) -> RedisResult<Link> {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(STEP_LIMIT))
             .set_response_timeout(Some(STEP_LIMIT))
@@ -235,15 +275,23 @@ impl Source {
                 }) as RedisFuture<'_, Link>,
             ),
             Self::Cluster(client) => (
-                DISCOVERY_LIMIT,
+                discovery_limit,
                 Box::pin(async move { Ok(Link::Cluster(client.get_async_connection().await?)) })
                     as RedisFuture<'_, Link>,
             ),
-            Self::Sentinel(client) => (
-                DISCOVERY_LIMIT,
+            Self::Sentinel(clients) => (
+                discovery_limit,
                 Box::pin(async move {
-                    let mut client = client.lock().await;
-                    let made = client.get_async_connection_with_config(&config).await?;
+                    // All at once: one that hangs keeps nobody from what the others know.
+                    let asked = clients.iter().map(|client| {
+                        Box::pin(async {
+                            let mut client = client.lock().await;
+                            let mut made = client.get_async_connection_with_config(&config).await?;
+                            probe(&mut made).await?;
+                            Ok(made)
+                        }) as RedisFuture<'_, MultiplexedConnection>
+                    });
+                    let (made, _) = select_ok(asked).await?;
                     Ok(Link::Server(Gatherer::new(made)))
                 }) as RedisFuture<'_, Link>,
             ),
@@ -273,6 +321,8 @@ impl RedisConnection {
         };
         if lost {
             self.pool.0.discard(self.generation);
+        } else if result.as_ref().is_err_and(RedisError::is_timeout) {
+            self.pool.0.renew(self.generation);
         }
         result
     }
@@ -340,39 +390,4 @@ impl Pool for RedisPool {
     async fn close(&self) {
         self.0.slot().current = None;
     }
-}
-
-/// Whether a connection that gave this error may serve nobody any more: it is broken or silent, or
-/// leads to a server that is not the primary (any more).
-fn is_lost(error: &RedisError) -> bool {
-    error.is_io_error()
-        || error.is_unrecoverable_error()
-        || matches!(
-            error.kind(),
-            ErrorKind::ClusterConnectionNotFound
-                | ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown)
-        )
-}
-
-/// What an error of Redis means to the domain: nearly always that it cannot serve us now. Only what
-/// it says of our own scripts and values is a mistake.
-fn failure(error: RedisError) -> Error {
-    /// Codes that Redis before version 7 hides in the text of a script's error.
-    const TEMPORARY: [&str; 7] =
-        ["OOM ", "MISCONF ", "READONLY ", "LOADING ", "NOREPLICAS ", "MASTERDOWN ", "BUSY "];
-    let ours = match error.kind() {
-        ErrorKind::Parse | ErrorKind::UnexpectedReturnType | ErrorKind::Client => true,
-        ErrorKind::Server(
-            ServerErrorKind::ResponseError
-            | ServerErrorKind::CrossSlot
-            | ServerErrorKind::ExecAbort
-            | ServerErrorKind::NoScript,
-        ) => {
-            let text = error.detail().unwrap_or_default();
-            !TEMPORARY.iter().any(|code| text.contains(code))
-        }
-        ErrorKind::Extension => error.code() == Some("WRONGTYPE"),
-        _ => false,
-    };
-    if ours { Error::internal(error) } else { Error::unavailable(error) }
 }

@@ -1,0 +1,39 @@
+//! Looks after the connection to a primary that sentinels name, also while nobody uses it.
+//!
+//! A primary that hangs is replaced, and knows nothing of it when it goes on: for some seconds it
+//! answers as before. One that is cut off from its replicas may have been replaced where it cannot
+//! see. Neither may be believed, or what has ended elsewhere would live on here (SR-37).
+
+use std::sync::Weak;
+use std::time::Duration;
+
+use redis::RedisResult;
+use redis::aio::ConnectionLike;
+
+use super::fault::{is_cut_off, is_lost};
+use super::pool::{Inner, Link};
+
+/// How often: sooner than any sentinel replaces a primary that hangs.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Fails if the server is silent, a replica, or has fewer replicas than `min-replicas-to-write` says.
+pub(super) async fn probe(connection: &mut (impl ConnectionLike + Send)) -> RedisResult<()> {
+    // Nothing has this name, so nothing is deleted; but to Redis it is a write.
+    let mut write = redis::cmd("DEL");
+    match write.arg("doorward:nothing").exec_async(connection).await {
+        Err(error) if is_lost(&error) || is_cut_off(&error) => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Gives the connection of this number up when it does not pass the [`probe`] any more.
+pub(super) async fn watch(pool: Weak<Inner>, generation: u64) {
+    loop {
+        tokio::time::sleep(EVERY).await;
+        let Some(pool) = pool.upgrade() else { return };
+        let Some(Link::Server(gatherer)) = pool.link(generation) else { return };
+        if probe(&mut gatherer.connection()).await.is_err() {
+            return pool.discard(generation);
+        }
+    }
+}
