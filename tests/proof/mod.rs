@@ -1,8 +1,8 @@
-//! Proofs over three server processes that share one Redis and one PostgreSQL: what races, what gets
-//! lost and what is revoked comes out as it has to, on real sockets and in real time.
+//! Proofs over three server processes that share a Redis, of whichever kind, and a PostgreSQL: what races,
+//! what gets lost and what is revoked comes out as it has to, on real sockets and in real time.
 //!
-//! `tests/proofs` runs the long form: `DW_TEST_PROOF_ROUNDS`, `DW_TEST_PROOF_REFRESHES` and
-//! `DW_TEST_PROOF_RACES` say how long. `DW_TEST_PROOF_SEED` sets what chance decides.
+//! `tests/proofs` runs the long form: it says how long by `DW_TEST_PROOF_…`. `DW_TEST_PROOF_SEED` sets
+//! what chance decides.
 
 mod dashboard;
 mod failover;
