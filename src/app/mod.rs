@@ -3,6 +3,7 @@
 
 mod fairing;
 mod key_file;
+mod leave;
 pub mod metrics;
 mod policy;
 mod service;
