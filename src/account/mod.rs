@@ -236,7 +236,7 @@ impl Accounts {
             },
         };
         let now = self.clock.now();
-        match self.store.record_login(&account.id, &hash, rehashed.as_ref(), now).await? {
+        match self.store.record_login(&account, &hash, rehashed.as_ref(), now).await? {
             Some(account) => Ok(account),
             None => Err(self.login_refused(Some(&account.id)).await),
         }

@@ -153,12 +153,13 @@ pub trait AccountStore: Send + Sync + 'static {
     async fn credentials_of(&self, id: &AccountId) -> Result<Option<Credentials>>;
 
     /// Notes a sign-in at `now`, and keeps `rehashed` instead of `verified` where it is given.
+    /// `account` is how it was read together with `verified`.
     ///
     /// `None` if the account is gone, is disabled, or has another password hash than `verified`
     /// by now: the password that was checked no longer opens it.
     async fn record_login(
         &self,
-        id: &AccountId,
+        account: &Account,
         verified: &PasswordHash,
         rehashed: Option<&PasswordHash>,
         now: Timestamp,

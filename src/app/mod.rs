@@ -171,7 +171,12 @@ fn with_databases(figment: Figment, config: &Config) -> Figment {
     if config.store.is_embedded() {
         return figment;
     }
-    figment.merge(("databases.doorward_redis.url", config.store.url.expose()))
+    let figment = figment.merge(("databases.doorward_redis.url", config.store.url.expose()));
+    let Some(life) = config.store.near_cache else { return figment };
+    let millis = u64::try_from(life.as_millis()).unwrap_or(u64::MAX);
+    figment
+        .merge(("databases.doorward_redis.near_cache.prefix", &config.store.prefix))
+        .merge(("databases.doorward_redis.near_cache.millis", millis))
 }
 
 fn headers(config: &Config) -> Headers {

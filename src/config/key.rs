@@ -77,6 +77,8 @@ pub(super) static KEYS: &[Key] = &[
     key("store.url", Kind::SecretUrl, "embedded",
         "Sessions, denylist and limits. `embedded` serves one process; `redis:`, `rediss:`, `redis+cluster:`, `rediss+cluster:`, `redis+sentinel:` or `rediss+sentinel:` is shared by all replicas, which then need `keys.signing` and `keys.secret`."),
     key("store.prefix", Kind::Text, "dw", "What the names of all entries in the store begin with."),
+    key("store.near_cache", Kind::DurationOrOff { min: 100, max: 5 * SECOND }, "off",
+        "How long what Redis said of a session may be used again without asking, as long as Redis does not take it back. With one Redis or Sentinel; see sessions.md."),
     key("keys.signing", Kind::Secret, "=generated in `data_dir` with the embedded store",
         "The first key that signs tokens: Ed25519 or P-256, PKCS#8, PEM. Rotation makes the next ones; see keys.md."),
     key("keys.secret", Kind::Secret, "=generated in `data_dir` with the embedded store",

@@ -126,6 +126,7 @@ impl Reader {
         Store {
             url: self.secret("store.url").unwrap_or_default(),
             prefix: self.parse("store.prefix", name_of_32).unwrap_or_default(),
+            near_cache: self.duration_or_off("store.near_cache"),
         }
     }
 

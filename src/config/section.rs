@@ -44,6 +44,8 @@ pub struct Store {
     pub url: SecretString,
     /// What the names of all entries begin with: letters, digits, `-` and `_`.
     pub prefix: String,
+    /// How long an answer of Redis may be used again, as long as Redis does not take it back.
+    pub near_cache: Option<Duration>,
 }
 
 impl Store {

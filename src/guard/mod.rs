@@ -193,7 +193,7 @@ async fn judge(request: &Request<'_>) -> Result<Live> {
         None => Error::NotSignedIn,
     };
     let Some(refresh) = cookie::refresh_token(request) else { return Err(refused) };
-    match sessions.refresh(&refresh, &client::of(request)).await {
+    match Box::pin(sessions.refresh(&refresh, &client::of(request))).await {
         Ok(issued) => {
             cookie::Cookies::of(request).hand_over(&issued);
             Ok(Live { session: issued.session, account: Arc::new(issued.account) })
@@ -226,7 +226,7 @@ impl<'r, P: Needs> FromRequest<'r> for Allowed<P> {
         let LoggedIn(live) = try_outcome!(LoggedIn::from_request(request).await);
         match role::require(&live.account.permissions, P::PERMISSION) {
             Ok(()) => Outcome::Success(Self(live, PhantomData)),
-            Err(error) => refuse(request, Problem::from(&error)).await,
+            Err(error) => Box::pin(refuse(request, Problem::from(&error))).await,
         }
     }
 }

@@ -10,6 +10,7 @@ mod embedded;
 mod key;
 mod limit;
 mod list;
+mod near;
 mod race;
 mod reauth;
 mod redis;

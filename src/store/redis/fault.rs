@@ -16,6 +16,11 @@ pub(super) fn is_lost(error: &RedisError) -> bool {
         )
 }
 
+/// Whether a script has to be loaded before it is called by its hash: once for each Redis.
+pub(super) fn is_unknown_script(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
+}
+
 /// Whether a server says that it has fewer replicas than it needs to be sure that it is the primary.
 pub(super) fn is_cut_off(error: &RedisError) -> bool {
     error.code() == Some("NOREPLICAS")

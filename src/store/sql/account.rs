@@ -162,21 +162,22 @@ impl AccountStore for SqlStore {
 
     async fn record_login(
         &self,
-        id: &AccountId,
+        account: &Account,
         verified: &PasswordHash,
         rehashed: Option<&PasswordHash>,
         now: Timestamp,
     ) -> Result<Option<Account>> {
-        let login = sqlx::query(
-            "UPDATE account SET last_login_at = $1, password_hash = $2, version = version + 1 \
-             WHERE id = $3 AND password_hash = $4 AND status = $5",
-        )
-        .bind(now.as_millis())
-        .bind(rehashed.unwrap_or(verified).expose())
-        .bind(id.as_str())
-        .bind(verified.expose())
-        .bind(Status::Active.as_str());
-        Ok(match self.change(id, login).await? {
+        let login = Login { id: &account.id, verified, rehashed, now };
+        // Nearly always nobody has changed the account while the password was being hashed: then it
+        // is known how it is now, and one statement does it, without a transaction around it.
+        let unchanged = login.statement(concat!(login_statement!(), " AND version = $6"));
+        let unchanged = unchanged.bind(account.version);
+        if in_time(self.pool.write_alone(unchanged)).await? == 1 {
+            let (version, last_login_at) = (account.version + 1, Some(now));
+            return Ok(Some(Account { version, last_login_at, ..account.clone() }));
+        }
+        let again = login.statement(login_statement!());
+        Ok(match self.change(&account.id, again).await? {
             Change::Done(account) => Some(account),
             _ => None,
         })
@@ -338,6 +339,34 @@ impl SqlStore {
     async fn fetch_credentials(&self, query: Statement<'_>) -> Result<Option<Credentials>> {
         let found = query.fetch_optional(self.pool.reader()).await?;
         found.as_ref().map(credentials).transpose()
+    }
+}
+
+/// The statement that notes a [`Login`].
+macro_rules! login_statement {
+    () => {
+        "UPDATE account SET last_login_at = $1, password_hash = $2, version = version + 1 \
+         WHERE id = $3 AND password_hash = $4 AND status = $5"
+    };
+}
+use login_statement;
+
+/// A sign-in that is to be noted.
+struct Login<'a> {
+    id: &'a AccountId,
+    verified: &'a PasswordHash,
+    rehashed: Option<&'a PasswordHash>,
+    now: Timestamp,
+}
+
+impl Login<'_> {
+    fn statement(&self, text: &'static str) -> Statement<'_> {
+        sqlx::query(text)
+            .bind(self.now.as_millis())
+            .bind(self.rehashed.unwrap_or(self.verified).expose())
+            .bind(self.id.as_str())
+            .bind(self.verified.expose())
+            .bind(Status::Active.as_str())
     }
 }
 

@@ -19,7 +19,7 @@ use crate::id::EventId;
 /// What a row of the table is made of.
 const COLUMNS: &str = "seq, id, at, kind, actor, subject, ip, result, request_id, detail, mac";
 /// How many rows one statement adds, the most first: few texts, so that each is prepared once.
-const CHUNKS: [usize; 3] = [32, 8, 1];
+const CHUNKS: [usize; 4] = [32, 8, 2, 1];
 
 #[async_trait]
 impl AuditStore for SqlStore {
@@ -34,14 +34,21 @@ impl AuditStore for SqlStore {
             .fetch_optional(&mut *write)
             .await?;
             let head = head.as_ref().map(head_of).transpose()?;
-            let known = sqlx::query("SELECT 1 FROM audit_event WHERE id = $1")
-                .bind(first.id.as_str())
-                .fetch_optional(&mut *write)
-                .await?;
-            if known.is_some() {
+            let last = sqlx::query(
+                "SELECT seq, mac, (SELECT COUNT(*) FROM audit_event WHERE id = $1) AS known \
+                 FROM audit_event ORDER BY seq DESC LIMIT 1",
+            )
+            .bind(first.id.as_str())
+            .fetch_optional(&mut *write)
+            .await?;
+            let (seq, mac, known) = match last {
+                Some(row) => (row.try_get(0)?, row.try_get(1)?, row.try_get::<i64, _>(2)? > 0),
+                None => (0, String::new(), false),
+            };
+            if known {
                 return write.end(false).await;
             }
-            let head = sound_head(&mut write, head).await?;
+            let head = sound_head(&mut write, head, (seq, mac)).await?;
             let (rows, head) = chain.extend(&head, events);
             insert(&mut write, &rows).await?;
             sqlx::query("UPDATE audit_head SET seq = $1, mac = $2, seal = $3 WHERE one = 1")
@@ -128,17 +135,15 @@ impl AuditStore for SqlStore {
     }
 }
 
-/// The head to go on from. Where it is gone, or there are rows behind it, somebody has been at the
+/// The head to go on from, by what is kept of it and by the last row that is there. Where it is gone,
+/// or there are rows behind it, somebody has been at the
 /// table: then it is one after all rows that are there, so that events go on being kept, and without
 /// a seal, so that it stays known.
-async fn sound_head(write: &mut Write, head: Option<Head>) -> Result<Head> {
-    let last = sqlx::query("SELECT seq, mac FROM audit_event ORDER BY seq DESC LIMIT 1")
-        .fetch_optional(&mut **write)
-        .await?;
-    let (seq, mac) = match last {
-        Some(row) => (row.try_get("seq")?, row.try_get("mac")?),
-        None => (0, String::new()),
-    };
+async fn sound_head(
+    write: &mut Write,
+    head: Option<Head>,
+    (seq, mac): (i64, String),
+) -> Result<Head> {
     match head {
         Some(head) if seq <= head.seq => return Ok(head),
         Some(_) => {}

@@ -21,6 +21,7 @@ use sqlx::{AnyConnection, Connection, Executor, Pool, Transaction};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::time::timeout;
 
+use super::change::Statement;
 use crate::error::{Error, Result};
 use crate::id::SecretString;
 
@@ -207,15 +208,26 @@ impl SqlPool {
 
     /// Begins a transaction that may write. Dropped without [`Write::commit`], it changes nothing.
     pub(super) async fn write(&self) -> Result<Write> {
-        let turn = match self.engine {
-            Engine::Sqlite => {
-                let turn = timeout(ANSWER_LIMIT, self.turn.clone().lock_owned()).await;
-                Some(turn.map_err(Error::unavailable)?)
-            }
-            Engine::Postgres => None,
-        };
+        let turn = self.turn().await?;
         let transaction = self.connections.begin_with(self.engine.begin_write()).await?;
         Ok(Write { transaction, _turn: turn })
+    }
+
+    /// Runs one statement that writes, and is a transaction by itself; says how many rows it changed.
+    pub(super) async fn write_alone(&self, statement: Statement<'_>) -> Result<u64> {
+        let _turn = self.turn().await?;
+        Ok(statement.execute(&self.connections).await?.rows_affected())
+    }
+
+    /// Waits until it is this writer's turn, where there can be but one.
+    async fn turn(&self) -> Result<Option<OwnedMutexGuard<()>>> {
+        match self.engine {
+            Engine::Sqlite => {
+                let turn = timeout(ANSWER_LIMIT, self.turn.clone().lock_owned()).await;
+                turn.map(Some).map_err(Error::unavailable)
+            }
+            Engine::Postgres => Ok(None),
+        }
     }
 }
 
