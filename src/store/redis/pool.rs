@@ -34,7 +34,7 @@ const DISCOVERY_LIMIT: Duration = Duration::from_millis(600);
 const RENEWAL_LIMIT: Duration = Duration::from_secs(3);
 
 /// How often a cluster is looked at anew at most, while one of its nodes is silent.
-const RENEWAL_EVERY: Duration = Duration::from_secs(1);
+const RENEWAL_EVERY: Duration = Duration::from_millis(500);
 
 /// How long a refused connection is taken as the answer for everybody.
 const REFUSAL_HOLDS: Duration = Duration::from_millis(100);
@@ -228,7 +228,7 @@ impl RedisPool {
                 slot.generation += 1;
                 slot.refusal = None;
                 slot.current = Some(link.clone());
-                if let Source::Sentinel(_) = self.0.source {
+                if !matches!(self.0.source, Source::Server(_)) {
                     tokio::spawn(watch(Arc::downgrade(&self.0), slot.generation));
                 }
                 Ok(self.handle((slot.generation, link)))
@@ -277,7 +277,7 @@ impl Inner {
 
     /// Looks at a cluster anew, of which a node is silent: it may have been replaced, and nobody else
     /// would tell. Meanwhile the present connection serves those whose nodes answer.
-    fn renew(self: &Arc<Self>, generation: u64) {
+    pub(super) fn renew(self: &Arc<Self>, generation: u64) {
         let mut slot = self.slot();
         let lately = slot.renewed_at.is_some_and(|at| at.elapsed() < RENEWAL_EVERY);
         if slot.generation != generation || lately {
@@ -293,6 +293,7 @@ impl Inner {
             if slot.generation == generation {
                 slot.generation += 1;
                 slot.current = Some(link);
+                tokio::spawn(watch(Arc::downgrade(&inner), slot.generation));
             }
         });
     }

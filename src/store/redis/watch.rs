@@ -1,14 +1,17 @@
-//! Looks after the connection to a primary that sentinels name, also while nobody uses it.
+//! Looks after the connection where a primary can be replaced, also while nobody uses it.
 //!
-//! A primary that hangs is replaced, and knows nothing of it when it goes on: for some seconds it
-//! answers as before. One that is cut off from its replicas may have been replaced where it cannot
-//! see. Neither may be believed, or what has ended elsewhere would live on here (SR-37).
+//! A primary that hangs is replaced, and knows nothing of it when it goes on: with sentinels it answers
+//! as before for some seconds, in a cluster for some milliseconds. One that is cut off from its
+//! replicas may have been replaced where it cannot see. None of them may be believed, or what has
+//! ended elsewhere would live on here (SR-37).
 
 use std::sync::Weak;
 use std::time::Duration;
 
 use redis::RedisResult;
 use redis::aio::ConnectionLike;
+use redis::cluster_async::ClusterConnection;
+use redis::cluster_routing::{MultipleNodeRoutingInfo, ResponsePolicy, RoutingInfo};
 
 use super::fault::{is_cut_off, is_lost};
 use super::pool::{Inner, Link};
@@ -26,14 +29,31 @@ pub(super) async fn probe(connection: &mut (impl ConnectionLike + Send)) -> Redi
     }
 }
 
-/// Gives the connection of this number up when it does not pass the [`probe`] any more.
+/// Whether all primaries of a cluster answer, as far as it is known here.
+async fn all_answer(nodes: &mut ClusterConnection) -> bool {
+    let primaries = MultipleNodeRoutingInfo::AllMasters;
+    let route = RoutingInfo::MultiNode((primaries, Some(ResponsePolicy::AllSucceeded)));
+    nodes.route_command(redis::cmd("PING"), route).await.is_ok()
+}
+
+/// Gives the connection of this number up when it does not pass the [`probe`] any more; looks at a
+/// cluster anew as long as one of its primaries is silent.
 pub(super) async fn watch(pool: Weak<Inner>, generation: u64) {
     loop {
         tokio::time::sleep(EVERY).await;
         let Some(pool) = pool.upgrade() else { return };
-        let Some(Link::Server(gatherer)) = pool.link(generation) else { return };
-        if probe(&mut gatherer.connection()).await.is_err() {
-            return pool.discard(generation);
+        match pool.link(generation) {
+            Some(Link::Server(gatherer)) => {
+                if probe(&mut gatherer.connection()).await.is_err() {
+                    return pool.discard(generation);
+                }
+            }
+            Some(Link::Cluster(mut nodes)) => {
+                if !all_answer(&mut nodes).await {
+                    pool.renew(generation);
+                }
+            }
+            None => return,
         }
     }
 }
