@@ -176,6 +176,9 @@ impl Sessions {
                 // Whoever holds a session's token acts for its account.
                 let event = Entry::of(Kind::SessionEnded).about(&account).by(account.as_str());
                 self.audit.record(event.detail(format!("session {session}, signed out"))).await;
+            } else {
+                // It may have ended by an attempt whose answer was lost, and that nobody noted.
+                self.remember_ended(std::slice::from_ref(&session)).await;
             }
         }
         Ok(())

@@ -1,5 +1,9 @@
 //! A Redis that has forgotten everything, or remembers what is over.
 
+use std::sync::Arc;
+
+use doorward::id::SessionId;
+use doorward::session::store::SessionStore;
 use rocket::http::Method::{Delete, Get, Put};
 use serde_json::json;
 
@@ -123,6 +127,23 @@ async fn redis_that_lost_more_raises_no_alarm() {
     app.log_in("ada@example.org").await;
     let noticed = app.get("/profile").await.expect(200).text();
     assert!(!noticed.contains("from two places"), "{noticed}");
+}
+
+#[rocket::async_test]
+async fn redis_restored_revives_no_sign_out_whose_first_answer_was_lost() {
+    let (redis, app) = on_own_redis().await;
+    app.register("ada@example.org").await;
+    let left = app.copy();
+    let before = Copy::of(&redis);
+    // As an attempt leaves it that reached Redis, and whose answer did not come back.
+    let me = app.accounts().find("ada@example.org").await.expect("found");
+    let sessions = app.get("/api/v1/me/sessions").await.json();
+    let id = sessions["items"][0]["id"].as_str().and_then(SessionId::parse).expect("a session");
+    let store: &Arc<dyn SessionStore> = app.service();
+    assert!(store.end(&me.id, &id).await.expect("ended"));
+    app.log_out().await.expect(204);
+    before.restore(&redis);
+    left.refresh().await.expect_problem(401, "session_ended");
 }
 
 #[rocket::async_test]
