@@ -69,8 +69,12 @@ fn embedded(stage: &Stage, requests: &mut Table, views: &mut Table) -> Done<()> 
         let before = at.checked_sub(1).and_then(|at| SIZES.get(at)).copied().unwrap_or(0);
         stage.runtime.block_on(async {
             add_people(&file, before, size).await?;
-            let store = Embedded::open(&file, Role::Server, Arc::new(System)).await;
-            add_sessions(&(Arc::new(store?) as Arc<dyn SessionStore>), before, size).await
+            let store = Embedded::open(&file, Role::Server, Arc::new(System)).await?;
+            let store = Arc::new(store) as Arc<dyn SessionStore>;
+            add_sessions(&store, before, size).await?;
+            // Its lock goes with it.
+            store.close().await;
+            Done::Ok(())
         })?;
         let server = Doorward::start_on(data, stage.cores, None, &[])?;
         std::thread::sleep(Duration::from_millis(500));

@@ -4,11 +4,13 @@
 mod fairing;
 mod key_file;
 mod leave;
-pub mod metrics;
+mod metrics;
 mod policy;
+mod process;
 mod service;
 pub mod stop;
 mod tend;
+mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,9 +30,11 @@ use crate::config::Config;
 use crate::error::chain;
 use crate::guard::client::TrustedProxies;
 use crate::guard::cookie::Reach;
+use crate::guard::count::RequestCounts;
 use crate::guard::csrf::PublicOrigin;
 use crate::guard::header::Headers;
 use crate::id::{self, Random};
+use crate::metric::Registry;
 use crate::page::view::Views;
 use crate::page::well_known::SecurityContact;
 use crate::session::store::SessionStore;
@@ -42,6 +46,7 @@ use crate::{api, page};
 pub use fairing::Doorward;
 pub use service::Services;
 use service::{embedded_stores, redis_stores};
+pub use watch::Watch;
 
 /// Why the server does not start. Its text is the one line that the operator reads.
 pub type StartError = Box<dyn std::error::Error + Send + Sync>;
@@ -110,12 +115,13 @@ impl Prepared {
     /// Puts Doorward into an application: its pages, its JSON interface, its state and its headers.
     fn attach(self, rocket: Rocket<Build>) -> Rocket<Build> {
         let Self { config, world, views, cors } = self;
+        let registry = registry(&config);
         let figment = with_databases(rocket.figment().clone(), &config);
         let mut rocket = rocket
             .configure(figment)
             // Rocket's own shield would set some of the same headers once more.
             .attach(Shield::new())
-            .attach(headers(&config))
+            .attach(headers(&config, &registry))
             .attach(Sql::init())
             .manage(views)
             .manage(Arc::clone(&world.clock))
@@ -137,11 +143,14 @@ impl Prepared {
         if let Some(cors) = cors {
             rocket = rocket.attach(cors);
         }
+        if let Some(address) = config.metrics.address {
+            rocket = rocket.attach(watch::stores()).attach(metrics::at(address));
+        }
         tended(rocket, config.tokens.issuer.clone()).attach(AdHoc::try_on_ignite(
             "Doorward's services",
             move |rocket| async move {
-                match ignite(&rocket, &config, &world).await {
-                    Ok(services) => Ok(manage(rocket, services)),
+                match ignite(&rocket, &config, &world, &registry).await {
+                    Ok(services) => Ok(manage(rocket, services, &registry)),
                     Err(error) => {
                         complain(&error);
                         Err(rocket)
@@ -179,7 +188,12 @@ fn with_databases(figment: Figment, config: &Config) -> Figment {
         .merge(("databases.doorward_redis.near_cache.millis", millis))
 }
 
-fn headers(config: &Config) -> Headers {
+/// Where figures are kept, if there is an address at which they are shown.
+fn registry(config: &Config) -> Registry {
+    config.metrics.address.map_or_else(Registry::default, |_| Registry::on())
+}
+
+fn headers(config: &Config, registry: &Registry) -> Headers {
     Headers {
         hsts: config.is_https().then_some(if config.hsts_preload {
             Headers::HSTS_PRELOAD
@@ -188,6 +202,7 @@ fn headers(config: &Config) -> Headers {
         }),
         vary_origin: !config.cors.allowed_origins.is_empty(),
         log_requests: config.log.access,
+        counts: RequestCounts::of(registry),
     }
 }
 
@@ -213,6 +228,7 @@ async fn ignite(
     rocket: &Rocket<Build>,
     config: &Config,
     world: &World,
+    registry: &Registry,
 ) -> Result<Services, StartError> {
     let Some(sql) = Sql::fetch(rocket) else { return Err("the database is not attached".into()) };
     let sql: SqlPool = (**sql).clone();
@@ -223,10 +239,14 @@ async fn ignite(
         Some(pool) => redis_stores(config, (**pool).clone()),
         None => embedded_stores(config, world, Role::Server).await?,
     };
-    Services::assemble(config, world, sql, stores).await
+    Services::assemble(config, world, registry, sql, stores).await
 }
 
-fn manage(rocket: Rocket<Build>, services: Services) -> Rocket<Build> {
+fn manage(mut rocket: Rocket<Build>, services: Services, registry: &Registry) -> Rocket<Build> {
+    if let Some(draining) = rocket.state::<Arc<Draining>>().filter(|_| registry.is_on()) {
+        let watch = Watch::new(registry, Arc::clone(draining), &services);
+        rocket = rocket.manage(Arc::new(watch));
+    }
     rocket
         .manage(Arc::clone(services.accounts.limits()))
         .manage(services.account_store)

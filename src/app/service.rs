@@ -14,12 +14,14 @@ use crate::config::Config;
 use crate::guard::csrf::FormTokens;
 use crate::limit::Limits;
 use crate::limit::store::LimitStore;
+use crate::metric::Registry;
 use crate::role::RoleStore;
 use crate::session::Sessions;
 use crate::session::store::SessionStore;
 use crate::store::embedded::{Embedded, EmbeddedLimits, Role};
 use crate::store::redis::{RedisPool, RedisStore};
 use crate::store::sql::{SqlPool, SqlStore};
+use crate::store::watched;
 use crate::token::key::{KeyStore, Keys};
 use crate::token::refresh::Succession;
 use crate::token::{Issuer, Tokens};
@@ -45,6 +47,7 @@ pub struct Services {
     /// The audit trail.
     pub audit: Arc<Audit>,
     pub(super) form_tokens: FormTokens,
+    pub(super) sql: SqlPool,
 }
 
 impl Services {
@@ -61,7 +64,7 @@ impl Services {
         } else {
             redis_stores(config, RedisPool::new(&config.store.url)?)
         };
-        Self::assemble(config, world, sql, stores).await
+        Self::assemble(config, world, &Registry::default(), sql, stores).await
     }
 
     /// Brings the database to this release's schema.
@@ -76,11 +79,14 @@ impl Services {
     pub(super) async fn assemble(
         config: &Config,
         world: &World,
-        sql: SqlPool,
+        registry: &Registry,
+        pool: SqlPool,
         (session_store, limit_store): Stores,
     ) -> Result<Self, StartError> {
         let (signing, secret) = key_file::keys(config, world)?;
-        let sql = Arc::new(SqlStore::new(sql));
+        let sql = Arc::new(SqlStore::watched(pool.clone(), registry));
+        let session_store = watched::sessions(session_store, registry);
+        let limit_store = watched::limits(limit_store, registry);
         let keys = Keys::open(
             Arc::clone(&sql) as Arc<dyn KeyStore>,
             &secret,
@@ -90,20 +96,19 @@ impl Services {
         );
         let keys = Arc::new(keys.await?);
         let hasher =
-            Arc::new(Hasher::start(policy::hashing(config, world)?, Arc::clone(&world.random))?);
-        let limits = Arc::new(Limits::new(
-            limit_store,
-            policy::limits(config),
-            &secret,
-            Arc::clone(&world.clock),
-        ));
+            Hasher::start(policy::hashing(config, world)?, Arc::clone(&world.random), registry)?;
+        let hasher = Arc::new(hasher);
+        let clock = Arc::clone(&world.clock);
+        let limits = Limits::new(limit_store, policy::limits(config), &secret, clock);
+        let limits = Arc::new(limits.watched(registry));
         let standings = Arc::clone(&session_store) as Arc<dyn Standings>;
-        let audit = Arc::new(Audit::start(
+        let audit = Audit::start(
             Arc::clone(&sql) as Arc<dyn AuditStore>,
             Chain::new(&secret),
             Arc::clone(&world.clock),
             Arc::clone(&world.random),
-        ));
+        );
+        let audit = Arc::new(audit.watched(registry));
         let roles = Roles::open(
             Arc::clone(&sql) as Arc<dyn RoleStore>,
             Arc::clone(&sql) as Arc<dyn AccountStore>,
@@ -128,7 +133,7 @@ impl Services {
             audience: config.tokens.audience.clone(),
         };
         let tokens = Arc::new(Tokens::new(Arc::clone(&keys), issuer));
-        let sessions = Arc::new(Sessions::new(
+        let sessions = Sessions::new(
             Arc::clone(&accounts),
             Arc::clone(&session_store),
             Arc::clone(&tokens),
@@ -137,8 +142,10 @@ impl Services {
             Arc::clone(&audit),
             Arc::clone(&world.clock),
             Arc::clone(&world.random),
-        ));
+        );
+        let sessions = Arc::new(sessions.watched(registry));
         Ok(Self {
+            sql: pool,
             account_store: Arc::clone(&sql) as Arc<dyn AccountStore>,
             role_store: sql,
             roles,

@@ -71,7 +71,8 @@ pub fn client_ip() -> Option<IpAddr> {
     ORIGIN.try_with(|origin| origin.ip).ok().flatten()
 }
 
-pub(super) fn request_id() -> Option<String> {
+/// What the request is called that the work at hand is for.
+pub fn request_id() -> Option<String> {
     ORIGIN.try_with(|origin| origin.request_id.clone()).ok().flatten()
 }
 

@@ -5,8 +5,10 @@ mod health;
 mod json;
 mod keys;
 mod log;
+mod otel;
 mod proxy;
 mod role;
+mod text;
 mod token;
 mod user;
 
@@ -97,7 +99,10 @@ pub fn main() -> ExitCode {
         Err(refused) => return refuse(&refused, arguments.json),
     };
     let serves = matches!(arguments.command, None | Some(Command::Serve));
-    let _log = log::start(&config.log, serves);
+    let _log = match log::start(&config, serves) {
+        Ok(log) => log,
+        Err(error) => return fail(&explain(&*error), arguments.json),
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(config.server.workers)
         .max_blocking_threads(config.server.max_blocking)
@@ -182,15 +187,12 @@ async fn serve(config: Config, world: World) -> Result<(), StartError> {
     for warning in config.warnings() {
         tracing::warn!("{warning}");
     }
-    let (metrics, drain) = (config.metrics.address, config.drain);
+    let drain = config.drain;
     let (address, public_url) =
         (format!("{}:{}", config.server.address, config.server.port), config.tokens.issuer.clone());
     let rocket = app::stop::on_signals(app::build(config, world)?, drain);
     let rocket = rocket.ignite().await.map_err(|error| tell(&error))?;
     tracing::info!(address, public_url, "serving");
-    if let Some(address) = metrics {
-        tokio::spawn(app::metrics::application(address)?.launch());
-    }
     let ended = rocket.launch().await.map_err(|error| tell(&error))?;
     // Requests that were finished while the server stopped have recorded events, too.
     app::finish(ended).await;

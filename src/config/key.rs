@@ -137,6 +137,8 @@ pub(super) static KEYS: &[Key] = &[
     key("log.access", Kind::Flag, "true", "Whether each request writes a line."),
     key("metrics.address", Kind::Text, "off",
         "Where Prometheus finds `/metrics`: an address and port that the public cannot reach, such as `127.0.0.1:9464`; or `off`."),
+    key("telemetry.otlp_endpoint", Kind::Text, "off",
+        "Where an OpenTelemetry collector takes traces over OTLP/HTTP, such as `http://127.0.0.1:4318`; or `off`. Needs the feature `otel`: see traces.md."),
     key("security.contact", Kind::Text, "",
         "Whom `/.well-known/security.txt` tells people to write to about a weakness: a `mailto:` or `https:` address."),
     key("insecure_cookies", Kind::Flag, "false",

@@ -11,7 +11,7 @@ use super::key::{Key, Kind};
 use super::report::{Report, Setting};
 use super::section::{
     Cookies, Cors, Database, Keys, Limits, Log, LogFormat, Metrics, Passwords, Permissions,
-    Proxies, Registration, Security, Server, Store, Templates, Tokens,
+    Proxies, Registration, Security, Server, Store, Telemetry, Templates, Tokens,
 };
 use super::source::{FILE, Given, Sources, gather};
 use super::{Config, Refused, check, rocket, secret, value};
@@ -102,6 +102,7 @@ impl Reader {
             templates: Templates { dir: self.path("templates.dir") },
             log: self.log(),
             metrics: Metrics { address: self.parse("metrics.address", value::address).flatten() },
+            telemetry: self.telemetry(),
             security: Security {
                 contact: self.parse("security.contact", value::contact).flatten(),
             },
@@ -153,6 +154,15 @@ impl Reader {
             rotate_every: self.duration_or_off("keys.rotate_every"),
             lead: self.duration("keys.lead"),
         }
+    }
+
+    fn telemetry(&mut self) -> Telemetry {
+        let name = "telemetry.otlp_endpoint";
+        let otlp_endpoint = self.parse(name, value::collector).flatten();
+        if !cfg!(feature = "otel") && otlp_endpoint.is_some() {
+            self.problem(name, "this build sends no traces; build it with the feature `otel`");
+        }
+        Telemetry { otlp_endpoint }
     }
 
     fn passwords(&mut self) -> Passwords {

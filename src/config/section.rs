@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use url::Url;
 use zeroize::Zeroizing;
 
 use super::secret;
@@ -224,6 +225,13 @@ pub struct Security {
 pub struct Metrics {
     /// Where Prometheus finds them; nowhere if there is none.
     pub address: Option<SocketAddr>,
+}
+
+/// Traces for whoever watches the server.
+#[derive(Clone, Debug)]
+pub struct Telemetry {
+    /// Where a collector takes them, without the path of the signal; nowhere if there is none.
+    pub otlp_endpoint: Option<Url>,
 }
 
 /// How log lines look.

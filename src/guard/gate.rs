@@ -11,8 +11,9 @@ use rocket::data::Data;
 use rocket::http::{Method, Status};
 use rocket::request::Request;
 use rocket::route::{Handler, Outcome};
+use tracing::Instrument as _;
 
-use super::{client, csrf, limit};
+use super::{client, csrf, limit, span};
 use crate::audit::{Audit, Entry, Kind, Origin};
 use crate::problem::{self, Problem};
 
@@ -95,7 +96,7 @@ pub(super) async fn refused(request: &Request<'_>, code: &str) {
     }
 }
 
-fn has_entered(request: &Request<'_>) -> bool {
+pub(super) fn has_entered(request: &Request<'_>) -> bool {
     request.local_cache(Entered::default).0.load(Ordering::Relaxed)
 }
 
@@ -124,7 +125,7 @@ impl Handler for Gate {
             }
             outcome
         };
-        origin(request).scope(work).await
+        origin(request).scope(work).instrument(span::of_work(request)).await
     }
 }
 

@@ -4,6 +4,7 @@ pub mod asked;
 pub mod body;
 pub mod client;
 pub mod cookie;
+pub mod count;
 pub mod csrf;
 pub mod download;
 pub mod form;
@@ -12,6 +13,7 @@ pub mod gate;
 pub mod header;
 pub mod limit;
 pub mod setting;
+mod span;
 
 use std::marker::PhantomData;
 use std::ops::Deref;

@@ -32,9 +32,12 @@ macro_rules! on_both_stores {
 }
 
 mod config;
+mod log;
 mod proxy;
 mod role;
 mod serve;
+#[cfg(feature = "otel")]
+mod trace;
 mod user;
 
 impl Finished {

@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, Row as _};
 
 use super::SqlStore;
 use super::list::{Statement, Value};
-use super::pool::{Write, in_time};
+use super::pool::Write;
 use crate::audit::chain::{Chain, Head, Row};
 use crate::audit::store::{AuditStore, Count, EventFilter};
 use crate::audit::{Event, Kind};
@@ -25,7 +25,7 @@ const CHUNKS: [usize; 4] = [32, 8, 2, 1];
 impl AuditStore for SqlStore {
     async fn append(&self, chain: &Chain, events: &[Event]) -> Result<()> {
         let Some(first) = events.first() else { return Ok(()) };
-        in_time(async {
+        self.in_time("audit.append", async {
             let mut write = self.pool.write().await?;
             // The lock: the next batch waits here until this one is committed.
             let head = sqlx::query(
@@ -69,7 +69,7 @@ impl AuditStore for SqlStore {
             return Ok(Vec::new());
         }
         let statement = page(filter);
-        in_time(async {
+        self.in_time("audit.list", async {
             let query = statement.query();
             query.fetch_all(self.pool.reader()).await?.iter().map(row).collect()
         })
@@ -85,7 +85,7 @@ impl AuditStore for SqlStore {
     ) -> Result<Vec<Count>> {
         let span = i64::try_from(span.as_millis()).unwrap_or(i64::MAX).max(1);
         let statement = tally(kinds, from, to, span);
-        in_time(async {
+        self.in_time("audit.tally", async {
             let query = statement.query();
             let rows = query.fetch_all(self.pool.reader()).await?;
             let count = |row: &AnyRow| {
@@ -103,7 +103,7 @@ impl AuditStore for SqlStore {
     }
 
     async fn rows_after(&self, seq: i64, limit: u32) -> Result<Vec<Row>> {
-        in_time(async {
+        self.in_time("audit.rows_after", async {
             let rows = sqlx::query(AssertSqlSafe(format!(
                 "SELECT {COLUMNS} FROM audit_event WHERE seq > $1 ORDER BY seq LIMIT $2"
             )))
@@ -117,7 +117,7 @@ impl AuditStore for SqlStore {
     }
 
     async fn last_seq(&self) -> Result<i64> {
-        in_time(async {
+        self.in_time("audit.last_seq", async {
             let row = sqlx::query("SELECT COALESCE(MAX(seq), 0) FROM audit_event");
             Ok(row.fetch_one(self.pool.reader()).await?.try_get(0)?)
         })
@@ -125,7 +125,7 @@ impl AuditStore for SqlStore {
     }
 
     async fn head(&self) -> Result<Option<Head>> {
-        in_time(async {
+        self.in_time("audit.head", async {
             let row = sqlx::query("SELECT seq, mac, seal FROM audit_head WHERE one = 1")
                 .fetch_optional(self.pool.reader())
                 .await?;

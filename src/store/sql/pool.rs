@@ -196,6 +196,14 @@ impl SqlPool {
         self.connections.close().await;
     }
 
+    /// How many connections there are at this moment.
+    pub fn connections(&self) -> Connections {
+        let (open, idle) = (self.connections.size(), self.connections.num_idle());
+        let idle = u32::try_from(idle).unwrap_or(u32::MAX).min(open);
+        let limit = self.connections.options().get_max_connections();
+        Connections { used: open - idle, idle, limit }
+    }
+
     /// Whether it is SQLite.
     pub(super) fn is_sqlite(&self) -> bool {
         self.engine == Engine::Sqlite
@@ -229,6 +237,17 @@ impl SqlPool {
             Engine::Postgres => Ok(None),
         }
     }
+}
+
+/// How many connections to the database there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Connections {
+    /// Those that somebody works with.
+    pub used: u32,
+    /// Those that wait for somebody.
+    pub idle: u32,
+    /// How many there may be.
+    pub limit: u32,
 }
 
 /// A transaction that may write.
