@@ -10,6 +10,7 @@ pub mod password;
 mod roles;
 mod setup;
 pub mod store;
+mod upkeep;
 
 use std::collections::BTreeSet;
 use std::fmt;

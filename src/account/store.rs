@@ -223,6 +223,16 @@ pub trait AccountStore: Send + Sync + 'static {
     /// of this moment with this identifier; `None`: to the end. To be the filter's `until`.
     async fn reach(&self, filter: &AccountFilter) -> Result<Option<(Timestamp, AccountId)>>;
 
+    /// Forgets set-up tokens and ended sessions whose time is over at `now`.
+    async fn sweep(&self, now: Timestamp) -> Result<()>;
+
+    /// Raises version and session epoch of up to `limit` accounts, those after `after`, by more than they
+    /// can have risen since a backup was made; gives them as they are after that.
+    ///
+    /// In a database that was put back both are lower than what session stores, and tokens that are
+    /// still about, may have seen.
+    async fn supersede(&self, after: Option<&AccountId>, limit: u32) -> Result<Vec<Account>>;
+
     /// How many accounts there are.
     async fn count(&self) -> Result<u64>;
 

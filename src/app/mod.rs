@@ -7,6 +7,7 @@ mod leave;
 mod metrics;
 mod policy;
 mod process;
+pub mod restore;
 mod service;
 pub mod stop;
 mod tend;
@@ -146,9 +147,8 @@ impl Prepared {
         if let Some(address) = config.metrics.address {
             rocket = rocket.attach(watch::stores()).attach(metrics::at(address));
         }
-        tended(rocket, config.tokens.issuer.clone()).attach(AdHoc::try_on_ignite(
-            "Doorward's services",
-            move |rocket| async move {
+        tended(rocket, config.tokens.issuer.clone(), config.audit.retention).attach(
+            AdHoc::try_on_ignite("Doorward's services", move |rocket| async move {
                 match ignite(&rocket, &config, &world, &registry).await {
                     Ok(services) => Ok(manage(rocket, services, &registry)),
                     Err(error) => {
@@ -156,8 +156,8 @@ impl Prepared {
                         Err(rocket)
                     }
                 }
-            },
-        ))
+            }),
+        )
     }
 }
 
@@ -207,10 +207,11 @@ fn headers(config: &Config, registry: &Registry) -> Headers {
 }
 
 /// What happens by itself when the server starts, runs and stops.
-fn tended(rocket: Rocket<Build>, public_url: String) -> Rocket<Build> {
+fn tended(rocket: Rocket<Build>, public_url: String, retention: Option<Duration>) -> Rocket<Build> {
     rocket
         .attach(tend::keys())
         .attach(tend::sessions())
+        .attach(tend::database(retention))
         .attach(AdHoc::on_liftoff("Set-up link", move |rocket| {
             Box::pin(async move {
                 audit::Origin::server().scope(print_setup_link(rocket, &public_url)).await;

@@ -145,7 +145,6 @@ impl Services {
         );
         let sessions = Arc::new(sessions.watched(registry));
         Ok(Self {
-            sql: pool,
             account_store: Arc::clone(&sql) as Arc<dyn AccountStore>,
             role_store: sql,
             roles,
@@ -156,7 +155,19 @@ impl Services {
             tokens,
             audit,
             form_tokens: FormTokens::new(&secret),
+            sql: pool,
         })
+    }
+
+    /// Ends the services of a command: what happened is in the database, and all files are closed.
+    ///
+    /// # Errors
+    /// Events that the database did not take.
+    pub(super) async fn close(self) -> Result<(), StartError> {
+        let flushed = self.audit.flush(super::FLUSH_LIMIT).await;
+        self.session_store.close().await;
+        self.sql.finish().await;
+        if flushed { Ok(()) } else { Err("the audit trail could not be written".into()) }
     }
 }
 
@@ -181,12 +192,11 @@ pub(super) async fn embedded_stores(
 /// The file of the embedded session store: beside the accounts, or, if those are in PostgreSQL, in
 /// the data directory.
 fn embedded_path(config: &Config) -> PathBuf {
-    let url = config.database.url.expose();
-    match url.strip_prefix("sqlite:") {
-        Some(rest) => {
-            let path = rest.trim_start_matches("//");
-            path.split('?').next().unwrap_or(path).into()
-        }
-        None => config.data_dir.join("doorward.db"),
-    }
+    sqlite_path(config).unwrap_or_else(|| config.data_dir.join("doorward.db"))
+}
+
+/// The file of the accounts, unless they are in PostgreSQL.
+pub(super) fn sqlite_path(config: &Config) -> Option<PathBuf> {
+    let path = config.database.url.expose().strip_prefix("sqlite:")?.trim_start_matches("//");
+    Some(path.split('?').next().unwrap_or(path).into())
 }

@@ -9,6 +9,7 @@ mod event;
 pub mod export;
 pub mod key;
 mod origin;
+pub mod retention;
 pub mod stats;
 pub mod store;
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The command line: runs the server, and does to accounts what an operator has to do.
 
 mod audit;
+mod backup;
 mod health;
 mod json;
 mod keys;
@@ -56,6 +57,10 @@ enum Command {
     /// Read the audit trail, and check that nobody has tampered with it
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Copy the SQLite database into a file, while servers work with it
+    Backup(backup::Backup),
+    /// Put a backup in the place of the database; everybody has to sign in again
+    Restore(backup::Restore),
     /// Print a fresh link to make the first administrator
     SetupLink,
     /// Bring the database to this release's schema
@@ -150,6 +155,8 @@ async fn run(command: Option<Command>, config: Config) -> Result<Option<Report>,
             let services = Services::open(&config, &world).await?;
             recorded(&services, keys::run(command, &services)).await.map(Some)
         }
+        Some(Command::Backup(asked)) => backup::back_up(&asked, &config).await.map(Some),
+        Some(Command::Restore(asked)) => backup::restore(&asked, &config, &world).await.map(Some),
         Some(Command::SetupLink) => {
             let services = Services::open(&config, &world).await?;
             let token = recorded(&services, services.accounts.issue_setup_token()).await?;

@@ -11,7 +11,7 @@ use super::key::{Key, Kind};
 use super::report::{Report, Setting};
 use super::section::{
     Cookies, Cors, Database, Keys, Limits, Log, LogFormat, Metrics, Passwords, Permissions,
-    Proxies, Registration, Security, Server, Store, Telemetry, Templates, Tokens,
+    Proxies, Registration, Security, Server, Store, Telemetry, Templates, Tokens, Trail,
 };
 use super::source::{FILE, Given, Sources, gather};
 use super::{Config, Refused, check, rocket, secret, value};
@@ -86,6 +86,7 @@ impl Reader {
             data_dir,
             drain: self.duration("drain"),
             database: self.database(),
+            audit: Trail { retention: self.duration_or_off("audit.retention") },
             store: self.store(),
             tokens: self.tokens(issuer),
             keys: self.keys(),

@@ -83,6 +83,13 @@ pub struct Tokens {
     pub issuer: String,
 }
 
+/// The audit trail.
+#[derive(Clone, Debug)]
+pub struct Trail {
+    /// How long events are kept; `None` for ever.
+    pub retention: Option<Duration>,
+}
+
 /// Keys and secrets; those that are not given are generated and kept in `data_dir` (SR-39).
 #[derive(Clone, Debug)]
 pub struct Keys {

@@ -3,6 +3,7 @@
 mod admission;
 pub mod deny;
 pub mod device;
+mod everybody;
 mod reauth;
 mod recognise;
 mod record;

@@ -31,6 +31,7 @@ macro_rules! on_both_stores {
     )*};
 }
 
+mod backup;
 mod config;
 mod log;
 mod proxy;

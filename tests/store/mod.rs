@@ -10,6 +10,7 @@ mod embedded;
 mod key;
 mod limit;
 mod list;
+mod migration;
 mod near;
 mod race;
 mod reauth;

@@ -9,7 +9,7 @@ use super::change::{
     replace_roles, spend_setup_token, update,
 };
 use super::row::{self, select_account};
-use super::{SqlStore, list};
+use super::{SqlStore, list, upkeep};
 use crate::account::email::Email;
 use crate::account::notice::Notice;
 use crate::account::password::PasswordHash;
@@ -59,10 +59,7 @@ impl AccountStore for SqlStore {
     ) -> Result<()> {
         self.in_time("account.add_setup_token", async {
             let mut write = self.pool.write().await?;
-            sqlx::query("DELETE FROM setup_token WHERE expires_at <= $1")
-                .bind(now.as_millis())
-                .execute(&mut *write)
-                .await?;
+            upkeep::forget(&mut write, upkeep::SETUP_TOKENS, now).await?;
             sqlx::query("INSERT INTO setup_token (digest, expires_at) VALUES ($1, $2)")
                 .bind(digest)
                 .bind(expires_at.as_millis())
@@ -127,10 +124,7 @@ impl AccountStore for SqlStore {
     ) -> Result<()> {
         self.in_time("account.end_sessions", async {
             let mut write = self.pool.write().await?;
-            sqlx::query("DELETE FROM ended_session WHERE until <= $1")
-                .bind(now.as_millis())
-                .execute(&mut *write)
-                .await?;
+            upkeep::forget(&mut write, upkeep::ENDED_SESSIONS, now).await?;
             for session in sessions {
                 sqlx::query(
                     "INSERT INTO ended_session (session_id, until) VALUES ($1, $2) \
@@ -296,6 +290,14 @@ impl AccountStore for SqlStore {
 
     async fn reach(&self, filter: &AccountFilter) -> Result<Option<(Timestamp, AccountId)>> {
         self.in_time("account.reach", list::reach(self, filter)).await
+    }
+
+    async fn sweep(&self, now: Timestamp) -> Result<()> {
+        self.forget_what_is_over(now).await
+    }
+
+    async fn supersede(&self, after: Option<&AccountId>, limit: u32) -> Result<Vec<Account>> {
+        self.raise_all(after, limit).await
     }
 
     async fn count(&self) -> Result<u64> {

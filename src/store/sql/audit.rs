@@ -1,4 +1,5 @@
-//! The audit trail in SQL: rows are added, and read. No statement here changes or removes one.
+//! The audit trail in SQL: rows are added, read, and when they are too old removed. No statement here
+//! changes one.
 
 use std::time::Duration;
 
@@ -10,8 +11,9 @@ use super::SqlStore;
 use super::list::{Statement, Value};
 use super::pool::Write;
 use crate::audit::chain::{Chain, Head, Row};
-use crate::audit::store::{AuditStore, Count, EventFilter};
-use crate::audit::{Event, Kind};
+use crate::audit::store::{AuditStore, Count, EventFilter, Removal};
+use crate::audit::verify::Break;
+use crate::audit::{Event, Kind, retention};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::id::EventId;
@@ -30,10 +32,8 @@ impl AuditStore for SqlStore {
             // The lock: the next batch waits here until this one is committed.
             let head = sqlx::query(
                 "UPDATE audit_head SET seq = seq WHERE one = 1 RETURNING seq, mac, seal",
-            )
-            .fetch_optional(&mut *write)
-            .await?;
-            let head = head.as_ref().map(head_of).transpose()?;
+            );
+            let head = optional_head(head.fetch_optional(&mut *write).await?)?;
             let last = sqlx::query(
                 "SELECT seq, mac, (SELECT COUNT(*) FROM audit_event WHERE id = $1) AS known \
                  FROM audit_event ORDER BY seq DESC LIMIT 1",
@@ -126,19 +126,71 @@ impl AuditStore for SqlStore {
 
     async fn head(&self) -> Result<Option<Head>> {
         self.in_time("audit.head", async {
-            let row = sqlx::query("SELECT seq, mac, seal FROM audit_head WHERE one = 1")
-                .fetch_optional(self.pool.reader())
+            let row = sqlx::query("SELECT seq, mac, seal FROM audit_head WHERE one = 1");
+            optional_head(row.fetch_optional(self.pool.reader()).await?)
+        })
+        .await
+    }
+
+    async fn start(&self) -> Result<Option<Head>> {
+        self.in_time("audit.start", async {
+            let row = sqlx::query("SELECT seq, mac, seal FROM audit_start WHERE one = 1");
+            optional_head(row.fetch_optional(self.pool.reader()).await?)
+        })
+        .await
+    }
+
+    async fn remove(&self, chain: &Chain, before: Timestamp, limit: u32) -> Result<Removal> {
+        self.in_time("audit.remove", async {
+            let mut write = self.pool.write().await?;
+            // The lock: another server waits here. Who adds rows does not.
+            let start = sqlx::query(
+                "UPDATE audit_start SET seq = seq WHERE one = 1 RETURNING seq, mac, seal",
+            );
+            let start = optional_head(start.fetch_optional(&mut *write).await?)?;
+            // One more than may go, so that the last row of all stays.
+            let mut rows = first_rows(&mut write, i64::from(limit) + 1).await?;
+            rows.pop();
+            let shortened = match start {
+                None => Err(Break::Start),
+                Some(start) => retention::shorten(chain, &start, &rows, before),
+            };
+            let (rows, start) = match shortened {
+                Ok(Some(shortened)) => shortened,
+                Ok(None) => return Ok(Removal::Nothing),
+                Err(broken) => return Ok(Removal::Refused(broken)),
+            };
+            sqlx::query("DELETE FROM audit_event WHERE seq <= $1")
+                .bind(start.seq)
+                .execute(&mut *write)
                 .await?;
-            row.as_ref().map(head_of).transpose()
+            sqlx::query("UPDATE audit_start SET seq = $1, mac = $2, seal = $3 WHERE one = 1")
+                .bind(start.seq)
+                .bind(start.mac.as_str())
+                .bind(start.seal.as_str())
+                .execute(&mut *write)
+                .await?;
+            write.commit().await?;
+            Ok(Removal::Done { rows, start })
         })
         .await
     }
 }
 
+/// The rows with the lowest places, as a transaction sees them.
+async fn first_rows(write: &mut Write, limit: i64) -> Result<Vec<Row>> {
+    let rows = sqlx::query(AssertSqlSafe(format!(
+        "SELECT {COLUMNS} FROM audit_event ORDER BY seq LIMIT $1"
+    )))
+    .bind(limit)
+    .fetch_all(&mut **write)
+    .await?;
+    rows.iter().map(row).collect()
+}
+
 /// The head to go on from, by what is kept of it and by the last row that is there. Where it is gone,
-/// or there are rows behind it, somebody has been at the
-/// table: then it is one after all rows that are there, so that events go on being kept, and without
-/// a seal, so that it stays known.
+/// or there are rows behind it, somebody has been at the table: then it is one after all rows that
+/// are there, so that events go on being kept, and without a seal, so that it stays known.
 async fn sound_head(
     write: &mut Write,
     head: Option<Head>,
@@ -253,6 +305,9 @@ fn row(row: &AnyRow) -> Result<Row> {
     })
 }
 
-fn head_of(row: &AnyRow) -> Result<Head> {
-    Ok(Head { seq: row.try_get("seq")?, mac: row.try_get("mac")?, seal: row.try_get("seal")? })
+fn optional_head(row: Option<AnyRow>) -> Result<Option<Head>> {
+    let head = |row: AnyRow| {
+        Ok(Head { seq: row.try_get("seq")?, mac: row.try_get("mac")?, seal: row.try_get("seal")? })
+    };
+    row.map(head).transpose()
 }

@@ -13,6 +13,8 @@ mod plan;
 mod pool;
 mod role;
 mod row;
+pub mod snapshot;
+mod upkeep;
 
 use std::future::Future;
 use std::sync::Arc;

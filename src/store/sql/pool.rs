@@ -155,14 +155,25 @@ impl SqlPool {
     /// left as it is.
     ///
     /// # Errors
-    /// [`Error::Unavailable`]; [`Error::Internal`] if a migration that ran here was altered.
+    /// [`Error::Unavailable`]; [`Error::Internal`] if a migration that ran here was altered, or if a
+    /// later one has taken away what this release needs.
     pub async fn migrate(&self) -> Result<()> {
-        let mut migrator = sqlx::migrate!("./migrations");
-        migrator.set_ignore_missing(true);
+        let migrator = migrator();
         match self.engine {
-            Engine::Sqlite => self.migrate_sqlite(&migrator).await,
-            Engine::Postgres => self.migrate_postgres(&migrator).await,
+            Engine::Sqlite => self.migrate_sqlite(&migrator).await?,
+            Engine::Postgres => self.migrate_postgres(&migrator).await?,
         }
+        let floor: i64 = sqlx::query_scalar("SELECT migration FROM schema_floor WHERE one = 1")
+            .fetch_one(&self.connections)
+            .await?;
+        if floor > newest_migration() {
+            return Err(Error::internal(format!(
+                "a newer release has changed this database so that this one cannot work with it: it \
+                 would have to know migration {floor}, and knows {}",
+                newest_migration()
+            )));
+        }
+        Ok(())
     }
 
     /// All in one transaction: SQLite's write lock keeps the others waiting.
@@ -248,6 +259,18 @@ pub struct Connections {
     pub idle: u32,
     /// How many there may be.
     pub limit: u32,
+}
+
+/// The migrations of this release, beside which later ones may have run.
+fn migrator() -> Migrator {
+    let mut migrator = sqlx::migrate!("./migrations");
+    migrator.set_ignore_missing(true);
+    migrator
+}
+
+/// The last migration that this release knows.
+pub(super) fn newest_migration() -> i64 {
+    migrator().iter().map(|migration| migration.version).max().unwrap_or_default()
 }
 
 /// A transaction that may write.
