@@ -1,8 +1,10 @@
 //! What an event is: the OWASP logging vocabulary, and who did what to whom.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
 use crate::clock::Timestamp;
@@ -93,6 +95,21 @@ kinds! {
     Shutdown = "sys_shutdown", Success;
 }
 
+impl JsonSchema for Kind {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Kind".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let words: Vec<&str> = Self::ALL.iter().map(|kind| kind.as_str()).collect();
+        schemars::json_schema!({ "type": "string", "enum": words })
+    }
+}
+
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
@@ -125,7 +142,7 @@ impl Outcome {
 /// from a table that somebody altered must still be shown.
 ///
 /// It serializes as the JSON interface and an exported file show it: every field and no other.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Event {
     /// Names the event.
     pub id: EventId,

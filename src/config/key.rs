@@ -127,6 +127,8 @@ pub(super) static KEYS: &[Key] = &[
     key("limits.account_failures", Kind::Text, "5",
         "After this many wrong passwords in a row (1 to 100) each further try has to wait: 1, 2, 4 … seconds, 15 minutes at most. `off` for no delays. See `docs/throttling.md`."),
     key("cors.allowed_origins", Kind::List, "", "Origins of other sites whose scripts may call the API with credentials."),
+    key("api.docs", Kind::Flag, "true",
+        "Whether the interface's reference is served: the page `/api/docs` and the document `/api/v1/openapi.json`. `doorward openapi` prints it in any case."),
     key("drain", time(0, MINUTE), "=`0s` in profile debug, else `2s`",
         "How long after SIGTERM the server goes on serving while `/readyz` says 503, so that load balancers turn away before the port closes. With `shutdown.grace` and `shutdown.mercy` it must fit into what your platform waits before it kills: often 10 s."),
     key("templates.dir", Kind::Path, "", "A folder of templates that replace the built-in ones of the same name."),

@@ -10,6 +10,7 @@ pub mod form;
 pub mod fresh;
 pub mod gate;
 pub mod header;
+pub mod kept;
 pub mod limit;
 pub mod setting;
 

@@ -1,9 +1,10 @@
 //! The settings in force, for those who may see them.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// One setting in force. A secret is not in it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Setting {
     /// Its name in `Rocket.toml`.
     pub key: &'static str,
