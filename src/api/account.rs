@@ -50,6 +50,7 @@ fn me(viewer: LoggedIn) -> Json<UserBody> {
     Json(UserBody::from(&*viewer.0.account))
 }
 
+/// What one can change of oneself.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ProfileBody {
@@ -68,6 +69,7 @@ async fn rename(
     Ok(Json(UserBody::from(&account)))
 }
 
+/// The password, to confirm what cannot be undone.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct PasswordBody {
@@ -89,6 +91,7 @@ async fn delete_me(
     Ok(NoContent)
 }
 
+/// The password as it is and as it is to be.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct NewPasswordBody {

@@ -105,11 +105,13 @@ async fn users(
     Ok(Json(ListBody { items, next_cursor: page.next_cursor }))
 }
 
+/// An account to be made.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct InvitationBody {
     #[schemars(with = "Email")]
     email: String,
+    /// Its first password. Without one nobody can sign in with it yet.
     #[serde(default)]
     #[schemars(with = "Option<NewPassword>")]
     password: Option<SecretString>,
@@ -151,6 +153,7 @@ async fn user(
     Ok(Json(UserBody::from(&account)))
 }
 
+/// What is to be changed of an account.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ChangeBody {
@@ -189,6 +192,7 @@ async fn delete_user(
     Ok(NoContent)
 }
 
+/// The roles of an account.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct RolesBody {

@@ -8,6 +8,7 @@ use rocket::http::{ContentType, Header, Method, Status};
 use rocket::response::{self, Responder, Response};
 use rocket::route::{Handler, Outcome};
 use rocket::{Data, Request, Route};
+use serde_json::json;
 
 use crate::access::{Access, Demand, Refusal, Requirement};
 use crate::account::Account;
@@ -74,6 +75,24 @@ pub(super) fn calls() -> Calls {
 /// What there is to know of the calls, which have no signature: any cookies are those of the request
 /// that is asked about.
 fn asked(manner: Manner) -> Signature {
+    let text = |pattern: &str| json!({ "type": "string", "pattern": pattern });
+    let method = ("The method of the request.", text("^[A-Z]{1,32}$"));
+    let proto = json!({ "type": "string", "enum": ["http", "https"] });
+    let proto = ("X-Forwarded-Proto", "The scheme of the request.", proto);
+    let headers = match manner {
+        Manner::Forwarded => vec![
+            ("X-Forwarded-Method", method.0, method.1),
+            proto,
+            ("X-Forwarded-Host", "The host of the request, with its port.", text("^[^ /]+$")),
+            ("X-Forwarded-Uri", "The path of the request, with its query.", text("^/[!-~]*$")),
+        ],
+        Manner::Original => vec![
+            ("X-Original-Method", method.0, method.1),
+            ("X-Original-URL", "The address of the request.", text("^https?://[^/]+/[!-~]*$")),
+        ],
+        // And `Host`, which every request has.
+        Manner::External => vec![proto],
+    };
     let mut passes = Answer::empty(200, "It may pass, as whom the headers say.");
     passes.headers.extend(IDENTITY_HEADERS);
     let mut answers = vec![passes];
@@ -93,7 +112,7 @@ fn asked(manner: Manner) -> Signature {
     problems.push(Problem::of_status(Status::BadRequest));
     problems
         .push(Problem { retry_after: Some(2), ..Problem::of_status(Status::ServiceUnavailable) });
-    Signature { asker: Asker::Proxy, answers, problems, ..Signature::default() }
+    Signature { asker: Asker::Proxy, headers, answers, problems, ..Signature::default() }
 }
 
 #[derive(Clone)]

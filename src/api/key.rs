@@ -56,6 +56,7 @@ fn keys(_viewer: Allowed<KeysRead>, keys: &State<Arc<Keys>>) -> Json<ListBody<Si
     Json(ListBody::whole(keys.list().iter().map(SigningKeyView::from).collect()))
 }
 
+/// How the next key is made.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct RotateBody {
@@ -132,5 +133,6 @@ struct Jwk {
     /// A coordinate of the point, or all of it.
     x: String,
     /// The other coordinate, of a key on `P-256`.
+    #[schemars(skip_serializing_if = "Option::is_none")]
     y: Option<String>,
 }

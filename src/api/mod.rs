@@ -20,7 +20,7 @@ pub mod view;
 use rocket::http::Status;
 use rocket::{Catcher, Request, Route, catch, catchers};
 
-use crate::guard::gate;
+use crate::guard::{gate, query};
 use crate::openapi::{Basis, Calls, Document};
 use crate::problem::{self, Problem};
 
@@ -50,7 +50,7 @@ fn public_calls() -> Vec<Calls> {
 
 /// The routes below [`BASE`].
 pub fn routes() -> Vec<Route> {
-    gate::guarded(calls().into_iter().flat_map(Calls::routes).collect())
+    gate::guarded(query::strict(calls().into_iter().flat_map(Calls::routes)))
 }
 
 /// The routes outside [`BASE`]: those of [`public_calls`], and what proxies ask.

@@ -63,6 +63,7 @@ async fn roles(
     Ok(Json(ListBody::whole(all.iter().map(view).collect())))
 }
 
+/// A role to be made.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct NewRoleBody {
@@ -91,6 +92,7 @@ async fn create(
     Ok(Created::new(location).body(Json(RoleBody { role: RoleView::new(&role, 0) })))
 }
 
+/// What a role is from now on.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct RoleChangeBody {
@@ -144,6 +146,7 @@ async fn permissions(
     Ok(Json(ListBody::whole(all.iter().map(PermissionView::from).collect())))
 }
 
+/// A permission to be declared.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct DeclarationBody {

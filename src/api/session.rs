@@ -58,6 +58,7 @@ pub(super) fn calls() -> Calls {
     }
 }
 
+/// Who registers.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct RegisterBody {
@@ -87,6 +88,7 @@ async fn register(
     Ok(Created::new("/api/v1/me").body(Json(SignedInBody::from(&issued))))
 }
 
+/// Who signs in.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct LogInBody {
@@ -130,6 +132,7 @@ async fn refresh(
     Ok(Json(SessionBody::from(&issued)))
 }
 
+/// The password, once more.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ReauthenticateBody {

@@ -35,6 +35,7 @@ pub(super) fn calls() -> Calls {
     }
 }
 
+/// Which access token is refused, and why.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(extend("oneOf" = [{ "required": ["jti"] }, { "required": ["token"] }]))]

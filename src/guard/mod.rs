@@ -12,6 +12,7 @@ pub mod gate;
 pub mod header;
 pub mod kept;
 pub mod limit;
+pub mod query;
 pub mod setting;
 
 use std::marker::PhantomData;

@@ -54,7 +54,7 @@ impl Draft {
             tags: Vec::new(),
             sent: settings().for_deserialize().into_generator(),
             answered: settings().for_serialize().into_generator(),
-            failures: Failures::new(),
+            failures: Failures::default(),
         }
     }
 
@@ -78,12 +78,11 @@ impl Draft {
         let mut schemas = self.sent.take_definitions(true);
         schemas.extend(self.answered.take_definitions(true));
         if let Some(problem) = schemas.get_mut("Problem") {
-            problem["properties"]["code"]["enum"] = json!(self.failures.codes());
+            self.failures.complete(problem);
         }
         if let Some(password) = schemas.get_mut("NewPassword") {
             password["minLength"] = json!(basis.min_length);
         }
-        let (responses, examples) = self.failures.components();
         json!({
             "openapi": "3.1.1",
             "info": info(),
@@ -92,8 +91,7 @@ impl Draft {
             "paths": self.paths,
             "components": {
                 "schemas": schemas,
-                "responses": responses,
-                "examples": examples,
+                "responses": self.failures.components(),
                 "headers": headers(),
                 "securitySchemes": schemes(&basis.reach),
             },

@@ -18,39 +18,32 @@ pub(super) const REQUEST_ID_HEADER: &str = "X-Request-Id";
 pub(super) struct Failures {
     responses: BTreeMap<String, Value>,
     names: BTreeMap<(u16, Vec<&'static str>, bool), String>,
-    examples: BTreeMap<&'static str, Value>,
+    codes: BTreeSet<&'static str>,
 }
 
 impl Failures {
-    /// Begins with what no call says of itself: that it is made by another method.
-    pub(super) fn new() -> Self {
-        let mut failures = Self::default();
-        failures.exemplify(&Problem::of_status(Status::MethodNotAllowed));
-        failures
-    }
-
-    fn exemplify(&mut self, problem: &Problem) {
-        self.examples.entry(problem.code).or_insert_with(|| problem.to_json(REQUEST_ID));
-    }
-
     /// Refers to an answer for each status among `problems`. People are told with a page, if `pages`.
     pub(super) fn refer(&mut self, problems: &[Problem], pages: bool) -> Map<String, Value> {
-        let mut codes: BTreeMap<Status, BTreeSet<&'static str>> = BTreeMap::new();
+        let mut by_status: BTreeMap<Status, BTreeMap<&'static str, &Problem>> = BTreeMap::new();
         for problem in problems {
-            codes.entry(problem.status).or_default().insert(problem.code);
-            self.exemplify(problem);
+            by_status.entry(problem.status).or_default().entry(problem.code).or_insert(problem);
+            self.codes.insert(problem.code);
         }
-        let refer = |(status, codes): (Status, BTreeSet<&'static str>)| {
-            let name = self.name(status, codes.into_iter().collect(), pages);
-            let place = format!("#/components/responses/{name}");
+        let refer = |(status, problems): (Status, BTreeMap<_, _>)| {
+            let place = format!("#/components/responses/{}", self.name(status, &problems, pages));
             (status.code.to_string(), json!({ "$ref": place }))
         };
-        codes.into_iter().map(refer).collect()
+        by_status.into_iter().map(refer).collect()
     }
 
     /// The name of the answer with this status and one of these codes: `Forbidden`, `Forbidden2` …
-    fn name(&mut self, status: Status, codes: Vec<&'static str>, pages: bool) -> String {
-        let key = (status.code, codes, pages);
+    fn name(
+        &mut self,
+        status: Status,
+        problems: &BTreeMap<&'static str, &Problem>,
+        pages: bool,
+    ) -> String {
+        let key = (status.code, problems.keys().copied().collect(), pages);
         if let Some(name) = self.names.get(&key) {
             return name.clone();
         }
@@ -58,25 +51,28 @@ impl Failures {
         let numbers = (2..).map(|number| format!("{reason}{number}"));
         let mut names = std::iter::once(reason.clone()).chain(numbers);
         let name = names.find(|name| !self.responses.contains_key(name)).unwrap_or_default();
-        self.responses.insert(name.clone(), response(status, &key.1, pages));
+        self.responses.insert(name.clone(), response(status, problems, pages));
         self.names.insert(key, name.clone());
         name
     }
 
-    /// The components that were referred to: answers, and an example of each problem.
-    pub(super) fn components(self) -> (Value, Value) {
-        let example = |(code, body)| (code, json!({ "value": body }));
-        let examples: BTreeMap<_, _> = self.examples.into_iter().map(example).collect();
-        (json!(self.responses), json!(examples))
+    /// What was referred to.
+    pub(super) fn components(self) -> Value {
+        json!(self.responses)
     }
 
-    /// Every code that there is.
-    pub(super) fn codes(&self) -> Vec<&'static str> {
-        self.examples.keys().copied().collect()
+    /// Completes what is said of problems in general: their codes, and one that no call tells of
+    /// itself, for it is another method's.
+    pub(super) fn complete(&self, schema: &mut Value) {
+        let other = Problem::of_status(Status::MethodNotAllowed);
+        let codes: BTreeSet<_> = self.codes.iter().chain([&other.code]).collect();
+        schema["properties"]["code"]["enum"] = json!(codes);
+        schema["examples"] = json!([other.to_json(REQUEST_ID)]);
     }
 }
 
-fn response(status: Status, codes: &[&'static str], pages: bool) -> Value {
+fn response(status: Status, problems: &BTreeMap<&'static str, &Problem>, pages: bool) -> Value {
+    let codes: Vec<&str> = problems.keys().copied().collect();
     let listed: Vec<String> = codes.iter().map(|code| format!("`{code}`")).collect();
     let mut headers = vec![REQUEST_ID_HEADER];
     match status.code {
@@ -84,13 +80,14 @@ fn response(status: Status, codes: &[&'static str], pages: bool) -> Value {
         429 | 503 => headers.push("Retry-After"),
         _ => {}
     }
-    let example =
-        |code: &&'static str| (*code, json!({ "$ref": format!("#/components/examples/{code}") }));
-    let examples: BTreeMap<_, _> = codes.iter().map(example).collect();
+    let example = |(code, problem): (&&'static str, &&Problem)| {
+        ((*code).to_owned(), json!({ "value": problem.to_json(REQUEST_ID) }))
+    };
     let schema = json!({
         "$ref": "#/components/schemas/Problem",
         "properties": { "status": { "const": status.code }, "code": { "enum": codes } },
     });
+    let examples: Map<_, _> = problems.iter().map(example).collect();
     let mut content = json!({
         "application/problem+json": { "schema": schema, "examples": examples },
     });
@@ -104,26 +101,34 @@ fn response(status: Status, codes: &[&'static str], pages: bool) -> Value {
     })
 }
 
-/// Headers by the names of their components.
+/// Headers that answers have: whether for sure, and what they are.
+const HEADERS: [(&str, bool, &str); 8] = [
+    (REQUEST_ID_HEADER, true, "Names the request, in the log too."),
+    ("WWW-Authenticate", true, "How to prove who is asking (RFC 6750 §3)."),
+    ("Retry-After", true, "Seconds to wait before another try."),
+    ("Location", true, "Where it is, or where to go."),
+    ("Content-Disposition", true, "The name of the file."),
+    ("ETag", true, "Changes with the content: send it as `If-None-Match`."),
+    ("Cache-Control", true, "For how long it may be kept."),
+    ("Set-Cookie", false, "The cookies with the tokens, set or deleted."),
+];
+
+/// Headers by their names: as components, or for themselves.
 pub(super) fn headers_of(names: &[&str]) -> Value {
-    let refer = |name: &&str| {
-        ((*name).to_owned(), json!({ "$ref": format!("#/components/headers/{name}") }))
+    let told = |name: &&str| match HEADERS.iter().any(|(known, ..)| known == name) {
+        true => json!({ "$ref": format!("#/components/headers/{name}") }),
+        false => json!({ "description": "What an app is told.", "schema": { "type": "string" } }),
     };
-    Value::Object(names.iter().map(refer).collect())
+    Value::Object(names.iter().map(|name| ((*name).to_owned(), told(name))).collect())
 }
 
-/// The headers that calls refer to.
+/// The headers that answers refer to.
 pub(super) fn headers() -> Value {
-    let header = |required: bool, description: &str, schema: Value| json!({ "description": description, "required": required, "schema": schema });
-    let text = |required, description| header(required, description, json!({ "type": "string" }));
-    json!({
-        REQUEST_ID_HEADER: text(true, "Names the request, in the log too."),
-        "WWW-Authenticate": text(true, "How to prove who is asking (RFC 6750 §3)."),
-        "Retry-After": header(true, "Seconds to wait before another try.", json!({ "type": "integer", "minimum": 1 })),
-        "Location": text(true, "Where it is from now on."),
-        "Content-Disposition": text(true, "The name of the file."),
-        "ETag": text(true, "Changes with the content: send it as `If-None-Match`."),
-        "Cache-Control": text(true, "For how long it may be kept."),
-        "Set-Cookie": text(false, "The cookies with the tokens, set or deleted."),
-    })
+    let header = |(name, required, description): &(&str, bool, &str)| {
+        let kind = if *name == "Retry-After" { "integer" } else { "string" };
+        let schema = json!({ "type": kind });
+        let header = json!({ "description": description, "required": required, "schema": schema });
+        ((*name).to_owned(), header)
+    };
+    Value::Object(HEADERS.iter().map(header).collect())
 }

@@ -106,6 +106,10 @@ fn security(asker: Asker) -> Value {
 /// What stands in the path, and what comes in the query.
 fn parameters(path: &str, signature: &Signature, generator: &mut SchemaGenerator) -> Vec<Value> {
     let mut parameters = Vec::new();
+    for (name, description, schema) in &signature.headers {
+        let schema = Schema::try_from(schema.clone()).unwrap_or_default();
+        parameters.push(parameter("header", name, description, true, schema));
+    }
     let mut before = "";
     for part in path.split('/') {
         if let Some(name) = part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) {
@@ -125,11 +129,11 @@ fn parameters(path: &str, signature: &Signature, generator: &mut SchemaGenerator
     let required = query.get("required").and_then(Value::as_array).cloned().unwrap_or_default();
     let fields = query.get("properties").and_then(Value::as_object);
     for (name, schema) in fields.into_iter().flatten() {
-        let mut schema = schema.clone();
+        let mut schema = present(schema.clone());
         let description = schema.as_object_mut().and_then(|schema| schema.remove("description"));
         let description = description.as_ref().and_then(Value::as_str).unwrap_or_default();
         let required = required.iter().any(|one| one == name);
-        let schema = Schema::try_from(present(schema)).unwrap_or_default();
+        let schema = Schema::try_from(schema).unwrap_or_default();
         parameters.push(parameter("query", name, description, required, schema));
     }
     parameters

@@ -7,6 +7,7 @@ use rocket::response::status::{Created, NoContent};
 use rocket::serde::json::Json;
 use rocket::{Data, Shutdown, State};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde_json::Value;
 
 use crate::account::store::AccountStore;
 use crate::account::{Accounts, Roles};
@@ -60,6 +61,8 @@ pub struct Signature {
     pub body: Option<SchemaOf>,
     /// What is sent in the query, as an object.
     pub query: Option<SchemaOf>,
+    /// Headers that have to be sent: name, what it is, what it looks like.
+    pub headers: Vec<(&'static str, &'static str, Value)>,
     /// What has to be sent in the query besides: name, what it is, what it looks like.
     pub words: Vec<(&'static str, &'static str, SchemaOf)>,
     /// What is answered when all is well.

@@ -95,6 +95,30 @@ async fn everything_in_the_reference_is_explained() {
     }
 }
 
+/// Every place that the document refers to.
+fn places(value: &Value) -> Vec<&str> {
+    match value {
+        Value::Object(fields) => {
+            let here = value["$ref"].as_str().into_iter();
+            here.chain(fields.values().flat_map(places)).collect()
+        }
+        Value::Array(items) => items.iter().flat_map(places).collect(),
+        _ => Vec::new(),
+    }
+}
+
+#[rocket::async_test]
+async fn the_reference_refers_to_what_is_in_it() {
+    let app = TestApp::light().await;
+    let document = document(&app).await;
+    let places = places(&document);
+    assert!(places.len() > 500);
+    for place in places {
+        let there = place.strip_prefix('#').and_then(|place| document.pointer(place));
+        assert!(there.is_some(), "{place}");
+    }
+}
+
 #[rocket::async_test]
 async fn the_codes_of_the_reference_are_those_of_the_guide() {
     let app = TestApp::light().await;

@@ -17,7 +17,6 @@ impl DocsPage {
         let text =
             |place: &str| document.pointer(place).and_then(Value::as_str).unwrap_or_default();
         let calls = calls(document);
-        let problems = problems(document, &calls);
         let mut by_tag: BTreeMap<String, Vec<CallRow>> = BTreeMap::new();
         for (tag, call) in calls {
             by_tag.entry(tag).or_default().push(call);
@@ -36,7 +35,7 @@ impl DocsPage {
             chapters: chapters(text("/info/description")),
             groups: document["tags"].as_array().into_iter().flatten().map(group).collect(),
             objects: objects(document),
-            problems,
+            problems: problems(document),
         }
     }
 }
@@ -97,12 +96,10 @@ fn responses(schemas: &Schemas<'_>, operation: &Value) -> (Vec<AnswerRow>, Vec<R
     for (status, response) in operation["responses"].as_object().into_iter().flatten() {
         let response = schemas.resolve(response);
         let status = status.clone();
-        let examples = response.pointer("/content/application~1problem+json/examples");
-        match examples.and_then(Value::as_object) {
-            Some(examples) => {
-                refusals.push(RefusalRow { status, codes: examples.keys().cloned().collect() });
-            }
-            None => answers.push(answer(schemas, status, response)),
+        let codes: Vec<String> = problem_examples(response).map(|(code, _)| code.clone()).collect();
+        match codes.is_empty() {
+            true => answers.push(answer(schemas, status, response)),
+            false => refusals.push(RefusalRow { status, codes }),
         }
     }
     (answers, refusals)
@@ -170,21 +167,29 @@ fn objects(document: &Value) -> Vec<Object> {
     objects.map(object).collect()
 }
 
-fn problems(document: &Value, calls: &[(String, CallRow)]) -> Vec<ProblemRow> {
-    let mut statuses: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for refusal in calls.iter().flat_map(|(_, call)| &call.refusals) {
-        for code in &refusal.codes {
-            statuses.entry(code).or_default().insert(&refusal.status);
-        }
+fn problems(document: &Value) -> Vec<ProblemRow> {
+    let responses = document["components"]["responses"].as_object().into_iter().flatten();
+    let examples = responses.flat_map(|(_, response)| problem_examples(response));
+    let general = document.pointer("/components/schemas/Problem/examples/0");
+    let mut told: BTreeMap<&str, (BTreeSet<String>, &str)> = BTreeMap::new();
+    for problem in examples.map(|(_, example)| &example["value"]).chain(general) {
+        let (Some(code), Some(detail)) = (problem["code"].as_str(), problem["detail"].as_str())
+        else {
+            continue;
+        };
+        let (statuses, _) = told.entry(code).or_insert_with(|| (BTreeSet::new(), detail));
+        statuses.extend(problem["status"].as_u64().map(|status| status.to_string()));
     }
-    let detail = |code: &str| {
-        let example = &document["components"]["examples"][code]["value"];
-        example["detail"].as_str().unwrap_or_default().to_owned()
-    };
-    let row = |(code, statuses): (&str, BTreeSet<&str>)| ProblemRow {
+    let row = |(code, (statuses, detail)): (&str, (BTreeSet<String>, &str))| ProblemRow {
         code: code.to_owned(),
-        statuses: statuses.into_iter().map(str::to_owned).collect(),
-        detail: detail(code),
+        statuses: statuses.into_iter().collect(),
+        detail: detail.to_owned(),
     };
-    statuses.into_iter().map(row).collect()
+    told.into_iter().map(row).collect()
+}
+
+/// The problems that an answer can be, by their codes.
+fn problem_examples(response: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    let examples = response.pointer("/content/application~1problem+json/examples");
+    examples.and_then(Value::as_object).into_iter().flatten()
 }

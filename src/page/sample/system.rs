@@ -103,7 +103,9 @@ pub(super) fn print_system(press: &mut Press) {
 
 pub(super) fn print_reference(press: &mut Press) {
     let say = press.say;
-    let problem = json!({ "application/problem+json": { "examples": { "conflict": {} } } });
+    let problem = json!({ "application/problem+json": { "examples": { "conflict": {
+        "value": { "code": "conflict", "status": 409, "detail": say("It is there already.") },
+    } } } });
     let answer = json!({ "description": say("It was made."), "content": { "application/json": {
         "schema": { "$ref": "#/components/schemas/Thing" },
     } } });
@@ -119,7 +121,7 @@ pub(super) fn print_reference(press: &mut Press) {
         "requestBody": { "content": { "application/json": {
             "schema": { "$ref": "#/components/schemas/Thing" },
         } } },
-        "responses": { "201": answer, "409": { "content": problem } },
+        "responses": { "201": answer, "409": { "$ref": "#/components/responses/Conflict" } },
     });
     let document = json!({
         "info": { "version": say("1.0"), "description": say("All of `it`.\n\n## Who asks\n\nAnybody.") },
@@ -129,7 +131,7 @@ pub(super) fn print_reference(press: &mut Press) {
             "schemas": { "Thing": { "description": say("A thing."), "properties": {
                 "kind": { "description": say("Which."), "type": "string", "enum": [say("big"), "small"] },
             } } },
-            "examples": { "conflict": { "value": { "detail": say("It is there already.") } } },
+            "responses": { "Conflict": { "content": problem } },
         },
     });
     let page = std::sync::Arc::new(DocsPage::read(&document));
