@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 #[serde(transparent)]
 #[schemars(
     inline,
+    description = "An e-mail address.",
     extend("format" = "idn-email", "maxLength" = Email::MAX_LENGTH, "examples" = ["ada@example.org"])
 )]
 pub struct Email(String);

@@ -78,10 +78,13 @@ pub struct SessionView {
     #[schemars(with = "Timestamp")]
     refresh_expires_at: String,
     /// What the browser or program called itself.
+    #[schemars(extend("examples" = ["Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0"]))]
     user_agent: String,
     /// The same in a few words: `Firefox on Linux`.
+    #[schemars(extend("examples" = ["Firefox on Linux"]))]
     device: String,
     /// The address that it was last used from.
+    #[schemars(extend("examples" = ["203.0.113.7"]))]
     ip: String,
     /// Whether it outlives the browser's window.
     remember: bool,
@@ -247,9 +250,10 @@ pub struct PermissionBody {
 
 /// An access token on the denylist. It is named by the digest of its `jti` (SR-34).
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "DeniedToken")]
+#[schemars(rename = "DeniedToken", description = "An access token that is refused.")]
 pub struct DeniedTokenView {
     /// The digest of its `jti`: SHA-256 in base64url.
+    #[schemars(extend("examples" = ["kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"]))]
     digest: String,
     /// Why; can be empty.
     #[schemars(with = "Description")]
@@ -278,6 +282,7 @@ impl From<&DeniedToken> for DeniedTokenView {
 #[schemars(rename = "SigningKey")]
 pub struct SigningKeyView {
     /// Names the key, in the header of tokens too.
+    #[schemars(extend("examples" = ["kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"]))]
     kid: String,
     /// How it signs.
     #[schemars(with = "Algorithm")]

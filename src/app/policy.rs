@@ -45,7 +45,8 @@ pub fn basis(config: &Config, server: &str) -> Basis {
 /// The interface's reference, if it is served.
 pub(super) fn reference(config: &Config) -> Reference {
     let basis = basis(config, &config.tokens.issuer);
-    Reference::new(config.api.docs.then(|| move || api::document(&basis)))
+    let make = move || api::document(&basis);
+    Reference::new(Some(make).filter(|_| config.api.docs))
 }
 
 /// Which accounts can be made, and with which passwords.

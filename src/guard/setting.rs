@@ -7,10 +7,13 @@ use serde::Serialize;
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Setting {
     /// Its name in `Rocket.toml`.
+    #[schemars(extend("examples" = ["tokens.access_ttl"]))]
     pub key: &'static str,
     /// Its value, or whether there is one if it is secret.
+    #[schemars(extend("examples" = ["10m"]))]
     pub value: String,
     /// Where it comes from: `default`, `environment DOORWARD_PUBLIC_URL`.
+    #[schemars(extend("examples" = ["default"]))]
     pub source: String,
 }
 

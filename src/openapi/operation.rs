@@ -2,7 +2,7 @@
 
 use rocket::Route;
 use rocket::http::{Method, Status};
-use schemars::{JsonSchema as _, Schema, SchemaGenerator};
+use schemars::{JsonSchema as _, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
 
 use super::document::Draft;
@@ -21,8 +21,12 @@ const PLACES: [(&str, &str, SchemaOf); 5] = [
     ("sessions", "The `id` of a session.", SessionId::json_schema),
     ("roles", "The name of a role.", RoleName::json_schema),
     ("permissions", "The name of a permission.", Permission::json_schema),
-    ("ext-authz", "The path of the request to the app, with its slashes.", String::json_schema),
+    ("ext-authz", "The path of the request to the app, with its slashes.", app_path),
 ];
+
+fn app_path(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "examples": ["invoices/17"] })
+}
 
 /// A path as OpenAPI writes it: `/me/sessions/{id}`.
 pub(super) fn template(pattern: &str) -> String {

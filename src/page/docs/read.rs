@@ -75,9 +75,25 @@ fn call(document: &Value, server: &str, method: &str, path: &str, operation: &Va
         body: sent.map(|sent| schemas.fields(sent)).unwrap_or_default(),
         answers,
         refusals,
-        curl: curl(server, method, path, &asker, sent.map(|sent| schemas.example(sent))),
+        curl: curl(
+            server,
+            method,
+            &filled(&schemas, path, operation),
+            &asker,
+            sent.map(|sent| schemas.example(sent)),
+        ),
         asker,
     }
+}
+
+/// The path with something in the places of its parameters.
+fn filled(schemas: &Schemas<'_>, path: &str, operation: &Value) -> String {
+    let parameters = operation["parameters"].as_array().into_iter().flatten();
+    parameters.filter(|one| one["in"] == "path").fold(path.to_owned(), |path, one| {
+        let name = format!("{{{}}}", one["name"].as_str().unwrap_or_default());
+        let example = schemas.example(&one["schema"]);
+        path.replace(&name, example.as_str().unwrap_or_default())
+    })
 }
 
 fn parameters(schemas: &Schemas<'_>, operation: &Value) -> Vec<Field> {

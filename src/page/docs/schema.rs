@@ -66,7 +66,9 @@ impl<'d> Schemas<'d> {
     /// The fields of an object.
     pub fn fields(&self, schema: &Value) -> Vec<Field> {
         let object = self.resolve(schema);
-        let required = object["required"].as_array();
+        // Of what is answered, next to everything is always there.
+        let is_sent = object["additionalProperties"] == false;
+        let required = object["required"].as_array().filter(|_| is_sent);
         let is_required =
             |name: &str| required.is_some_and(|all| all.iter().any(|one| one == name));
         let fields = object["properties"].as_object().into_iter().flatten();
@@ -117,7 +119,8 @@ impl<'d> Schemas<'d> {
         let schema = self.resolve(one);
         let given = schema["examples"].get(0).or_else(|| schema.get("const"));
         let given = given.or_else(|| schema["enum"].get(0));
-        if let Some(given) = given.or_else(|| schema.get("default")) {
+        let default = schema.get("default").filter(|default| !default.is_array());
+        if let Some(given) = given.or(default) {
             return given.clone();
         }
         let kind = match &schema["type"] {

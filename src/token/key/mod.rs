@@ -56,7 +56,7 @@ pub enum KeyError {
 
 /// How a key signs (SR-30): a property of the key, never of a token's header.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, schemars::JsonSchema)]
-#[schemars(inline)]
+#[schemars(inline, description = "How a key signs.")]
 pub enum Algorithm {
     /// EdDSA over Ed25519 (RFC 8037).
     #[default]

@@ -10,7 +10,7 @@ use crate::token::LEEWAY;
 /// Where a key is in its life (SR-39).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
-#[schemars(inline)]
+#[schemars(inline, description = "Where a key is in its life.")]
 pub enum KeyState {
     /// Published, so that everybody knows it before it signs.
     Next,
