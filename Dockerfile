@@ -6,8 +6,8 @@
 FROM rust:1.95-trixie AS build
 WORKDIR /src
 COPY . .
-RUN cargo build --locked --release --bin doorward \
-    && install -D -t /out/usr/bin target/release/doorward \
+RUN deploy/release \
+    && install -D -t /out/usr/bin target/release-files/doorward \
     && install -d -m 0700 /out/var/lib/doorward
 
 FROM gcr.io/distroless/cc-debian13:nonroot

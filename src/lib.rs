@@ -2,7 +2,7 @@
 //!
 //! | Floor | Modules |
 //! | --- | --- |
-//! | words | [`error`], [`clock`], [`id`], [`metric`]: what every room uses |
+//! | words | [`error`], [`clock`], [`id`], [`metric`], [`trace`]: what every room uses |
 //! | domain | [`role`], [`access`], [`token`], [`limit`], [`audit`], [`account`], [`session`]: what is true, without HTTP, Redis or SQL |
 //! | edge | [`problem`], [`guard`], [`openapi`], [`api`], [`page`]: what browsers and programs see |
 //! | backends | [`store`]: where accounts and sessions are kept |
@@ -29,6 +29,7 @@ pub mod role;
 pub mod session;
 pub mod store;
 pub mod token;
+pub mod trace;
 
 pub use app::Doorward;
 pub use guard::body::Body;

@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::audit;
 use crate::error::{Error, FieldError, chain};
 use crate::id;
 
@@ -168,7 +169,8 @@ impl From<&Error> for Problem {
             Error::Internal(_) => (Status::InternalServerError, "internal"),
         };
         if let Error::Unavailable(cause) | Error::Internal(cause) = error {
-            tracing::error!(code, cause = %chain(&**cause), "a request failed");
+            let request_id = audit::request_id();
+            tracing::error!(code, cause = %chain(&**cause), request_id, "a request failed");
         }
         let errors = match error {
             Error::Invalid(errors) => errors.clone(),
@@ -285,8 +287,15 @@ fn wrong_method(request: &Request<'_>) -> Option<Problem> {
     Some(Problem { allow: Some(methods.join(", ")), ..problem })
 }
 
-/// What this request is called, in its answer and in the log.
+struct RequestId(String);
+
+/// What this request is called: in its answer, in the log and in the audit trail.
 pub fn request_id<'r>(request: &'r Request<'_>) -> &'r str {
-    struct RequestId(String);
     &request.local_cache(|| RequestId(id::base64url(id::random_name_bytes::<12>()))).0
+}
+
+/// Calls this request as somebody in front of us does, who is trusted to name it. The first name
+/// that a request is asked for by stays.
+pub fn adopt_request_id(request: &Request<'_>, id: String) {
+    request.local_cache(|| RequestId(id));
 }

@@ -22,7 +22,7 @@ const NO_LIMIT: &str = "off";
 pub struct Doorward {
     /// Its process.
     pub process: Running,
-    _data: TempDir,
+    data: TempDir,
 }
 
 impl Doorward {
@@ -37,6 +37,19 @@ impl Doorward {
         settings: &[(&str, &str)],
     ) -> Result<Self, Box<dyn Error>> {
         let data = tempfile::Builder::new().prefix("doorward-load-").tempdir()?;
+        Self::start_on(data, cores, redis, settings)
+    }
+
+    /// As [`Doorward::start`], on the data of another that was stopped.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn start_on(
+        data: TempDir,
+        cores: Cores,
+        redis: Option<u16>,
+        settings: &[(&str, &str)],
+    ) -> Result<Self, Box<dyn Error>> {
         let port = free_port()?;
         let mut environment = vec![
             ("ROCKET_PROFILE".to_owned(), "release".to_owned()),
@@ -71,7 +84,13 @@ impl Doorward {
         let check = dress(Command::new(program), &environment);
         environment.extend(high_limits(check)?);
         let process = Running::start(dress(cores.server(program), &environment), port, is_alive)?;
-        Ok(Self { process, _data: data })
+        Ok(Self { process, data })
+    }
+
+    /// Stops it, and gives what it kept.
+    pub fn stop(self) -> TempDir {
+        drop(self.process);
+        self.data
     }
 }
 

@@ -1,7 +1,9 @@
 //! How much Doorward carries, beside what the same machine does without it, in one run.
 //!
 //! `cargo bench --bench load`, or `cargo bench --bench load -- --seconds 5 --rounds 7` for more and
-//! longer rounds, or with `--only me` (`refresh`, `login`, `storm`) for one of them. What the columns mean and what came of it: docs/performance.md.
+//! longer rounds, with `--only me` (`refresh`, `login`, `storm`, `scale`) for one of them, or with `--all`
+//! for `scale` as well, which takes minutes: a million people and sessions. What the columns mean
+//! and what came of it: docs/performance.md.
 //!
 //! The release binary runs on one core, with the embedded store and with Redis; so do, in turns with
 //! it, a bare Rocket route, a Rocket route that does the least a signed-in request needs, and Argon2
@@ -11,10 +13,13 @@
 
 mod client;
 mod doorward;
+mod foreign;
+mod hash;
 mod measure;
 mod peer;
 mod process;
 mod report;
+mod scale;
 mod storm;
 mod visitor;
 
@@ -33,8 +38,10 @@ struct Plan {
     rounds: usize,
     /// How long each takes.
     round: Duration,
-    /// The one measurement to make: `me`, `refresh`, `login` or `storm`.
+    /// The one measurement to make: `me`, `refresh`, `login`, `storm` or `scale`.
     only: Option<String>,
+    /// Whether `scale` is made too.
+    all: bool,
 }
 
 fn main() -> ExitCode {
@@ -63,7 +70,8 @@ fn plan(arguments: &[String]) -> Result<Plan, Box<dyn Error>> {
     let rounds = usize::try_from(number("--rounds", 3)?)?;
     let only = arguments.iter().position(|argument| argument == "--only");
     let only = only.and_then(|at| arguments.get(at + 1)).cloned();
-    Ok(Plan { rounds, round: Duration::from_secs(number("--seconds", 2)?), only })
+    let all = arguments.iter().any(|argument| argument == "--all");
+    Ok(Plan { rounds, round: Duration::from_secs(number("--seconds", 2)?), only, all })
 }
 
 fn finish(done: Result<(), Box<dyn Error>>) -> ExitCode {

@@ -1,7 +1,6 @@
 //! The measurements: which there are, in which order, and what is said of them.
 
 use std::error::Error;
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
@@ -9,9 +8,12 @@ use tokio::runtime::Runtime;
 use crate::Plan;
 use crate::client::{Outcome, load};
 use crate::doorward::{self, Doorward};
+use crate::foreign::Foreign;
+use crate::hash;
 use crate::peer;
 use crate::process::{self, Cores, Running};
 use crate::report::{Table, hundredths, median, tenths, whole};
+use crate::scale;
 use crate::storm;
 use crate::visitor::{Member, Visitor};
 
@@ -23,23 +25,26 @@ const CONNECTIONS: usize = 32;
 /// How many sign in at a time, without pause.
 pub const SIGNING_IN: usize = 8;
 
-/// What is measured: its name, whether sessions are in Redis, and `log.access`.
-const SUBJECTS: [(&str, bool, &str); 4] = [
-    ("embedded", false, "true"),
-    ("embedded, no access log", false, "false"),
-    ("Redis", true, "true"),
-    ("Redis, no access log", true, "false"),
+/// What is measured: its name, whether sessions are in Redis, and a setting that is not the default.
+const SUBJECTS: [(&str, bool, (&str, &str)); 4] = [
+    ("embedded", false, ("DOORWARD_LOG_ACCESS", "true")),
+    ("Redis", true, ("DOORWARD_LOG_ACCESS", "true")),
+    ("Redis, no access log", true, ("DOORWARD_LOG_ACCESS", "false")),
+    ("Redis, near cache", true, ("DOORWARD_STORE_NEAR_CACHE", "2s")),
 ];
 
 /// Everything that runs meanwhile.
 pub struct Stage {
     /// How long it takes.
     pub plan: Plan,
-    cores: Cores,
+    /// Who runs on which core.
+    pub cores: Cores,
     /// Where the load runs.
     pub runtime: Runtime,
     redis: Running,
     peer: Running,
+    /// Servers of other frameworks.
+    pub foreign: Vec<Foreign>,
     /// The Doorwards.
     pub subjects: Vec<Subject>,
 }
@@ -92,12 +97,16 @@ pub fn run(plan: &Plan) -> Done<()> {
         refresh(&mut stage)?;
     }
     if wanted("login") {
-        sign_in(&mut stage)?;
+        hash::sign_in(&mut stage)?;
+        hash::register(&mut stage)?;
     }
     if wanted("storm") {
         storm::storm(&mut stage)?;
     }
     storm::tell_memory(&stage);
+    if plan.all || plan.only.as_deref() == Some("scale") {
+        scale::scale(&stage)?;
+    }
     println!(
         "\n{} rounds of {} s, {CONNECTIONS} connections, cores {:?}, program {:.1} MiB; took {:.0} s",
         plan.rounds,
@@ -121,13 +130,14 @@ fn set_up(plan: Plan) -> Done<Stage> {
     let peer =
         Running::start(command, port, |port| doorward::answers(port, "/bare").unwrap_or(false))?;
     let mut subjects = Vec::new();
-    for (number, &(name, in_redis, access_log)) in SUBJECTS.iter().enumerate() {
+    for (number, &(name, in_redis, setting)) in SUBJECTS.iter().enumerate() {
         let prefix = format!("dw{number}");
-        let settings = [("DOORWARD_STORE_PREFIX", &*prefix), ("DOORWARD_LOG_ACCESS", access_log)];
+        let settings = [("DOORWARD_STORE_PREFIX", &*prefix), setting];
         let server = Doorward::start(cores, in_redis.then_some(redis.port), &settings)?;
         subjects.push(populate(&runtime, name, server)?);
     }
-    Ok(Stage { plan, cores, runtime, redis, peer, subjects })
+    let foreign = Foreign::start_all(cores, redis.port, &runtime);
+    Ok(Stage { plan, cores, runtime, redis, peer, foreign, subjects })
 }
 
 /// Notes the memory at rest, then registers everybody.
@@ -152,14 +162,24 @@ fn populate(runtime: &Runtime, name: &'static str, server: Doorward) -> Done<Sub
 
 impl Stage {
     /// One round of `visitors` at a server.
-    fn round(&self, server: &Running, visitors: Vec<Visitor>) -> Done<Round> {
-        let (before, redis_before) = (server.processor_time(), self.redis.processor_time());
+    pub fn round(&self, server: &Running, visitors: Vec<Visitor>) -> Done<Round> {
+        self.round_beside(server, &self.redis, visitors)
+    }
+
+    /// The same, with a Redis of the server's own.
+    pub fn round_beside(
+        &self,
+        server: &Running,
+        redis: &Running,
+        visitors: Vec<Visitor>,
+    ) -> Done<Round> {
+        let (before, redis_before) = (server.processor_time(), redis.processor_time());
         let (outcome, _) = self.runtime.block_on(load(server.port, visitors, self.plan.round))?;
         let answers = outcome.answers.max(1) as f64;
         let share =
             |now: Duration, then: Duration| now.saturating_sub(then).as_secs_f64() * 1e6 / answers;
         let micros = share(server.processor_time(), before);
-        let redis_micros = share(self.redis.processor_time(), redis_before);
+        let redis_micros = share(redis.processor_time(), redis_before);
         Ok(Round { outcome, micros, redis_micros })
     }
 }
@@ -188,22 +208,34 @@ pub fn millis(duration: Duration) -> String {
 /// `GET /api/v1/me` beside the bare and the lean route.
 fn ask_me(stage: &Stage) -> Done<()> {
     let lean = peer::lean_cookie()?;
-    let mut rounds: Vec<Vec<Round>> = vec![Vec::new(); stage.subjects.len() + 2];
+    let servers = stage.subjects.len() + stage.foreign.len() + 3;
+    let mut rounds: Vec<Vec<Round>> = vec![Vec::new(); servers];
     for warmed_up in 0..=stage.plan.rounds {
         let bare = (0..CONNECTIONS).map(|_| Visitor::asks("/bare", "")).collect();
         let least = (0..CONNECTIONS).map(|_| Visitor::asks("/lean", &lean)).collect();
         let mut made = vec![stage.round(&stage.peer, bare)?, stage.round(&stage.peer, least)?];
+        let heavy = stage.subjects.first().and_then(|subject| subject.members.first());
+        let heavy = format!("{lean}; {}", heavy.map_or("", Member::cookies));
+        let heavy = (0..CONNECTIONS).map(|_| Visitor::asks("/lean", &heavy)).collect();
+        made.push(stage.round(&stage.peer, heavy)?);
         for subject in &stage.subjects {
             let visitors = subject.members.iter().map(Member::asks_me).collect();
             made.push(stage.round(&subject.server.process, visitors)?);
+        }
+        for other in &stage.foreign {
+            let visitors = (0..CONNECTIONS).map(|_| other.asks_me()).collect();
+            made.push(stage.round(&other.process, visitors)?);
         }
         if warmed_up > 0 {
             rounds.iter_mut().zip(made).for_each(|(all, one)| all.push(one));
         }
     }
     let middles: Vec<Round> = rounds.iter().map(|rounds| middle(rounds)).collect();
-    let mut names = vec!["bare Rocket route".to_owned(), "lean Rocket route".to_owned()];
+    let mut names = ["bare Rocket route", "lean Rocket route", "lean, with Doorward's cookies"]
+        .map(str::to_owned)
+        .to_vec();
     names.extend(stage.subjects.iter().map(|subject| format!("Doorward, {}", subject.name)));
+    names.extend(stage.foreign.iter().map(|other| other.name.to_owned()));
     let mut table = Table::new(&[
         "GET /api/v1/me",
         "requests/s",
@@ -294,67 +326,4 @@ fn refresh(stage: &mut Stage) -> Done<()> {
 /// A figure of `round` as a share of that of the round at a place.
 fn share(rounds: &[Round], at: usize, round: &Round, figure: fn(&Round) -> f64) -> String {
     hundredths(figure(round) / rounds.get(at).map_or(f64::NAN, figure))
-}
-
-/// Signing in, in turns with Argon2 alone on the same core. Each round is
-/// compared with what Argon2 reached just before and just after it.
-fn sign_in(stage: &mut Stage) -> Done<()> {
-    // Hashing is slow: a round needs some time to be a measurement.
-    let plan = Plan { round: stage.plan.round * 2, ..stage.plan.clone() };
-    let short = std::mem::replace(&mut stage.plan, plan.clone());
-    let mut limits = Vec::new();
-    let mut rounds: Vec<Vec<(Round, f64, f64)>> = vec![Vec::new(); stage.subjects.len()];
-    for _ in 0..plan.rounds {
-        for (subject, rounds) in stage.subjects.iter().zip(&mut rounds) {
-            let before = argon2_alone(stage.cores, plan.round / 2)?;
-            let visitors = subject.callers.iter().map(Member::logs_in).collect();
-            let round = stage.round(&subject.server.process, visitors)?;
-            let after = argon2_alone(stage.cores, plan.round / 2)?;
-            let share = round.outcome.rate / f64::midpoint(before.0, after.0);
-            let thrift = f64::midpoint(before.1, after.1) / round.micros;
-            limits.extend([before, after]);
-            rounds.push((round, share, thrift));
-        }
-    }
-    let mut table = Table::new(&[
-        "POST /api/v1/auth/login",
-        "sign-ins/s",
-        "of Argon2",
-        "p50 ms",
-        "p99 ms",
-        "server ms",
-        "of Argon2",
-    ]);
-    let (rates, micros): (Vec<f64>, Vec<f64>) = limits.into_iter().unzip();
-    let (rate, millis_each) = (tenths(median(rates)), hundredths(median(micros) / 1e3));
-    let (all, none) = (|| "1.00".to_owned(), String::new);
-    table.row(["Argon2id alone".to_owned(), rate, all(), none(), none(), millis_each, all()]);
-    for (subject, rounds) in stage.subjects.iter().zip(rounds) {
-        let of =
-            |figure: fn(&(Round, f64, f64)) -> f64| median(rounds.iter().map(figure).collect());
-        let round = middle(&rounds.iter().map(|(round, _, _)| round.clone()).collect::<Vec<_>>());
-        table.row([
-            format!("Doorward, {}", subject.name),
-            tenths(round.outcome.rate),
-            hundredths(of(|round| round.1)),
-            millis(round.outcome.p50),
-            millis(round.outcome.p99),
-            hundredths(round.micros / 1e3),
-            hundredths(of(|round| round.2)),
-        ]);
-    }
-    table.print(&format!("Signing in, {SIGNING_IN} connections"));
-    stage.plan = short;
-    Ok(())
-}
-
-/// Argon2id alone on the servers' core: passwords a second, and microseconds of processor time each.
-fn argon2_alone(cores: Cores, duration: Duration) -> Done<(f64, f64)> {
-    let program = std::env::current_exe()?;
-    let mut command = cores.server(&program.display().to_string());
-    command.args([peer::ARGUMENT, peer::ARGON2, &duration.as_millis().to_string()]);
-    let output = command.stderr(Stdio::inherit()).output()?;
-    let told = String::from_utf8(output.stdout)?;
-    let (rate, micros) = told.trim().split_once(' ').ok_or("Argon2 alone says nothing")?;
-    Ok((rate.parse()?, micros.parse()?))
 }

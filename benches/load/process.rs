@@ -91,9 +91,13 @@ impl Running {
         Ok(running)
     }
 
-    /// The processor time that it has used.
+    /// The processor time that it has used, with the processes that it started itself.
     pub fn processor_time(&self) -> Duration {
-        processor_time(&self.child.id().to_string())
+        let own = self.child.id().to_string();
+        let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+        let names = processes.filter_map(|process| process.file_name().into_string().ok());
+        let children = names.filter(|process| parent(process).is_some_and(|it| it == own));
+        processor_time(&own) + children.map(|child| processor_time(&child)).sum::<Duration>()
     }
 
     /// The memory that it holds at this moment, in MiB.
@@ -115,11 +119,19 @@ impl Drop for Running {
 
 /// The processor time that a process has used; `self` is this one.
 pub fn processor_time(process: &str) -> Duration {
-    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-    // After the name in parentheses, user and system time are the 12th and 13th fields.
-    let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
-    let ticks = |at| fields.split_whitespace().nth(at).and_then(|text| text.parse().ok());
+    let ticks = |at| field(process, at).and_then(|text| text.parse().ok());
+    // User and system time.
     TICK * (ticks(11).unwrap_or(0u32) + ticks(12).unwrap_or(0))
+}
+
+fn parent(process: &str) -> Option<String> {
+    field(process, 1)
+}
+
+/// A field of what Linux says of a process, counted from behind its name in parentheses.
+fn field(process: &str, at: usize) -> Option<String> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    stat.rsplit_once(')')?.1.split_whitespace().nth(at).map(str::to_owned)
 }
 
 /// A port that nobody listens on.

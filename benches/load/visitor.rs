@@ -1,17 +1,23 @@
 //! Who makes the load: somebody who asks for one thing again and again.
 
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use doorward::guard::cookie::{ACCESS, REFRESH};
 
 use crate::client::{Answer, Connection};
 
 /// The password of every account.
-const PASSWORD: &str = "correct horse battery staple";
+pub const PASSWORD: &str = "correct horse battery staple";
+
+/// Counts those who register others.
+static ROUND: AtomicUsize = AtomicUsize::new(0);
 
 /// Somebody who asks for one thing again and again, and what they hold meanwhile.
 pub struct Visitor {
     wish: Wish,
+    /// Whose name new accounts follow.
+    email: String,
     request: Vec<u8>,
 }
 
@@ -21,6 +27,8 @@ enum Wish {
     Same,
     /// New tokens, each time with the latest ones.
     Refresh,
+    /// An account, each time a new one: how many this visitor has made.
+    Register(usize),
 }
 
 /// An account with a session.
@@ -34,15 +42,8 @@ impl Member {
     /// Registers somebody new.
     pub async fn register(port: u16, number: usize) -> io::Result<Self> {
         let email = format!("member-{number}@example.com");
-        let request = post(
-            "/api/v1/auth/register",
-            "",
-            &format!(
-                r#"{{"email":"{email}","password":"{PASSWORD}","display_name":"Ada Example"}}"#
-            ),
-        );
         let mut connection = Connection::open(port).await?;
-        let answer = connection.exchange(&request).await?;
+        let answer = connection.exchange(&register_request(&email)).await?;
         expect(&answer, 201)?;
         Ok(Self { email, cookies: cookies(&answer)? })
     }
@@ -56,6 +57,11 @@ impl Member {
         Ok(())
     }
 
+    /// Its session's cookies.
+    pub fn cookies(&self) -> &str {
+        &self.cookies
+    }
+
     /// Asks who it is.
     pub fn asks_me(&self) -> Visitor {
         Visitor::asks("/api/v1/me", &self.cookies)
@@ -63,12 +69,21 @@ impl Member {
 
     /// Refreshes its session.
     pub fn refreshes(&self) -> Visitor {
-        Visitor { wish: Wish::Refresh, request: refresh_request(&self.cookies) }
+        let request = refresh_request(&self.cookies);
+        Visitor { wish: Wish::Refresh, ..Visitor::sends(request) }
     }
 
     /// Signs in.
     pub fn logs_in(&self) -> Visitor {
-        Visitor { wish: Wish::Same, request: self.log_in_request() }
+        Visitor::sends(self.log_in_request())
+    }
+
+    /// Makes one account after the other.
+    pub fn registers_others(&self) -> Visitor {
+        // A number of its own for each round: accounts of the one before are there still.
+        let email = format!("{}.{}", ROUND.fetch_add(1, Ordering::Relaxed), self.email);
+        let request = register_request(&format!("0.{email}"));
+        Visitor { wish: Wish::Register(0), email, request }
     }
 
     fn log_in_request(&self) -> Vec<u8> {
@@ -83,7 +98,12 @@ impl Visitor {
         let cookies =
             if cookies.is_empty() { String::new() } else { format!("Cookie: {cookies}\r\n") };
         let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{AGENT}{cookies}\r\n");
-        Self { wish: Wish::Same, request: request.into_bytes() }
+        Self::sends(request.into_bytes())
+    }
+
+    /// Sends the same request again and again.
+    pub fn sends(request: Vec<u8>) -> Self {
+        Self { wish: Wish::Same, email: String::new(), request }
     }
 
     /// What to send next.
@@ -96,11 +116,20 @@ impl Visitor {
     /// # Errors
     /// It is not the expected one.
     pub fn take(&mut self, answer: &Answer<'_>) -> io::Result<()> {
-        expect(answer, 200)?;
-        if let Wish::Refresh = self.wish {
-            self.request = refresh_request(&cookies(answer)?);
+        match &mut self.wish {
+            Wish::Same => expect(answer, 200),
+            Wish::Refresh => {
+                expect(answer, 200)?;
+                self.request = refresh_request(&cookies(answer)?);
+                Ok(())
+            }
+            Wish::Register(made) => {
+                expect(answer, 201)?;
+                *made += 1;
+                self.request = register_request(&format!("{made}.{}", self.email));
+                Ok(())
+            }
         }
-        Ok(())
     }
 }
 
@@ -117,6 +146,12 @@ pub fn post(path: &str, cookies: &str, body: &str) -> Vec<u8> {
          Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
     )
     .into_bytes()
+}
+
+fn register_request(email: &str) -> Vec<u8> {
+    let name = "Ada Example";
+    let body = format!(r#"{{"email":"{email}","password":"{PASSWORD}","display_name":"{name}"}}"#);
+    post("/api/v1/auth/register", "", &body)
 }
 
 fn refresh_request(cookies: &str) -> Vec<u8> {

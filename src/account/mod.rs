@@ -10,6 +10,7 @@ pub mod password;
 mod roles;
 mod setup;
 pub mod store;
+mod upkeep;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -238,7 +239,7 @@ impl Accounts {
             },
         };
         let now = self.clock.now();
-        match self.store.record_login(&account.id, &hash, rehashed.as_ref(), now).await? {
+        match self.store.record_login(&account, &hash, rehashed.as_ref(), now).await? {
             Some(account) => Ok(account),
             None => Err(self.login_refused(Some(&account.id)).await),
         }

@@ -153,12 +153,13 @@ pub trait AccountStore: Send + Sync + 'static {
     async fn credentials_of(&self, id: &AccountId) -> Result<Option<Credentials>>;
 
     /// Notes a sign-in at `now`, and keeps `rehashed` instead of `verified` where it is given.
+    /// `account` is how it was read together with `verified`.
     ///
     /// `None` if the account is gone, is disabled, or has another password hash than `verified`
     /// by now: the password that was checked no longer opens it.
     async fn record_login(
         &self,
-        id: &AccountId,
+        account: &Account,
         verified: &PasswordHash,
         rehashed: Option<&PasswordHash>,
         now: Timestamp,
@@ -221,6 +222,16 @@ pub trait AccountStore: Send + Sync + 'static {
     /// How far one page of such a list should look, so that its answer comes soon: up to the account
     /// of this moment with this identifier; `None`: to the end. To be the filter's `until`.
     async fn reach(&self, filter: &AccountFilter) -> Result<Option<(Timestamp, AccountId)>>;
+
+    /// Forgets set-up tokens and ended sessions whose time is over at `now`.
+    async fn sweep(&self, now: Timestamp) -> Result<()>;
+
+    /// Raises version and session epoch of up to `limit` accounts, those after `after`, by more than they
+    /// can have risen since a backup was made; gives them as they are after that.
+    ///
+    /// In a database that was put back both are lower than what session stores, and tokens that are
+    /// still about, may have seen.
+    async fn supersede(&self, after: Option<&AccountId>, limit: u32) -> Result<Vec<Account>>;
 
     /// How many accounts there are.
     async fn count(&self) -> Result<u64>;

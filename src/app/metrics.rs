@@ -1,22 +1,37 @@
 //! The Prometheus page, on an address of its own: it is for the operator's network, not for the public.
 
 use std::net::SocketAddr;
+use std::sync::{Arc, Weak};
 
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use rocket::config::{Config, Ident, LogLevel, Shutdown};
+use rocket::fairing::{AdHoc, Fairing};
 use rocket::http::ContentType;
 use rocket::{Build, Rocket, State, get, routes};
 
-use super::StartError;
-use crate::metric;
+use super::watch::Watch;
+use crate::error::chain;
 
-/// Starts counting, and gives the application that shows the counts at `/metrics`.
-///
-/// # Errors
-/// Something in this process counts already.
-pub fn application(address: SocketAddr) -> Result<Rocket<Build>, StartError> {
-    let counts = PrometheusBuilder::new().install_recorder()?;
-    metric::describe();
+/// Shows the figures at `address` while the server runs.
+pub(super) fn at(address: SocketAddr) -> impl Fairing {
+    AdHoc::on_liftoff("Metrics", move |rocket| {
+        Box::pin(async move {
+            if let Some(watch) = rocket.state::<Arc<Watch>>() {
+                rocket::tokio::spawn(show(application(address, Arc::downgrade(watch))));
+            }
+        })
+    })
+}
+
+/// People can sign in though nobody can watch: that it cannot be shown is said, and that is all.
+async fn show(application: Rocket<Build>) {
+    if let Err(error) = application.launch().await {
+        tracing::error!(cause = chain(&error), "the figures for Prometheus cannot be shown");
+    }
+}
+
+/// The application that shows the figures at `/metrics`. It keeps no store open that the server has
+/// let go of.
+fn application(address: SocketAddr, watch: Weak<Watch>) -> Rocket<Build> {
     let config = Config {
         address: address.ip(),
         port: address.port(),
@@ -28,13 +43,12 @@ pub fn application(address: SocketAddr) -> Result<Rocket<Build>, StartError> {
         shutdown: Shutdown { ctrlc: false, signals: Default::default(), ..Shutdown::default() },
         ..Config::default()
     };
-    Ok(rocket::custom(config).manage(counts).mount("/", routes![page]))
+    rocket::custom(config).manage(watch).mount("/", routes![page])
 }
 
-/// The counts in Prometheus's text format.
+/// The figures in Prometheus's text format; nothing once the server has ended.
 #[get("/metrics")]
-fn page(counts: &State<PrometheusHandle>) -> (ContentType, String) {
-    counts.run_upkeep();
+fn page(watch: &State<Weak<Watch>>) -> Option<(ContentType, String)> {
     let format = ContentType::new("text", "plain").with_params(("version", "0.0.4"));
-    (format, counts.render())
+    Some((format, watch.upgrade()?.page()))
 }

@@ -3,11 +3,14 @@
 
 mod fairing;
 mod key_file;
-pub mod metrics;
+mod metrics;
 mod policy;
+mod process;
+pub mod restore;
 mod service;
 pub mod stop;
 mod tend;
+mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,9 +30,11 @@ use crate::config::Config;
 use crate::error::chain;
 use crate::guard::client::TrustedProxies;
 use crate::guard::cookie::Reach;
+use crate::guard::count::RequestCounts;
 use crate::guard::csrf::PublicOrigin;
 use crate::guard::header::Headers;
 use crate::id::{self, Random};
+use crate::metric::Registry;
 use crate::page::docs::Docs;
 use crate::page::view::Views;
 use crate::page::well_known::SecurityContact;
@@ -43,6 +48,7 @@ pub use fairing::Doorward;
 pub use policy::basis;
 pub use service::Services;
 use service::{embedded_stores, redis_stores};
+pub use watch::Watch;
 
 /// Why the server does not start. Its text is the one line that the operator reads.
 pub type StartError = Box<dyn std::error::Error + Send + Sync>;
@@ -111,12 +117,13 @@ impl Prepared {
     /// Puts Doorward into an application: its pages, its JSON interface, its state and its headers.
     fn attach(self, rocket: Rocket<Build>) -> Rocket<Build> {
         let Self { config, world, views, cors } = self;
+        let registry = registry(&config);
         let figment = with_databases(rocket.figment().clone(), &config);
         let mut rocket = rocket
             .configure(figment)
             // Rocket's own shield would set some of the same headers once more.
             .attach(Shield::new())
-            .attach(headers(&config))
+            .attach(headers(&config, &registry))
             .attach(Sql::init())
             .manage(views)
             .manage(Arc::clone(&world.clock))
@@ -140,18 +147,20 @@ impl Prepared {
         if let Some(cors) = cors {
             rocket = rocket.attach(cors);
         }
-        tended(rocket, config.tokens.issuer.clone()).attach(AdHoc::try_on_ignite(
-            "Doorward's services",
-            move |rocket| async move {
-                match ignite(&rocket, &config, &world).await {
-                    Ok(services) => Ok(manage(rocket, services)),
+        if let Some(address) = config.metrics.address {
+            rocket = rocket.attach(watch::stores()).attach(metrics::at(address));
+        }
+        tended(rocket, config.tokens.issuer.clone(), config.audit.retention).attach(
+            AdHoc::try_on_ignite("Doorward's services", move |rocket| async move {
+                match ignite(&rocket, &config, &world, &registry).await {
+                    Ok(services) => Ok(manage(rocket, services, &registry)),
                     Err(error) => {
                         complain(&error);
                         Err(rocket)
                     }
                 }
-            },
-        ))
+            }),
+        )
     }
 }
 
@@ -174,10 +183,20 @@ fn with_databases(figment: Figment, config: &Config) -> Figment {
     if config.store.is_embedded() {
         return figment;
     }
-    figment.merge(("databases.doorward_redis.url", config.store.url.expose()))
+    let figment = figment.merge(("databases.doorward_redis.url", config.store.url.expose()));
+    let Some(life) = config.store.near_cache else { return figment };
+    let millis = u64::try_from(life.as_millis()).unwrap_or(u64::MAX);
+    figment
+        .merge(("databases.doorward_redis.near_cache.prefix", &config.store.prefix))
+        .merge(("databases.doorward_redis.near_cache.millis", millis))
 }
 
-fn headers(config: &Config) -> Headers {
+/// Where figures are kept, if there is an address at which they are shown.
+fn registry(config: &Config) -> Registry {
+    config.metrics.address.map_or_else(Registry::default, |_| Registry::on())
+}
+
+fn headers(config: &Config, registry: &Registry) -> Headers {
     Headers {
         hsts: config.is_https().then_some(if config.hsts_preload {
             Headers::HSTS_PRELOAD
@@ -186,14 +205,16 @@ fn headers(config: &Config) -> Headers {
         }),
         vary_origin: !config.cors.allowed_origins.is_empty(),
         log_requests: config.log.access,
+        counts: RequestCounts::of(registry),
     }
 }
 
 /// What happens by itself when the server starts, runs and stops.
-fn tended(rocket: Rocket<Build>, public_url: String) -> Rocket<Build> {
+fn tended(rocket: Rocket<Build>, public_url: String, retention: Option<Duration>) -> Rocket<Build> {
     rocket
         .attach(tend::keys())
         .attach(tend::sessions())
+        .attach(tend::database(retention))
         .attach(AdHoc::on_liftoff("Set-up link", move |rocket| {
             Box::pin(async move {
                 audit::Origin::server().scope(print_setup_link(rocket, &public_url)).await;
@@ -211,6 +232,7 @@ async fn ignite(
     rocket: &Rocket<Build>,
     config: &Config,
     world: &World,
+    registry: &Registry,
 ) -> Result<Services, StartError> {
     let Some(sql) = Sql::fetch(rocket) else { return Err("the database is not attached".into()) };
     let sql: SqlPool = (**sql).clone();
@@ -221,10 +243,14 @@ async fn ignite(
         Some(pool) => redis_stores(config, (**pool).clone()),
         None => embedded_stores(config, world, Role::Server).await?,
     };
-    Services::assemble(config, world, sql, stores).await
+    Services::assemble(config, world, registry, sql, stores).await
 }
 
-fn manage(rocket: Rocket<Build>, services: Services) -> Rocket<Build> {
+fn manage(mut rocket: Rocket<Build>, services: Services, registry: &Registry) -> Rocket<Build> {
+    if let Some(draining) = rocket.state::<Arc<Draining>>().filter(|_| registry.is_on()) {
+        let watch = Watch::new(registry, Arc::clone(draining), &services);
+        rocket = rocket.manage(Arc::new(watch));
+    }
     rocket
         .manage(Arc::clone(services.accounts.limits()))
         .manage(services.account_store)

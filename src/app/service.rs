@@ -14,12 +14,14 @@ use crate::config::Config;
 use crate::guard::csrf::FormTokens;
 use crate::limit::Limits;
 use crate::limit::store::LimitStore;
+use crate::metric::Registry;
 use crate::role::RoleStore;
 use crate::session::Sessions;
 use crate::session::store::SessionStore;
 use crate::store::embedded::{Embedded, EmbeddedLimits, Role};
 use crate::store::redis::{RedisPool, RedisStore};
 use crate::store::sql::{SqlPool, SqlStore};
+use crate::store::watched;
 use crate::token::key::{KeyStore, Keys};
 use crate::token::refresh::Succession;
 use crate::token::{Issuer, Tokens};
@@ -45,6 +47,7 @@ pub struct Services {
     /// The audit trail.
     pub audit: Arc<Audit>,
     pub(super) form_tokens: FormTokens,
+    pub(super) sql: SqlPool,
 }
 
 impl Services {
@@ -61,7 +64,7 @@ impl Services {
         } else {
             redis_stores(config, RedisPool::new(&config.store.url)?)
         };
-        Self::assemble(config, world, sql, stores).await
+        Self::assemble(config, world, &Registry::default(), sql, stores).await
     }
 
     /// Brings the database to this release's schema.
@@ -76,11 +79,14 @@ impl Services {
     pub(super) async fn assemble(
         config: &Config,
         world: &World,
-        sql: SqlPool,
+        registry: &Registry,
+        pool: SqlPool,
         (session_store, limit_store): Stores,
     ) -> Result<Self, StartError> {
         let (signing, secret) = key_file::keys(config, world)?;
-        let sql = Arc::new(SqlStore::new(sql));
+        let sql = Arc::new(SqlStore::watched(pool.clone(), registry));
+        let session_store = watched::sessions(session_store, registry);
+        let limit_store = watched::limits(limit_store, registry);
         let keys = Keys::open(
             Arc::clone(&sql) as Arc<dyn KeyStore>,
             &secret,
@@ -90,20 +96,19 @@ impl Services {
         );
         let keys = Arc::new(keys.await?);
         let hasher =
-            Arc::new(Hasher::start(policy::hashing(config, world)?, Arc::clone(&world.random))?);
-        let limits = Arc::new(Limits::new(
-            limit_store,
-            policy::limits(config),
-            &secret,
-            Arc::clone(&world.clock),
-        ));
+            Hasher::start(policy::hashing(config, world)?, Arc::clone(&world.random), registry)?;
+        let hasher = Arc::new(hasher);
+        let clock = Arc::clone(&world.clock);
+        let limits = Limits::new(limit_store, policy::limits(config), &secret, clock);
+        let limits = Arc::new(limits.watched(registry));
         let standings = Arc::clone(&session_store) as Arc<dyn Standings>;
-        let audit = Arc::new(Audit::start(
+        let audit = Audit::start(
             Arc::clone(&sql) as Arc<dyn AuditStore>,
             Chain::new(&secret),
             Arc::clone(&world.clock),
             Arc::clone(&world.random),
-        ));
+        );
+        let audit = Arc::new(audit.watched(registry));
         let roles = Roles::open(
             Arc::clone(&sql) as Arc<dyn RoleStore>,
             Arc::clone(&sql) as Arc<dyn AccountStore>,
@@ -128,7 +133,7 @@ impl Services {
             audience: config.tokens.audience.clone(),
         };
         let tokens = Arc::new(Tokens::new(Arc::clone(&keys), issuer));
-        let sessions = Arc::new(Sessions::new(
+        let sessions = Sessions::new(
             Arc::clone(&accounts),
             Arc::clone(&session_store),
             Arc::clone(&tokens),
@@ -137,7 +142,8 @@ impl Services {
             Arc::clone(&audit),
             Arc::clone(&world.clock),
             Arc::clone(&world.random),
-        ));
+        );
+        let sessions = Arc::new(sessions.watched(registry));
         Ok(Self {
             account_store: Arc::clone(&sql) as Arc<dyn AccountStore>,
             role_store: sql,
@@ -149,7 +155,19 @@ impl Services {
             tokens,
             audit,
             form_tokens: FormTokens::new(&secret),
+            sql: pool,
         })
+    }
+
+    /// Ends the services of a command: what happened is in the database, and all files are closed.
+    ///
+    /// # Errors
+    /// Events that the database did not take.
+    pub(super) async fn close(self) -> Result<(), StartError> {
+        let flushed = self.audit.flush(super::FLUSH_LIMIT).await;
+        self.session_store.close().await;
+        self.sql.finish().await;
+        if flushed { Ok(()) } else { Err("the audit trail could not be written".into()) }
     }
 }
 
@@ -174,12 +192,11 @@ pub(super) async fn embedded_stores(
 /// The file of the embedded session store: beside the accounts, or, if those are in PostgreSQL, in
 /// the data directory.
 fn embedded_path(config: &Config) -> PathBuf {
-    let url = config.database.url.expose();
-    match url.strip_prefix("sqlite:") {
-        Some(rest) => {
-            let path = rest.trim_start_matches("//");
-            path.split('?').next().unwrap_or(path).into()
-        }
-        None => config.data_dir.join("doorward.db"),
-    }
+    sqlite_path(config).unwrap_or_else(|| config.data_dir.join("doorward.db"))
+}
+
+/// The file of the accounts, unless they are in PostgreSQL.
+pub(super) fn sqlite_path(config: &Config) -> Option<PathBuf> {
+    let path = config.database.url.expose().strip_prefix("sqlite:")?.trim_start_matches("//");
+    Some(path.split('?').next().unwrap_or(path).into())
 }

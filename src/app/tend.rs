@@ -6,12 +6,19 @@ use std::time::Duration;
 use rocket::fairing::{AdHoc, Fairing};
 use rocket::tokio::time::sleep;
 
+use crate::account::Accounts;
 use crate::audit::{Audit, Entry, Kind, Origin};
+use crate::clock::{Clock, Timestamp};
+use crate::error::Result;
 use crate::session::Sessions;
 use crate::token::key::Keys;
 
 /// How often a part of the list of all sessions is looked through.
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
+/// How long after its start a server first looks for rows that nobody needs any more.
+const FIRST_CLEARING: Duration = Duration::from_secs(60);
+/// How often it looks for them afterwards.
+const CLEAR_EVERY: Duration = Duration::from_secs(60 * 60);
 
 /// Follows the signing keys of the other replicas, and rotates them when it is time.
 pub(super) fn keys() -> impl Fairing {
@@ -71,4 +78,46 @@ async fn sweep_sessions(sessions: Weak<Sessions>) {
             after = next;
         }
     }
+}
+
+/// Removes rows of the database that nobody needs any more: each replica for itself, one after the other.
+pub(super) fn database(retention: Option<Duration>) -> impl Fairing {
+    AdHoc::on_liftoff("Database", move |rocket| {
+        Box::pin(async move {
+            let clock = rocket.state::<Arc<dyn Clock>>().cloned();
+            let services = rocket.state::<Arc<Accounts>>().zip(rocket.state::<Arc<Audit>>());
+            if let Some(((accounts, audit), clock)) = services.zip(clock) {
+                let (accounts, audit) = (Arc::downgrade(accounts), Arc::downgrade(audit));
+                rocket::tokio::spawn(clear_database(accounts, audit, clock, retention));
+            }
+        })
+    })
+}
+
+/// Ends when the server has ended. What failed is done the next time.
+async fn clear_database(
+    accounts: Weak<Accounts>,
+    audit: Weak<Audit>,
+    clock: Arc<dyn Clock>,
+    retention: Option<Duration>,
+) {
+    let mut pause = FIRST_CLEARING;
+    loop {
+        sleep(pause).await;
+        pause = CLEAR_EVERY;
+        let Some((accounts, audit)) = accounts.upgrade().zip(audit.upgrade()) else { return };
+        let done = clear(&accounts, &audit, retention.map(|kept| clock.now() - kept));
+        if let Err(error) = Origin::server().scope(done).await {
+            let cause = crate::error::chain(&error);
+            tracing::warn!(cause, "what is too old is still in the database");
+        }
+    }
+}
+
+async fn clear(accounts: &Accounts, audit: &Audit, before: Option<Timestamp>) -> Result<()> {
+    accounts.sweep().await?;
+    if let Some(before) = before {
+        audit.retain(before).await?;
+    }
+    Ok(())
 }

@@ -18,17 +18,22 @@ pub struct Row {
     pub mac: String,
 }
 
-/// The end of the chain, as the database remembers it: without it, rows missing at the end would
-/// not be missed.
+/// An end of the chain, as the database remembers it: without it, rows missing there would not be
+/// missed. The last end is the last row; the first one, the last row that retention removed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Head {
-    /// The place of the last row; 0 before the first.
+    /// The place of the row; 0 if there never was one.
     pub seq: i64,
-    /// The code of the last row; empty before the first.
+    /// The code of the row; empty if there never was one.
     pub mac: String,
     /// The code over both: who can write to the database, but has not the key, cannot make one.
     pub seal: String,
 }
+
+/// What the seal of the last row begins with, so that it is no seal of the beginning.
+const LAST: &[u8] = b"end";
+/// What the seal of the beginning begins with.
+const FIRST: &[u8] = b"start";
 
 /// Makes and checks codes: HMAC-SHA-256 under a key derived from the server's secret.
 pub struct Chain(hmac::Key);
@@ -44,18 +49,43 @@ impl Chain {
         self.code(&encoding(before, seq, event))
     }
 
+    /// Whether `row` is as it was written, right behind the row at `seq` with the code `mac`.
+    pub fn follows(&self, seq: i64, mac: &str, row: &Row) -> bool {
+        let code = self.mac(mac, row.seq, &row.event);
+        row.seq == seq + 1 && constant_time_eq(code.as_bytes(), row.mac.as_bytes())
+    }
+
     /// The end of a chain whose last row is at `seq` and has the code `mac`.
     pub fn seal(&self, seq: i64, mac: &str) -> Head {
-        let seal = self.code(&sealed(seq, mac));
-        Head { seq, mac: mac.to_owned(), seal }
+        self.sealed(LAST, seq, mac)
+    }
+
+    /// The beginning of a chain whose rows up to the one at `seq`, with the code `mac`, were removed.
+    pub fn seal_start(&self, seq: i64, mac: &str) -> Head {
+        self.sealed(FIRST, seq, mac)
     }
 
     /// Whether we made this head. That of an empty table comes with the table.
     pub fn holds(&self, head: &Head) -> bool {
+        self.is_ours(LAST, head)
+    }
+
+    /// Whether we made this beginning. That of a whole chain comes with the table.
+    pub fn holds_start(&self, start: &Head) -> bool {
+        self.is_ours(FIRST, start)
+    }
+
+    fn sealed(&self, end: &[u8], seq: i64, mac: &str) -> Head {
+        let seal = self.code(&[end, &seq.to_be_bytes(), mac.as_bytes()].concat());
+        Head { seq, mac: mac.to_owned(), seal }
+    }
+
+    fn is_ours(&self, end: &[u8], head: &Head) -> bool {
         if head.seq == 0 {
             return *head == Head::default();
         }
-        constant_time_eq(self.code(&sealed(head.seq, &head.mac)).as_bytes(), head.seal.as_bytes())
+        let ours = self.sealed(end, head.seq, &head.mac);
+        constant_time_eq(ours.seal.as_bytes(), head.seal.as_bytes())
     }
 
     /// Continues a chain by `events`: their rows, and the new head.
@@ -109,8 +139,4 @@ fn encoding(before: &str, seq: i64, event: &Event) -> Vec<u8> {
         }
     }
     message
-}
-
-fn sealed(seq: i64, mac: &str) -> Vec<u8> {
-    [b"end".as_slice(), &seq.to_be_bytes(), mac.as_bytes()].concat()
 }

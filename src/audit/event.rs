@@ -89,6 +89,10 @@ kinds! {
     KeyRotated = "sys_key_rotated", Success;
     /// Somebody took the audit trail along as a file.
     SensitiveRead = "sensitive_read", Success;
+    /// Events that were too old to be kept were removed.
+    AuditRemoved = "sys_audit_removed", Success;
+    /// The database was put back to how it was at an earlier time.
+    Restored = "sys_restored", Success;
     /// A server started.
     Startup = "sys_startup", Success;
     /// A server was told to stop.

@@ -9,6 +9,7 @@ mod event;
 pub mod export;
 pub mod key;
 mod origin;
+pub mod retention;
 pub mod stats;
 pub mod store;
 #[cfg(test)]
@@ -25,11 +26,13 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 pub use event::{Entry, Event, Kind, Outcome};
-pub use origin::{OPERATOR, Origin, SERVER, acting, client_ip};
+pub use origin::{OPERATOR, Origin, SERVER, acting, client_ip, request_id};
 
 use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, Result};
 use crate::id::{EventId, Random, base64url, from_base64url};
+use crate::metric::family::AUDIT_LOST;
+use crate::metric::{Counter, Registry};
 use chain::{Chain, Row};
 use store::{AuditStore, Count, EventFilter};
 use verify::{Checkpoint, Verdict};
@@ -52,6 +55,7 @@ pub struct Audit {
     random: Arc<dyn Random>,
     /// What was last recorded sparingly, of whom and when.
     noted: Mutex<HashMap<(Kind, Option<IpAddr>), Timestamp>>,
+    lost: Counter,
 }
 
 /// One page of events, and where the next one begins.
@@ -74,7 +78,19 @@ impl Audit {
         let (sender, receiver) = mpsc::channel(writer::QUEUE);
         let chain = Arc::new(chain);
         tokio::spawn(writer::run(receiver, Arc::clone(&store), Arc::clone(&chain)));
-        Self { queue: sender, store, chain, clock, random, noted: Mutex::default() }
+        let (noted, lost) = (Mutex::default(), Counter::default());
+        Self { queue: sender, store, chain, clock, random, noted, lost }
+    }
+
+    /// Counts from now on which events the table does not get.
+    #[must_use]
+    pub fn watched(self, registry: &Registry) -> Self {
+        Self { lost: registry.counter(&AUDIT_LOST, &[]), ..self }
+    }
+
+    /// How many events wait for the database.
+    pub fn waiting(&self) -> usize {
+        self.queue.max_capacity() - self.queue.capacity()
     }
 
     /// Records an event: a line in the log now, a row of the table in a moment.
@@ -102,6 +118,7 @@ impl Audit {
             mpsc::error::TrySendError::Full(item) | mpsc::error::TrySendError::Closed(item) => item,
         };
         if self.queue.send_timeout(item, PATIENCE).await.is_err() {
+            self.lost.count();
             tracing::error!(event_id = %id, "an event is in this log only: the audit queue is full");
         }
     }

@@ -7,6 +7,8 @@ use std::future::Future;
 use std::net::IpAddr;
 use std::sync::OnceLock;
 
+use futures::future::Either;
+
 use crate::id::AccountId;
 
 /// The actor of what is done on the command line.
@@ -43,13 +45,17 @@ impl Origin {
     }
 
     /// Does `work` as work that comes from here, unless it is known already where it comes from.
-    pub async fn scope_if_unknown<F: Future>(self, work: F) -> F::Output {
-        if ORIGIN.try_with(|_| ()).is_ok() { work.await } else { self.scope(work).await }
+    pub fn scope_if_unknown<F: Future>(self, work: F) -> impl Future<Output = F::Output> {
+        match ORIGIN.try_with(|_| ()) {
+            Ok(()) => Either::Left(work),
+            Err(_) => Either::Right(self.scope(work)),
+        }
     }
 
     /// Does `work` as work that comes from here.
-    pub async fn scope<F: Future>(self, work: F) -> F::Output {
-        ORIGIN.scope(self, work).await
+    // No `async fn`: that would have room for `work` twice, and every request carries this.
+    pub fn scope<F: Future>(self, work: F) -> impl Future<Output = F::Output> {
+        ORIGIN.scope(self, work)
     }
 }
 
@@ -65,7 +71,8 @@ pub fn client_ip() -> Option<IpAddr> {
     ORIGIN.try_with(|origin| origin.ip).ok().flatten()
 }
 
-pub(super) fn request_id() -> Option<String> {
+/// What the request is called that the work at hand is for.
+pub fn request_id() -> Option<String> {
     ORIGIN.try_with(|origin| origin.request_id.clone()).ok().flatten()
 }
 

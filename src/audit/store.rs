@@ -6,6 +6,7 @@ use async_trait::async_trait;
 
 use super::chain::{Chain, Head, Row};
 use super::event::{Event, Kind};
+use super::verify::Break;
 use crate::clock::Timestamp;
 use crate::error::Result;
 
@@ -39,8 +40,24 @@ pub struct Count {
     pub count: u64,
 }
 
-/// Where events are kept: a table that is only ever added to. There is no way to change or to
-/// remove one.
+/// What a step of removing old events came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Removal {
+    /// So many rows are gone; the chain begins behind this place now.
+    Done {
+        /// How many, at least one.
+        rows: u32,
+        /// The last of them.
+        start: Head,
+    },
+    /// None is old enough.
+    Nothing,
+    /// The oldest rows are not as they were written. They stay: they are evidence.
+    Refused(Break),
+}
+
+/// Where events are kept: a table that is only ever added to, until rows are too old to be kept. There
+/// is no way to change one, or to remove one but the oldest.
 #[async_trait]
 pub trait AuditStore: Send + Sync + 'static {
     /// Adds `events` to the end of the chain, in their order: all of them or none.
@@ -71,4 +88,12 @@ pub trait AuditStore: Send + Sync + 'static {
 
     /// The end of the chain; `None` if its row is gone.
     async fn head(&self) -> Result<Option<Head>>;
+
+    /// Where the chain begins; `None` if its row is gone.
+    async fn start(&self) -> Result<Option<Head>>;
+
+    /// Removes the oldest rows, as far as [`shorten`](super::retention::shorten) lets them go: at most
+    /// `limit`, and never the last row. Rows and the new beginning change together; of servers that
+    /// do so at once, one follows the other.
+    async fn remove(&self, chain: &Chain, before: Timestamp, limit: u32) -> Result<Removal>;
 }

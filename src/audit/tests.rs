@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::chain::Head;
+use super::store::Removal;
 use super::*;
 use crate::clock::Manual;
 use crate::id::Os;
@@ -45,6 +46,14 @@ impl AuditStore for Away {
     }
 
     async fn head(&self) -> Result<Option<Head>> {
+        Err(Error::unavailable("away"))
+    }
+
+    async fn start(&self) -> Result<Option<Head>> {
+        Err(Error::unavailable("away"))
+    }
+
+    async fn remove(&self, _: &Chain, _: Timestamp, _: u32) -> Result<Removal> {
         Err(Error::unavailable("away"))
     }
 }

@@ -6,7 +6,6 @@ use std::fmt;
 use super::chain::{Chain, Head, Row};
 use super::store::AuditStore;
 use crate::error::Result;
-use crate::id::constant_time_eq;
 
 /// How many rows are read at a time.
 const PAGE: u32 = 1000;
@@ -27,6 +26,10 @@ pub enum Break {
     },
     /// What the database remembers of the end of the chain is missing or not as it was written.
     Head,
+    /// What the database remembers of the beginning of the chain is missing or not as it was written.
+    Start,
+    /// The chain is whole, as far as it reaches back; the place of the checkpoint is before that.
+    Outdated(i64),
     /// The chain is whole, but it is not the one that the checkpoint was taken from: at this place
     /// another row stands, or none.
     Checkpoint(i64),
@@ -36,9 +39,12 @@ impl Break {
     /// The place, where it is one.
     pub fn seq(&self) -> Option<i64> {
         match self {
-            Self::Altered(seq) | Self::Missing(seq) | Self::Checkpoint(seq) => Some(*seq),
+            Self::Altered(seq)
+            | Self::Missing(seq)
+            | Self::Checkpoint(seq)
+            | Self::Outdated(seq) => Some(*seq),
             Self::Moved { at, .. } => Some(*at),
-            Self::Head => None,
+            Self::Head | Self::Start => None,
         }
     }
 
@@ -49,6 +55,8 @@ impl Break {
             Self::Missing(_) => "missing",
             Self::Moved { .. } => "moved",
             Self::Head => "head",
+            Self::Start => "start",
+            Self::Outdated(_) => "outdated",
             Self::Checkpoint(_) => "checkpoint",
         }
     }
@@ -61,6 +69,10 @@ impl fmt::Display for Break {
             Self::Missing(seq) => write!(f, "row {seq} is missing"),
             Self::Moved { at, from } => write!(f, "row {at} was moved there from {from}"),
             Self::Head => f.write_str("the record of the chain's end was altered"),
+            Self::Start => f.write_str("the record of the chain's beginning was altered"),
+            Self::Outdated(seq) => {
+                write!(f, "row {seq}, that of the checkpoint, is too old to be kept")
+            }
             Self::Checkpoint(seq) => write!(f, "row {seq} is not the one of the checkpoint"),
         }
     }
@@ -93,53 +105,61 @@ impl fmt::Display for Checkpoint {
 /// What a walk along the chain found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
-    /// How many rows are good, counted from the first.
+    /// How many rows are good, counted from the first that is kept.
     pub good: i64,
-    /// The last good row, to be noted outside the database; `None` if there is none.
+    /// How many rows before that were removed, because they were too old.
+    pub removed: i64,
+    /// The last good row, to be noted outside the database; `None` if there never was one.
     pub checkpoint: Option<Checkpoint>,
     /// Where the chain breaks, if it does.
     pub broken: Option<Break>,
 }
 
-/// Walks the whole chain, page by page, while servers go on adding to it.
+/// Walks the whole chain, page by page, while servers go on adding to it and removing what is old.
 pub(super) async fn walk(
     store: &dyn AuditStore,
     chain: &Chain,
     known: Option<&Checkpoint>,
 ) -> Result<Verdict> {
-    // The head before and after: servers may add rows meanwhile, and a row and the head that counts
-    // it are committed together.
-    let before = store.head().await?;
-    let last = store.last_seq().await?;
-    let after = store.head().await?;
-    let heads: Vec<&Head> = before.iter().chain(&after).collect();
-    let mut walk = Walk { chain, seq: 0, mac: String::new(), met: known.is_none(), ends: false };
-    let broken = walk.rows(store, last, known, before.as_ref()).await?;
-    let broken = broken.or_else(|| match (&before, &after) {
-        (Some(before), _) if chain.holds(before) && last < before.seq => {
-            Some(Break::Missing(last + 1))
-        }
-        (Some(before), Some(after)) if before.seq <= last && last <= after.seq && walk.ends => {
-            heads.iter().any(|head| !chain.holds(head)).then_some(Break::Head)
-        }
-        _ => Some(Break::Head),
-    });
-    let broken = match (broken, known) {
-        (None, Some(known)) if !walk.met => Some(Break::Checkpoint(known.seq)),
-        (broken, _) => broken,
+    let start = store.start().await?.filter(|start| chain.holds_start(start));
+    let mut walk = Walk {
+        store,
+        chain,
+        known,
+        start: start.clone().unwrap_or_default(),
+        good: 0,
+        seq: 0,
+        mac: String::new(),
+        met: known.is_none(),
+        ends: false,
+    };
+    walk.begin();
+    let broken = match start {
+        Some(_) => walk.all().await?,
+        None => Some(Break::Start),
     };
     let broken = match broken {
-        Some(Break::Altered(seq)) => Some(origin_of(store, chain, seq).await?),
+        Some(Break::Altered(seq)) => Some(walk.origin_of(seq).await?),
+        None if !walk.met => known.map(|known| match known.seq < walk.start.seq {
+            true => Break::Outdated(known.seq),
+            false => Break::Checkpoint(known.seq),
+        }),
         other => other,
     };
-    let Walk { seq, mac, .. } = walk;
+    let Walk { good, seq, mac, start, .. } = walk;
     let checkpoint = (seq > 0).then_some(Checkpoint { seq, mac });
-    Ok(Verdict { good: seq, checkpoint, broken })
+    Ok(Verdict { good, removed: start.seq, checkpoint, broken })
 }
 
 /// The last good row, as far as the walk has come.
 struct Walk<'c> {
+    store: &'c dyn AuditStore,
     chain: &'c Chain,
+    known: Option<&'c Checkpoint>,
+    /// Where the chain begins.
+    start: Head,
+    /// How many rows were passed.
+    good: i64,
     seq: i64,
     mac: String,
     /// Whether the checkpoint was passed, if there is one.
@@ -149,27 +169,54 @@ struct Walk<'c> {
 }
 
 impl Walk<'_> {
-    async fn rows(
-        &mut self,
-        store: &dyn AuditStore,
-        last: i64,
-        known: Option<&Checkpoint>,
-        head: Option<&Head>,
-    ) -> Result<Option<Break>> {
+    /// Goes to where the chain begins.
+    fn begin(&mut self) {
+        (self.seq, self.mac) = (self.start.seq, self.start.mac.clone());
+        self.met |= self.known.is_some_and(|k| k.seq == self.seq && k.mac == self.mac);
+    }
+
+    async fn all(&mut self) -> Result<Option<Break>> {
+        // The head before and after: servers may add rows meanwhile, and a row and the head that
+        // counts it are committed together.
+        let before = self.store.head().await?;
+        let last = self.store.last_seq().await?.max(self.start.seq);
+        let after = self.store.head().await?;
+        if let Some(broken) = self.rows(last, before.as_ref()).await? {
+            return Ok(Some(broken));
+        }
+        Ok(match (&before, &after) {
+            (Some(before), _) if self.chain.holds(before) && last < before.seq => {
+                Some(Break::Missing(last + 1))
+            }
+            (Some(before), Some(after)) if before.seq <= last && last <= after.seq && self.ends => {
+                let all_hold = self.chain.holds(before) && self.chain.holds(after);
+                (!all_hold).then_some(Break::Head)
+            }
+            _ => Some(Break::Head),
+        })
+    }
+
+    async fn rows(&mut self, last: i64, head: Option<&Head>) -> Result<Option<Break>> {
         let is_head = |walk: &Self| head.is_some_and(|h| h.seq == walk.seq && h.mac == walk.mac);
         self.ends = is_head(self);
         // Rows at places that we never give come first, if there are any.
         let mut after = i64::MIN;
-        while self.seq < last {
-            let page = store.rows_after(after, PAGE).await?;
-            if page.is_empty() {
-                return Ok(Some(Break::Missing(self.seq + 1)));
+        'pages: while self.seq < last {
+            let page = self.store.rows_after(after, PAGE).await?;
+            let first = page.first().map(|row| row.seq);
+            if first.is_none_or(|first| first > self.seq + 1) {
+                if !self.catch_up().await? {
+                    return Ok(Some(Break::Missing(self.seq + 1)));
+                }
+                self.ends |= head.is_some_and(|head| head.seq <= self.seq);
+                after = self.seq;
+                continue 'pages;
             }
             for row in page {
                 if self.seq == last {
                     break;
                 }
-                if let Some(broken) = self.step(&row, known) {
+                if let Some(broken) = self.step(&row) {
                     return Ok(Some(broken));
                 }
                 self.ends |= is_head(self);
@@ -179,18 +226,28 @@ impl Walk<'_> {
         Ok(None)
     }
 
-    fn step(&mut self, row: &Row, known: Option<&Checkpoint>) -> Option<Break> {
+    /// Goes on from where the chain begins by now, if rows ahead were removed meanwhile; whether so.
+    async fn catch_up(&mut self) -> Result<bool> {
+        let start = self.store.start().await?;
+        let moved = start.filter(|start| start.seq > self.seq && self.chain.holds_start(start));
+        let Some(start) = moved else { return Ok(false) };
+        self.start = start;
+        self.begin();
+        Ok(true)
+    }
+
+    fn step(&mut self, row: &Row) -> Option<Break> {
         let next = self.seq + 1;
         if row.seq > next {
             return Some(Break::Missing(next));
         }
-        let mac = self.chain.mac(&self.mac, row.seq, &row.event);
-        if row.seq < next || !constant_time_eq(mac.as_bytes(), row.mac.as_bytes()) {
+        if !self.chain.follows(self.seq, &self.mac, row) {
             return Some(Break::Altered(row.seq));
         }
         self.seq = next;
-        self.mac = mac;
-        if let Some(known) = known.filter(|known| known.seq == next) {
+        self.mac.clone_from(&row.mac);
+        self.good += 1;
+        if let Some(known) = self.known.filter(|known| known.seq == next) {
             if known.mac != self.mac {
                 return Some(Break::Checkpoint(next));
             }
@@ -198,34 +255,35 @@ impl Walk<'_> {
         }
         None
     }
-}
 
-/// Whether the wrong row at `seq` is a good row of another place.
-///
-/// Its code was made with the code of the row before its true place. That row still stands there,
-/// or it is the one it changed places with.
-async fn origin_of(store: &dyn AuditStore, chain: &Chain, seq: i64) -> Result<Break> {
-    let mut suspect = None;
-    let mut macs: HashMap<i64, String> = HashMap::from([(0, String::new())]);
-    let mut after = i64::MIN;
-    loop {
-        let page = store.rows_after(after, PAGE).await?;
-        let Some(last) = page.last() else { break };
-        after = last.seq;
-        for row in page {
-            macs.insert(row.seq, row.mac.clone());
-            if row.seq == seq {
-                suspect = Some(row);
+    /// Whether the wrong row at `seq` is a good row of another place.
+    ///
+    /// Its code was made with the code of the row before its true place. That row still stands there,
+    /// or it is the one it changed places with.
+    async fn origin_of(&self, seq: i64) -> Result<Break> {
+        let mut suspect = None;
+        let start = (self.start.seq, self.start.mac.clone());
+        let mut macs: HashMap<i64, String> = HashMap::from([start]);
+        let mut after = i64::MIN;
+        loop {
+            let page = self.store.rows_after(after, PAGE).await?;
+            let Some(last) = page.last() else { break };
+            after = last.seq;
+            for row in page {
+                macs.insert(row.seq, row.mac.clone());
+                if row.seq == seq {
+                    suspect = Some(row);
+                }
             }
         }
+        let Some(suspect) = suspect else { return Ok(Break::Altered(seq)) };
+        let belongs = |from: i64| {
+            [from - 1, from]
+                .iter()
+                .filter_map(|place| macs.get(place))
+                .any(|before| self.chain.mac(before, from, &suspect.event) == suspect.mac)
+        };
+        let from = macs.keys().copied().filter(|place| *place != seq).find(|place| belongs(*place));
+        Ok(from.map_or(Break::Altered(seq), |from| Break::Moved { at: seq, from }))
     }
-    let Some(suspect) = suspect else { return Ok(Break::Altered(seq)) };
-    let belongs = |from: i64| {
-        [from - 1, from]
-            .iter()
-            .filter_map(|place| macs.get(place))
-            .any(|before| chain.mac(before, from, &suspect.event) == suspect.mac)
-    };
-    let from = macs.keys().copied().filter(|place| *place != seq).find(|place| belongs(*place));
-    Ok(from.map_or(Break::Altered(seq), |from| Break::Moved { at: seq, from }))
 }

@@ -64,8 +64,12 @@ async fn verify(
 ) -> Result<Report, StartError> {
     let verdict = services.audit.verify(checkpoint).await?;
     let last = verdict.checkpoint.as_ref().map(ToString::to_string);
+    let removed = match verdict.removed {
+        0 => String::new(),
+        removed => format!(", behind {removed} that were too old to be kept"),
+    };
     let mut lines = match &verdict.broken {
-        None => vec![format!("The audit trail is whole: {} events.", verdict.good)],
+        None => vec![format!("The audit trail is whole: {} events{removed}.", verdict.good)],
         Some(broken) => vec![
             format!("The audit trail is broken: {broken}."),
             format!("{} events before that are as they were written.", verdict.good),
@@ -75,6 +79,7 @@ async fn verify(
     let value = json!({
         "whole": verdict.broken.is_none(),
         "events": verdict.good,
+        "removed": verdict.removed,
         "checkpoint": last,
         "broken": verdict.broken.as_ref().map(|broken| json!({
             "seq": broken.seq(),

@@ -4,11 +4,17 @@ use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt;
+use tracing::Subscriber;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
 
 use super::json::JsonLine;
-use crate::config::{Log, LogFormat};
+use super::otel::{self, Traces};
+use super::text::TextLine;
+use crate::app::StartError;
+use crate::config::{Config, Log, LogFormat};
 
 /// How long lines are gathered before they are written together. To wake the thread and to make a
 /// system call for each line costs more than the line.
@@ -25,11 +31,20 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 ///
 /// A command that does its work and ends says what it has to say itself, so only warnings are
 /// logged, to standard error.
-pub(super) fn start(log: &Log, serves: bool) -> Guard {
+///
+/// # Errors
+/// Traces cannot be sent to where they are to go.
+pub(super) fn start(config: &Config, serves: bool) -> Result<Guard, StartError> {
+    let log = &config.log;
+    let traces = match &config.telemetry.otlp_endpoint {
+        Some(endpoint) if serves => Some(otel::start(endpoint)?),
+        _ => None,
+    };
     let sink: Box<dyn Write + Send> =
         if serves { Box::new(io::stdout()) } else { Box::new(io::stderr()) };
-    let guard = Guard(Arc::default());
-    let (shared, writer) = (Arc::clone(&guard.0), Arc::clone(&guard.0));
+    let shared = Arc::<Shared>::default();
+    let guard = Guard(Arc::clone(&shared), traces);
+    let writer = Arc::clone(&shared);
     // Without a thread there is no log, but a server that serves.
     let _ = std::thread::Builder::new().name("log".to_owned()).spawn(move || shared.write_to(sink));
     let level = if serves { log.level } else { tracing::Level::WARN };
@@ -37,16 +52,33 @@ pub(super) fn start(log: &Log, serves: bool) -> Guard {
     let filter = EnvFilter::new(format!(
         "warn,doorward={level},audit={level},access={level},csp={level},rocket=off"
     ));
-    let lines = fmt().with_env_filter(filter).with_writer(move || Gatherer(Arc::clone(&writer)));
-    match log.format {
-        LogFormat::Json => lines.event_format(JsonLine).init(),
-        LogFormat::Text => lines.with_ansi(io::IsTerminal::is_terminal(&io::stdout())).init(),
+    match guard.1.as_ref().map(Traces::layer) {
+        None => Registry::default().with(filter).with(lines(log, writer)).init(),
+        // Each sees only what it is for: the log no spans, the collector no lines.
+        Some(traces) => {
+            Registry::default().with(traces).with(lines(log, writer).with_filter(filter)).init();
+        }
     }
-    guard
+    Ok(guard)
 }
 
-/// Keeps the log going. Dropping it writes what waits.
-pub(super) struct Guard(Arc<Shared>);
+/// What makes lines of events.
+fn lines<S>(log: &Log, writer: Arc<Shared>) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    let lines = fmt::layer().with_writer(move || Gatherer(Arc::clone(&writer)));
+    match log.format {
+        LogFormat::Json => lines.event_format(JsonLine).boxed(),
+        LogFormat::Text => {
+            let lines = lines.with_ansi(io::IsTerminal::is_terminal(&io::stdout()));
+            lines.event_format(TextLine::default()).boxed()
+        }
+    }
+}
+
+/// Keeps the log going. Dropping it writes what waits, and then sends the spans that wait.
+pub(super) struct Guard(Arc<Shared>, Option<Traces>);
 
 impl Drop for Guard {
     fn drop(&mut self) {
@@ -169,7 +201,7 @@ mod tests {
     }
 
     fn started(reader: &Reader) -> Guard {
-        let guard = Guard(Arc::default());
+        let guard = Guard(Arc::default(), None);
         let (shared, sink) = (Arc::clone(&guard.0), reader.clone());
         std::thread::spawn(move || shared.write_to(sink));
         guard

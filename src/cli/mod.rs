@@ -1,12 +1,15 @@
 //! The command line: runs the server, and does to accounts what an operator has to do.
 
 mod audit;
+mod backup;
 mod health;
 mod json;
 mod keys;
 mod log;
+mod otel;
 mod proxy;
 mod role;
+mod text;
 mod token;
 mod user;
 
@@ -55,6 +58,10 @@ enum Command {
     /// Read the audit trail, and check that nobody has tampered with it
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Copy the SQLite database into a file, while servers work with it
+    Backup(backup::Backup),
+    /// Put a backup in the place of the database; everybody has to sign in again
+    Restore(backup::Restore),
     /// Print a fresh link to make the first administrator
     SetupLink,
     /// Bring the database to this release's schema
@@ -100,7 +107,10 @@ pub fn main() -> ExitCode {
         Err(refused) => return refuse(&refused, arguments.json),
     };
     let serves = matches!(arguments.command, None | Some(Command::Serve));
-    let _log = log::start(&config.log, serves);
+    let _log = match log::start(&config, serves) {
+        Ok(log) => log,
+        Err(error) => return fail(&explain(&*error), arguments.json),
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(config.server.workers)
         .max_blocking_threads(config.server.max_blocking)
@@ -148,6 +158,8 @@ async fn run(command: Option<Command>, config: Config) -> Result<Option<Report>,
             let services = Services::open(&config, &world).await?;
             recorded(&services, keys::run(command, &services)).await.map(Some)
         }
+        Some(Command::Backup(asked)) => backup::back_up(&asked, &config).await.map(Some),
+        Some(Command::Restore(asked)) => backup::restore(&asked, &config, &world).await.map(Some),
         Some(Command::SetupLink) => {
             let services = Services::open(&config, &world).await?;
             let token = recorded(&services, services.accounts.issue_setup_token()).await?;
@@ -189,15 +201,12 @@ async fn serve(config: Config, world: World) -> Result<(), StartError> {
     for warning in config.warnings() {
         tracing::warn!("{warning}");
     }
-    let (metrics, drain) = (config.metrics.address, config.drain);
+    let drain = config.drain;
     let (address, public_url) =
         (format!("{}:{}", config.server.address, config.server.port), config.tokens.issuer.clone());
     let rocket = app::stop::on_signals(app::build(config, world)?, drain);
     let rocket = rocket.ignite().await.map_err(|error| tell(&error))?;
     tracing::info!(address, public_url, "serving");
-    if let Some(address) = metrics {
-        tokio::spawn(app::metrics::application(address)?.launch());
-    }
     let ended = rocket.launch().await.map_err(|error| tell(&error))?;
     // Requests that were finished while the server stopped have recorded events, too.
     app::finish(ended).await;

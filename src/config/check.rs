@@ -117,10 +117,18 @@ fn verify_postgres(
 
 fn store(config: &Config, reader: &mut Reader, warnings: &mut Vec<String>) {
     let url = config.store.url.expose();
+    let scheme = value::scheme(url);
+    if config.store.near_cache.is_some()
+        && (config.store.is_embedded() || scheme.ends_with("+cluster"))
+    {
+        reader.problem(
+            "store.near_cache",
+            "works with one Redis, or with redis+sentinel://; remove it",
+        );
+    }
     if url.is_empty() || config.store.is_embedded() {
         return;
     }
-    let scheme = value::scheme(url);
     let host = url.split_once("://").map(|(_, rest)| rest).filter(|rest| !rest.is_empty());
     if !STORE_SCHEMES.contains(&scheme.as_str()) || host.is_none() {
         let known = STORE_SCHEMES.map(|scheme| format!("{scheme}://"));

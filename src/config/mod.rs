@@ -27,7 +27,7 @@ pub use key::reference;
 pub use report::{Report, Setting};
 pub use section::{
     Api, Cookies, Cors, Database, Keys, Limits, Log, LogFormat, Metrics, Passwords, Permissions,
-    Proxies, Registration, Security, Server, Store, Templates, Tokens,
+    Proxies, Registration, Security, Server, Store, Telemetry, Templates, Tokens, Trail,
 };
 
 use crate::access::Access;
@@ -48,6 +48,8 @@ pub struct Config {
     pub drain: Duration,
     /// Accounts, roles and audit.
     pub database: Database,
+    /// The audit trail.
+    pub audit: Trail,
     /// Sessions, denylist and limits.
     pub store: Store,
     /// Lives of tokens and sessions.
@@ -78,6 +80,8 @@ pub struct Config {
     pub log: Log,
     /// Counts for whoever watches.
     pub metrics: Metrics,
+    /// Traces for whoever watches.
+    pub telemetry: Telemetry,
     /// For those who find a weakness.
     pub security: Security,
     /// Whether cookies may travel over plain http to another machine (SR-40).

@@ -11,7 +11,7 @@ use super::key::{Key, Kind};
 use super::report::{Report, Setting};
 use super::section::{
     Api, Cookies, Cors, Database, Keys, Limits, Log, LogFormat, Metrics, Passwords, Permissions,
-    Proxies, Registration, Security, Server, Store, Templates, Tokens,
+    Proxies, Registration, Security, Server, Store, Telemetry, Templates, Tokens, Trail,
 };
 use super::source::{FILE, Given, Sources, gather};
 use super::{Config, Refused, check, rocket, secret, value};
@@ -86,6 +86,7 @@ impl Reader {
             data_dir,
             drain: self.duration("drain"),
             database: self.database(),
+            audit: Trail { retention: self.duration_or_off("audit.retention") },
             store: self.store(),
             tokens: self.tokens(issuer),
             keys: self.keys(),
@@ -103,6 +104,7 @@ impl Reader {
             templates: Templates { dir: self.path("templates.dir") },
             log: self.log(),
             metrics: Metrics { address: self.parse("metrics.address", value::address).flatten() },
+            telemetry: self.telemetry(),
             security: Security {
                 contact: self.parse("security.contact", value::contact).flatten(),
             },
@@ -127,6 +129,7 @@ impl Reader {
         Store {
             url: self.secret("store.url").unwrap_or_default(),
             prefix: self.parse("store.prefix", name_of_32).unwrap_or_default(),
+            near_cache: self.duration_or_off("store.near_cache"),
         }
     }
 
@@ -153,6 +156,15 @@ impl Reader {
             rotate_every: self.duration_or_off("keys.rotate_every"),
             lead: self.duration("keys.lead"),
         }
+    }
+
+    fn telemetry(&mut self) -> Telemetry {
+        let name = "telemetry.otlp_endpoint";
+        let otlp_endpoint = self.parse(name, value::collector).flatten();
+        if !cfg!(feature = "otel") && otlp_endpoint.is_some() {
+            self.problem(name, "this build sends no traces; build it with the feature `otel`");
+        }
+        Telemetry { otlp_endpoint }
     }
 
     fn passwords(&mut self) -> Passwords {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use url::Url;
 use zeroize::Zeroizing;
 
 use super::secret;
@@ -44,6 +45,8 @@ pub struct Store {
     pub url: SecretString,
     /// What the names of all entries begin with: letters, digits, `-` and `_`.
     pub prefix: String,
+    /// How long an answer of Redis may be used again, as long as Redis does not take it back.
+    pub near_cache: Option<Duration>,
 }
 
 impl Store {
@@ -78,6 +81,13 @@ pub struct Tokens {
     pub audience: String,
     /// The `iss` of all tokens: `public_url` without a slash at its end.
     pub issuer: String,
+}
+
+/// The audit trail.
+#[derive(Clone, Debug)]
+pub struct Trail {
+    /// How long events are kept; `None` for ever.
+    pub retention: Option<Duration>,
 }
 
 /// Keys and secrets; those that are not given are generated and kept in `data_dir` (SR-39).
@@ -229,6 +239,13 @@ pub struct Security {
 pub struct Metrics {
     /// Where Prometheus finds them; nowhere if there is none.
     pub address: Option<SocketAddr>,
+}
+
+/// Traces for whoever watches the server.
+#[derive(Clone, Debug)]
+pub struct Telemetry {
+    /// Where a collector takes them, without the path of the signal; nowhere if there is none.
+    pub otlp_endpoint: Option<Url>,
 }
 
 /// How log lines look.

@@ -95,6 +95,26 @@ pub(super) fn contact(text: &str) -> Result<Option<String>, String> {
     }
 }
 
+/// The `http:` or `https:` address of a collector, or `off`. It is shown, so it holds no password.
+pub(super) fn collector(text: &str) -> Result<Option<Url>, String> {
+    if text == "off" {
+        return Ok(None);
+    }
+    let fits = |url: &Url| {
+        matches!(url.scheme(), "http" | "https")
+            && url.has_host()
+            && url.username().is_empty()
+            && url.password().is_none()
+            && url.query().is_none()
+    };
+    let url = Url::parse(text).ok().filter(fits);
+    url.map(Some).ok_or_else(|| {
+        "must be an http: or https: address without a user, such as http://127.0.0.1:4318; \
+         what the collector wants to be told goes into OTEL_EXPORTER_OTLP_HEADERS"
+            .to_owned()
+    })
+}
+
 /// An address with a port to listen on, or `off`.
 pub(super) fn address(text: &str) -> Result<Option<SocketAddr>, String> {
     if text == "off" {

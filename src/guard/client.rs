@@ -91,6 +91,30 @@ pub fn is_trusted_proxy(request: &Request<'_>) -> bool {
     proxies.zip(peer).is_some_and(|(proxies, peer)| proxies.trust(peer))
 }
 
+/// The longest name of a request that is taken over, in bytes.
+const MAX_REQUEST_ID: usize = 128;
+
+/// What a trusted proxy calls the request, so that its log and ours can be laid side by side. A name
+/// that is none, or one of several, is not taken: it stands in logs and tables.
+pub fn request_id(request: &Request<'_>) -> Option<String> {
+    let proxies = request.rocket().state::<TrustedProxies>()?;
+    if proxies.0.is_empty() || !is_trusted_proxy(request) {
+        return None;
+    }
+    let mut names = request.headers().get("X-Request-Id");
+    let name = names.next().filter(|name| is_request_id(name))?;
+    names.next().is_none().then(|| name.to_owned())
+}
+
+/// Letters, digits and what stands in identifiers between them, beginning with one of the former: no
+/// formula to a table program, no markup, nothing that ends a line or a field.
+fn is_request_id(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/+=@".contains(&byte);
+    name.len() <= MAX_REQUEST_ID
+        && name.starts_with(|first: char| first.is_ascii_alphanumeric())
+        && name.bytes().all(plain)
+}
+
 /// The client's address, judged once for a request.
 pub fn address(request: &Request<'_>) -> IpAddr {
     struct ClientAddress(IpAddr);
@@ -174,6 +198,19 @@ mod tests {
             assert_eq!(forwarded_for(element), expected);
         }
         assert_eq!(client("127.0.0.1/32", "127.0.0.1", &["192.0.2.1", ""]), "127.0.0.1");
+    }
+
+    #[test]
+    fn sr_80_the_name_of_a_request_is_short_and_plain() {
+        for name in
+            ["OrKFPC91lp_rCNkx", "f47ac10b-58cc-4372-a567-0e02b2c3d479", "Root=1-67-ab", "7"]
+        {
+            assert!(is_request_id(name), "{name}");
+        }
+        let long = "a".repeat(129);
+        for name in ["", "=1+1", "-x", "a b", "a\nb", "a\"b", "<a>", "a,b", "é", "a\u{0}", &long] {
+            assert!(!is_request_id(name), "{name:?}");
+        }
     }
 
     proptest::proptest! {

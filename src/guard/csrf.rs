@@ -144,7 +144,7 @@ pub async fn check(request: &Request<'_>) -> Result<()> {
         return Ok(());
     }
     match header("X-CSRF-Token") {
-        Some(token) => check_token(request, token).await,
+        Some(token) => Box::pin(check_token(request, token)).await,
         None => Err(Error::CsrfRefused),
     }
 }

@@ -11,8 +11,9 @@ use rocket::data::Data;
 use rocket::http::{Method, Status};
 use rocket::request::Request;
 use rocket::route::{Handler, Outcome};
+use tracing::Instrument as _;
 
-use super::{client, csrf, limit};
+use super::{client, csrf, limit, span};
 use crate::audit::{Audit, Entry, Kind, Origin};
 use crate::problem::{self, Problem};
 
@@ -71,27 +72,32 @@ pub(super) fn origin(request: &Request<'_>) -> Origin {
 /// # Errors
 /// What is wrong with the request.
 pub(super) async fn pass(request: &Request<'_>) -> Result<(), Problem> {
-    type Verdict = Result<(), Problem>;
-    if request.local_cache(Entered::default).0.load(Ordering::Relaxed) {
+    if has_entered(request) {
         return Ok(());
     }
-    let judge = async {
+    // Boxed, like all that most requests never come to: a future is moved on its way, with the room
+    // for all its branches.
+    let judge = Box::pin(async {
         let verdict = admit_head(request).await;
         if let Err(problem) = &verdict {
             record(request, problem.code).await;
         }
         verdict
-    };
-    let verdict: &Verdict =
+    });
+    let verdict: &Result<(), Problem> =
         request.local_cache_async(origin(request).scope_if_unknown(judge)).await;
     verdict.clone()
 }
 
 /// Records what a guard refuses, if there is no gate in front of the route to do it.
 pub(super) async fn refused(request: &Request<'_>, code: &str) {
-    if !request.local_cache(Entered::default).0.load(Ordering::Relaxed) {
+    if !has_entered(request) {
         origin(request).scope_if_unknown(record(request, code)).await;
     }
+}
+
+pub(super) fn has_entered(request: &Request<'_>) -> bool {
+    request.local_cache(Entered::default).0.load(Ordering::Relaxed)
 }
 
 #[rocket::async_trait]
@@ -115,11 +121,11 @@ impl Handler for Gate {
             if let Some((_, code)) =
                 problem::left(request).filter(|(left, _)| Some(*left) == status)
             {
-                record(request, code).await;
+                Box::pin(record(request, code)).await;
             }
             outcome
         };
-        origin(request).scope(work).await
+        origin(request).scope(work).instrument(span::of_work(request)).await
     }
 }
 

@@ -1,16 +1,18 @@
 //! The headers of every answer, whatever it is (SR-42 to SR-44), and the line about it in the log.
 
 use std::sync::OnceLock;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rocket::fairing::{Fairing, Info, Kind};
 use rocket::http::{Header, Status};
-use rocket::{Data, Request, Response};
+use rocket::{Data, Orbit, Request, Response, Rocket};
 
-use super::{client, cookie, limit, nonce};
-use crate::problem::request_id;
+use super::count::RequestCounts;
+use super::{client, cookie, known_session, limit, nonce, span};
+use crate::problem::{self, request_id};
+use crate::trace;
 
-/// Puts the security headers and the cookies into every answer, and writes the access log.
+/// Puts the security headers and the cookies into every answer, writes the access log, and counts.
 pub struct Headers {
     /// What `Strict-Transport-Security` says; nothing without https (SR-42).
     pub hsts: Option<&'static str>,
@@ -18,6 +20,8 @@ pub struct Headers {
     pub vary_origin: bool,
     /// Whether each request is a line in the log.
     pub log_requests: bool,
+    /// Where requests are counted.
+    pub counts: RequestCounts,
 }
 
 impl Headers {
@@ -73,12 +77,22 @@ struct Began(Instant);
 #[rocket::async_trait]
 impl Fairing for Headers {
     fn info(&self) -> Info {
-        Info { name: "Security headers", kind: Kind::Request | Kind::Response }
+        Info { name: "Security headers", kind: Kind::Liftoff | Kind::Request | Kind::Response }
+    }
+
+    async fn on_liftoff(&self, rocket: &Rocket<Orbit>) {
+        self.counts.learn(rocket);
     }
 
     async fn on_request(&self, request: &mut Request<'_>, _: &mut Data<'_>) {
-        if self.log_requests {
+        if self.is_timed() {
             request.local_cache(|| Began(Instant::now()));
+        }
+        if let Some(id) = client::request_id(request) {
+            problem::adopt_request_id(request, id);
+        }
+        if trace::is_on() {
+            span::begin(request, if self.hsts.is_some() { "https" } else { "http" });
         }
     }
 
@@ -108,22 +122,38 @@ impl Fairing for Headers {
             response.set_header(Header::new("Cache-Control", "no-store"));
         }
         response.set_header(Header::new("X-Request-Id", request_id(request)));
-        if self.log_requests {
-            log(request, response.status());
+        if trace::is_on() {
+            span::end(request, response.status());
+        }
+        if self.is_timed() {
+            let took = request.local_cache(|| Began(Instant::now())).0.elapsed();
+            self.counts.note(request, response.status(), took);
+            if self.log_requests {
+                log(request, response.status(), took);
+            }
         }
     }
 }
 
+impl Headers {
+    fn is_timed(&self) -> bool {
+        self.log_requests || self.counts.is_on()
+    }
+}
+
 /// One line for a request. The query is left out: it can hold what is secret or personal.
-fn log(request: &Request<'_>, status: Status) {
-    let began = request.local_cache(|| Began(Instant::now()));
+fn log(request: &Request<'_>, status: Status, took: Duration) {
+    let live = known_session(request);
     tracing::info!(
         target: "access",
         method = request.method().as_str(),
         path = request.uri().path().as_str(),
+        route = request.route().map(|route| route.uri.path()),
         status = status.code,
-        micros = u64::try_from(began.0.elapsed().as_micros()).unwrap_or(u64::MAX),
+        micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
         ip = %client::address(request),
+        account = live.as_ref().map(|live| live.account.id.as_str()),
+        session = live.as_ref().map(|live| live.session.id.as_str()),
         request_id = request_id(request),
     );
 }

@@ -4,6 +4,7 @@ pub mod asked;
 pub mod body;
 pub mod client;
 pub mod cookie;
+pub mod count;
 pub mod csrf;
 pub mod download;
 pub mod form;
@@ -14,6 +15,7 @@ pub mod kept;
 pub mod limit;
 pub mod query;
 pub mod setting;
+mod span;
 
 use std::marker::PhantomData;
 use std::ops::Deref;
@@ -195,7 +197,7 @@ async fn judge(request: &Request<'_>) -> Result<Live> {
         None => Error::NotSignedIn,
     };
     let Some(refresh) = cookie::refresh_token(request) else { return Err(refused) };
-    match sessions.refresh(&refresh, &client::of(request)).await {
+    match Box::pin(sessions.refresh(&refresh, &client::of(request))).await {
         Ok(issued) => {
             cookie::Cookies::of(request).hand_over(&issued);
             Ok(Live { session: issued.session, account: Arc::new(issued.account) })
@@ -228,7 +230,7 @@ impl<'r, P: Needs> FromRequest<'r> for Allowed<P> {
         let LoggedIn(live) = try_outcome!(LoggedIn::from_request(request).await);
         match role::require(&live.account.permissions, P::PERMISSION) {
             Ok(()) => Outcome::Success(Self(live, PhantomData)),
-            Err(error) => refuse(request, Problem::from(&error)).await,
+            Err(error) => Box::pin(refuse(request, Problem::from(&error))).await,
         }
     }
 }

@@ -11,6 +11,7 @@ pub mod store;
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_lc_rs::hmac;
 use futures::FutureExt as _;
@@ -18,6 +19,7 @@ use futures::FutureExt as _;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::id::SessionId;
+use crate::metric::{Registry, Throttles};
 use crate::token::key::MasterSecret;
 use device::{Devices, KnownDevice};
 use ledger::{Entry, Ledger, LineKey, Whom};
@@ -37,6 +39,9 @@ mod rule {
     pub const ACCOUNT: &str = "account";
     pub const DEVICE: &str = "device";
     pub const CONFIRM: &str = "confirm";
+
+    /// All of them.
+    pub const ALL: [&str; 7] = [LOGIN, REGISTER, REFRESH, REQUESTS, ACCOUNT, DEVICE, CONFIRM];
 }
 
 /// What the operator decides; `None` switches a limit off.
@@ -63,6 +68,7 @@ pub struct Limits {
     secret: hmac::Key,
     devices: Devices,
     ledger: Ledger,
+    throttles: Throttles,
     clock: Arc<dyn Clock>,
 }
 
@@ -117,7 +123,14 @@ impl Limits {
     ) -> Self {
         let devices = Devices::new(secret);
         let secret = secret.derive(b"doorward/limit/v1");
-        Self { store, policy, secret, devices, ledger: Ledger::new(), clock }
+        let (ledger, throttles) = (Ledger::new(), Throttles::default());
+        Self { store, policy, secret, devices, ledger, throttles, clock }
+    }
+
+    /// Counts from now on what is refused.
+    #[must_use]
+    pub fn watched(self, registry: &Registry) -> Self {
+        Self { throttles: Throttles::of(registry, &rule::ALL), ..self }
     }
 
     /// The device cookies.
@@ -181,7 +194,8 @@ impl Limits {
         gauge: &Gauge,
     ) -> Result<()> {
         let key = (rule::REFRESH, Whom::Network(Network::of(ip)));
-        self.count(key, self.policy.refresh_per_address, gauge)?;
+        self.count(key, self.policy.refresh_per_address, gauge)
+            .map_err(|wait| self.refuse(rule::REFRESH, wait))?;
         let session = session.as_str().as_bytes();
         self.take(rule::REFRESH, self.policy.refresh_per_session, session, gauge).await
     }
@@ -203,10 +217,19 @@ impl Limits {
     ) -> Result<()> {
         let quota = self.policy.other_per_address;
         let key = (rule::REQUESTS, Whom::Network(Network::of(ip)));
-        let Err(refused) = self.count(key, quota, gauge) else { return Ok(()) };
+        let Err(wait) = self.count(key, quota, gauge) else { return Ok(()) };
         let known = device_cookie().and_then(|cookie| self.devices.any(cookie, self.clock.now()));
-        let Some(known) = known else { return Err(refused) };
-        self.count((rule::REQUESTS, Whom::Owner(*known.tag())), quota, gauge)
+        let counted = match known {
+            Some(known) => self.count((rule::REQUESTS, Whom::Owner(*known.tag())), quota, gauge),
+            None => Err(wait),
+        };
+        counted.map_err(|wait| self.refuse(rule::REQUESTS, wait))
+    }
+
+    /// The error for what comes too often under this rule.
+    fn refuse(&self, rule: &str, wait: Duration) -> Error {
+        self.throttles.count(rule);
+        Error::Throttled(wait)
     }
 
     /// Takes a token, if the rule is on.
@@ -222,7 +245,7 @@ impl Limits {
         let taken = self.store.take(&key, &quota, self.clock.now()).await?;
         let (remaining, retry_after) = (taken.remaining, taken.retry_after);
         gauge.note(Standing { policy: rule, quota, remaining, retry_after });
-        if taken.allowed { Ok(()) } else { Err(Error::Throttled(retry_after)) }
+        if taken.allowed { Ok(()) } else { Err(self.refuse(rule, retry_after)) }
     }
 
     async fn attempt(&self, rule: &'static str, whom: &[u8]) -> Result<Attempt<'_>> {
@@ -235,12 +258,17 @@ impl Limits {
                 let counted = Some((key, failures));
                 Ok(Attempt { limits: self, counted, on_known_device: false })
             }
-            store::Attempt::Delayed(wait) => Err(Error::Throttled(wait)),
+            store::Attempt::Delayed(wait) => Err(self.refuse(rule, wait)),
         }
     }
 
-    /// Counts a request here, and in the store in batches.
-    fn count(self: &Arc<Self>, key: LineKey, quota: Option<Quota>, gauge: &Gauge) -> Result<()> {
+    /// Counts a request here, and in the store in batches; or says how long it has to wait.
+    fn count(
+        self: &Arc<Self>,
+        key: LineKey,
+        quota: Option<Quota>,
+        gauge: &Gauge,
+    ) -> Result<(), Duration> {
         let Some(quota) = quota else { return Ok(()) };
         let batch = (quota.burst() / 100).max(1);
         match self.ledger.note(&key, batch, self.clock.now()) {
@@ -256,7 +284,7 @@ impl Limits {
             }
             Entry::Refuse(retry_after) => {
                 gauge.note(Standing { policy: key.0, quota, remaining: 0, retry_after });
-                Err(Error::Throttled(retry_after))
+                Err(retry_after)
             }
         }
     }
@@ -282,7 +310,6 @@ impl Limits {
 mod tests {
     use std::net::Ipv4Addr;
     use std::sync::atomic::{AtomicU32, Ordering};
-    use std::time::Duration;
 
     use super::*;
     use crate::clock::{Manual, Timestamp};

@@ -3,6 +3,7 @@
 mod admission;
 pub mod deny;
 pub mod device;
+mod everybody;
 mod reauth;
 mod recognise;
 mod record;
@@ -19,7 +20,7 @@ use crate::audit::{Audit, Entry, Kind};
 use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, Result};
 use crate::id::{AccountId, Random, SecretString, SessionId, random_bytes};
-use crate::metric;
+use crate::metric::{self, Logins, Refreshes, Registry};
 use crate::token::access::AccessJti;
 use crate::token::refresh::{RefreshJti, Succession};
 use crate::token::{Grant, Tokens};
@@ -39,6 +40,8 @@ pub struct Sessions {
     audit: Arc<Audit>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
+    logins: Logins,
+    refreshes: Refreshes,
 }
 
 impl Sessions {
@@ -54,7 +57,25 @@ impl Sessions {
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
     ) -> Self {
-        Self { accounts, store, tokens, succession, lifetimes, audit, clock, random }
+        let (logins, refreshes) = (Logins::default(), Refreshes::default());
+        Self {
+            accounts,
+            store,
+            tokens,
+            succession,
+            lifetimes,
+            audit,
+            clock,
+            random,
+            logins,
+            refreshes,
+        }
+    }
+
+    /// Counts from now on how sign-ins and refreshes come out.
+    #[must_use]
+    pub fn watched(self, registry: &Registry) -> Self {
+        Self { logins: Logins::of(registry), refreshes: Refreshes::of(registry), ..self }
     }
 
     /// Judges the access token of a request: signature and claims first, then the session store.
@@ -84,7 +105,7 @@ impl Sessions {
     /// session is over for everybody; [`Error::Throttled`].
     pub async fn refresh(&self, presented: &SecretString, client: &Client) -> Result<Issued> {
         let refreshed = self.rotate(presented, client).await;
-        metric::refresh(match &refreshed {
+        self.refreshes.count(match &refreshed {
             Ok((_, outcome)) => *outcome,
             Err(Error::TokenReused) => metric::Refresh::Reused,
             Err(Error::SessionEnded) => metric::Refresh::Ended,

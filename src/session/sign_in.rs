@@ -42,7 +42,7 @@ impl Sessions {
     ) -> Result<Issued> {
         let signed_in = self.try_log_in(email, password, remember, client, presented).await;
         signed_in.inspect_err(|error| {
-            metric::login(match error {
+            self.logins.count(match error {
                 Error::InvalidCredentials => metric::Login::Refused,
                 Error::Throttled(_) => metric::Login::Throttled,
                 _ => metric::Login::Failed,
@@ -161,7 +161,7 @@ impl Sessions {
         let event = Entry::of(Kind::SessionCreated).about(id).by(id.as_str()).from(session.ip);
         self.audit.record(event.detail(format!("session {} on {device}", session.id))).await;
         self.log_out(presented).await?;
-        metric::login(metric::Login::Good);
+        self.logins.count(metric::Login::Good);
         Ok(issued)
     }
 

@@ -4,3 +4,4 @@ pub mod embedded;
 mod record;
 pub mod redis;
 pub mod sql;
+pub mod watched;

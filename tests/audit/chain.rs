@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use doorward::audit::chain::{Chain, Head, Row};
-use doorward::audit::store::{AuditStore, Count, EventFilter};
+use doorward::audit::store::{AuditStore, Count, EventFilter, Removal};
 use doorward::audit::verify::{Break, Checkpoint};
 use doorward::audit::{Audit, Entry, Event, Kind};
 use doorward::clock::{Manual, Timestamp};
@@ -341,5 +341,13 @@ impl AuditStore for Forgetful {
 
     async fn head(&self) -> Result<Option<Head>> {
         AuditStore::head(&self.store).await
+    }
+
+    async fn start(&self) -> Result<Option<Head>> {
+        AuditStore::start(&self.store).await
+    }
+
+    async fn remove(&self, chain: &Chain, before: Timestamp, limit: u32) -> Result<Removal> {
+        self.store.remove(chain, before, limit).await
     }
 }

@@ -5,6 +5,7 @@ mod chain;
 mod command;
 mod event;
 mod notice;
+mod retention;
 mod role;
 mod secret;
 

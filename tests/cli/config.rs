@@ -55,6 +55,10 @@ fn sr_76_a_wrong_configuration_is_refused_with_a_line_that_names_it() {
         (vec![("ROCKET_SECRET_KEY", "hunter2")], "secret_key"),
         (vec![("ROCKET_PORTS", "80")], "ROCKET_PORTS is not a setting"),
         (vec![("DOORWARD_PROXIES_TRUSTED", "everybody")], "proxies.trusted"),
+        (
+            vec![("DOORWARD_TELEMETRY_OTLP_ENDPOINT", "http://dw:hunter2@127.0.0.1:4318")],
+            "OTEL_EXPORTER_OTLP_HEADERS",
+        ),
         (vec![("ROCKET_ADDRESS", "0.0.0.0")], "profile debug does not listen on 0.0.0.0"),
         (vec![redis], "keys.signing"),
     ] {
@@ -73,6 +77,15 @@ fn sr_76_a_wrong_configuration_is_refused_with_a_line_that_names_it() {
     let value = json(&refused.stdout);
     assert_eq!(value["error"], "configuration");
     assert_eq!(value["problems"].as_array().map(Vec::len), Some(2));
+}
+
+#[test]
+#[cfg(not(feature = "otel"))]
+fn a_build_that_sends_no_traces_does_not_start_as_if_it_did() {
+    let traces = [("DOORWARD_TELEMETRY_OTLP_ENDPOINT", "http://127.0.0.1:4318")];
+    let refused = run(&["serve"], "", &traces);
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.stderr.contains("build it with the feature `otel`"), "{refused:?}");
 }
 
 #[test]

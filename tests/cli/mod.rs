@@ -31,10 +31,14 @@ macro_rules! on_both_stores {
     )*};
 }
 
+mod backup;
 mod config;
+mod log;
 mod proxy;
 mod role;
 mod serve;
+#[cfg(feature = "otel")]
+mod trace;
 mod user;
 
 impl Finished {

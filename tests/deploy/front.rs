@@ -218,16 +218,23 @@ fn what_a_client_says_of_its_address_is_not_believed(proxy: Proxy) {
             ("X-Forwarded-For", "6.6.6.6"),
             ("Forwarded", "for=6.6.6.6"),
             ("X-Real-IP", "6.6.6.6"),
+            ("X-Request-Id", "6.6.6.6-request"),
         ];
         let method = if body.is_empty() { "GET" } else { "POST" };
         http::request(front.port, method, path, &headers, body.as_bytes()).expect("an answer")
     };
-    assert_eq!(send("/api/v1/auth/login", &body).status, 200);
+    let answer = send("/api/v1/auth/login", &body);
+    assert_eq!(answer.status, 200);
+    // The proxy names the request, and both logs have its name.
+    let name = answer.header("x-request-id").expect("a name").to_owned();
+    assert!(name.len() >= 32 && !name.contains('_'), "{name}");
     // A link that works once is in no log of the proxy.
     send("/setup?token=marked-token", "");
     front.doorward.stop();
     let log = front.doorward.lines().all().join("\n");
     assert!(log.contains("127.0.0.1") && !log.contains("6.6.6.6"), "{log}");
+    assert!(log.contains(&name), "{name} in {log}");
+    assert!(proxy == Proxy::Caddy || front.log().contains(&name), "{name} in {}", front.log());
     assert!(!front.log().contains("marked-token"), "{}", front.log());
 }
 

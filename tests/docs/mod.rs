@@ -11,6 +11,8 @@ use crate::house::{files, read};
 mod asvs;
 mod call;
 mod command;
+mod dependency;
+mod metric;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 

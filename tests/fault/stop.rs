@@ -100,6 +100,15 @@ fn replicas() -> [Server; 2] {
     [Server::start(&settings), Server::start(&settings)]
 }
 
+/// A flag that goes up when this value drops, however that comes about.
+struct RaisedAtTheEnd<'a>(&'a AtomicBool);
+
+impl Drop for RaisedAtTheEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn rolling_restart_loses_no_request() {
     let servers = replicas();
@@ -124,6 +133,8 @@ fn rolling_restart_loses_no_request() {
     };
     std::thread::scope(|scope| {
         (0..4).for_each(|who| drop(scope.spawn(move || work(who))));
+        // Also if this thread fails: the scope waits for the others.
+        let _end = RaisedAtTheEnd(&done);
         for server in &servers {
             let before = answered.load(Ordering::Relaxed);
             let busy = || answered.load(Ordering::Relaxed) > before + 20;
@@ -131,6 +142,5 @@ fn rolling_restart_loses_no_request() {
             assert!(server.stop().success(), "{:?}", server.lines().all());
             server.restart();
         }
-        done.store(true, Ordering::Relaxed);
     });
 }

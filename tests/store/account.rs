@@ -166,7 +166,7 @@ on_both_databases! {
     async fn a_login_is_noted_and_keeps_the_better_hash(database: Database) {
         let store = &database.store;
         let before = database.account("ada@example.org").await;
-        let first = store.record_login(&before.id, &hash("first"), None, NOW + MINUTE).await;
+        let first = store.record_login(&before, &hash("first"), None, NOW + MINUTE).await;
         let after = first.unwrap().unwrap();
         assert_eq!(after.last_login_at, Some(NOW + MINUTE));
         assert_raised(&before, &after, 0);
@@ -174,7 +174,7 @@ on_both_databases! {
 
         let (verified, better) = (hash("first"), hash("better"));
         let later = NOW + 2 * MINUTE;
-        let second = store.record_login(&before.id, &verified, Some(&better), later);
+        let second = store.record_login(&after, &verified, Some(&better), later);
         assert_eq!(second.await.unwrap().unwrap().last_login_at, Some(later));
         let stored = store.credentials_of(&before.id).await.unwrap().unwrap().password_hash;
         assert_eq!(stored.unwrap().expose(), better.expose());
@@ -184,15 +184,27 @@ on_both_databases! {
         let store = &database.store;
         let ada = database.account("ada@example.org").await;
         done(store.set_password(&ada.id, &hash("second")).await);
-        let late = store.record_login(&ada.id, &hash("first"), Some(&hash("better")), NOW).await;
+        let late = store.record_login(&ada, &hash("first"), Some(&hash("better")), NOW).await;
         assert_eq!(late.unwrap(), None);
         let now = store.credentials_of(&ada.id).await.unwrap().unwrap();
         assert_eq!(now.password_hash.unwrap().expose(), hash("second").expose());
         assert_eq!(now.account.last_login_at, None);
 
         done(store.set_status(&ada.id, Status::Disabled).await);
-        assert_eq!(store.record_login(&ada.id, &hash("second"), None, NOW).await.unwrap(), None);
-        assert_eq!(store.record_login(&nobody(), &hash("second"), None, NOW).await.unwrap(), None);
+        for gone in [now.account, Account { id: nobody(), ..ada }] {
+            assert_eq!(store.record_login(&gone, &hash("second"), None, NOW).await.unwrap(), None);
+        }
+    }
+
+    async fn a_login_shows_what_was_changed_while_the_password_was_hashed(database: Database) {
+        let store = &database.store;
+        let read = database.account("ada@example.org").await;
+        done(store.set_display_name(&read.id, "Countess").await);
+        done(store.set_roles(&read.id, &[RoleName::admin()]).await);
+        let login = store.record_login(&read, &hash("first"), None, NOW).await.unwrap().unwrap();
+        assert_eq!(login.display_name, "Countess");
+        assert!(login.roles.contains(&RoleName::admin()));
+        assert_eq!(database.get(&read.id).await, login);
     }
 
     async fn sr_38_the_version_rises_with_every_change_and_the_epoch_where_sessions_end(

@@ -21,6 +21,7 @@ use crate::support;
 
 pub const ACCESS: Duration = minutes(10);
 pub const GRACE: Duration = Duration::from_secs(10);
+pub const NEAR: Duration = Duration::from_secs(2);
 pub const IDLE: Duration = hours(24);
 pub const ABSOLUTE: Duration = hours(7 * 24);
 
@@ -36,7 +37,7 @@ pub const fn hours(n: u64) -> Duration {
     Duration::from_secs(60 * 60 * n)
 }
 
-/// Runs each test on both stores.
+/// Runs each test on both stores, and on Redis with its near cache.
 macro_rules! on_both_stores {
     ($($(#[doc = $doc:literal])* async fn $name:ident($($bench:ident)+ : Bench) $body:block)*) => {
         $($(#[doc = $doc])* async fn $name($($bench)+ : Bench) $body)*
@@ -52,6 +53,13 @@ macro_rules! on_both_stores {
             $(#[rocket::async_test]
             async fn $name() {
                 super::$name(super::Bench::redis()).await;
+            })*
+        }
+
+        mod redis_with_near_cache {
+            $(#[rocket::async_test]
+            async fn $name() {
+                super::$name(super::Bench::redis_with_near_cache()).await;
             })*
         }
     };
@@ -98,6 +106,11 @@ impl Bench {
 
     pub fn redis() -> Self {
         Self::on(Arc::new(redis_at(&support::redis::server().database())), start())
+    }
+
+    pub fn redis_with_near_cache() -> Self {
+        let url = support::redis::server().database();
+        Self::on(Arc::new(near_redis_at(&url, NEAR)), start())
     }
 
     pub fn on(store: Arc<dyn SessionStore>, clock: Manual) -> Self {
@@ -216,6 +229,12 @@ pub fn start() -> Manual {
 pub fn redis_at(url: &str) -> RedisStore {
     let pool = RedisPool::new(&SecretString::new(url)).expect("an address of Redis");
     RedisStore::new(pool, "test")
+}
+
+/// The same with a cache of what Redis said.
+pub fn near_redis_at(url: &str, life: Duration) -> RedisStore {
+    let pool = RedisPool::with_near_cache(&SecretString::new(url), "test", life);
+    RedisStore::new(pool.expect("an address of Redis"), "test")
 }
 
 pub fn account(now: Timestamp) -> Account {

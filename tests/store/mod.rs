@@ -9,6 +9,8 @@ mod embedded;
 mod key;
 mod limit;
 mod list;
+mod migration;
+mod near;
 mod race;
 mod reauth;
 mod redis;

@@ -206,6 +206,11 @@ fn any_story_ends_alike_on_redis() {
     any_story(async { Bench::redis() });
 }
 
+#[test]
+fn any_story_ends_alike_on_redis_with_a_near_cache() {
+    any_story(async { Bench::redis_with_near_cache() });
+}
+
 on_both_stores! {
     async fn sr_37_whatever_races_with_a_revocation_is_dead_after_it(bench: Bench) {
         let people = (0..16).map(|_| {

@@ -19,6 +19,8 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 pub mod browser;
+#[cfg(feature = "otel")]
+pub mod collector;
 pub mod http;
 pub mod kit;
 pub mod node;

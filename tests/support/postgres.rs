@@ -65,6 +65,11 @@ impl PostgresServer {
         format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
     }
 
+    /// The path of a program that comes with PostgreSQL, such as `pg_dump`.
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.programs.join(name)
+    }
+
     /// Creates an empty database and returns its URL. It goes with the server.
     ///
     /// # Panics

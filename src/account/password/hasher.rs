@@ -11,6 +11,7 @@ use super::pool::{Engine, Pool, Precedence, RustCrypto, Task};
 use super::{BadSetting, Params, Password, PasswordHash, Pepper};
 use crate::error::{Error, Result};
 use crate::id::{Random, constant_time_eq, random_bytes};
+use crate::metric::Registry;
 
 /// The bytes of salt in a new hash (RFC 9106 §3.1).
 const SALT_BYTES: usize = 16;
@@ -95,18 +96,23 @@ pub struct Hasher {
 }
 
 impl Hasher {
-    /// Starts the threads. Their memory is taken with the first hashes.
+    /// Starts the threads. Their memory is taken with the first hashes. What waits and what it costs
+    /// is told to `registry`.
     ///
     /// # Errors
     ///
     /// [`io::ErrorKind::InvalidInput`] around a [`BadSetting`] if the settings contradict themselves;
     /// others if the operating system gives no threads. Both are for the operator, at start.
-    pub fn start(settings: Settings, random: Arc<dyn Random>) -> io::Result<Self> {
+    pub fn start(
+        settings: Settings,
+        random: Arc<dyn Random>,
+        registry: &Registry,
+    ) -> io::Result<Self> {
         let refused = |bad: BadSetting| io::Error::new(io::ErrorKind::InvalidInput, bad);
         settings.check().map_err(refused)?;
         let params = settings.params;
         let engine = || -> Box<dyn Engine> { Box::new(RustCrypto::new(&params)) };
-        let pool = Pool::start(settings.threads, settings.queue, engine)?;
+        let pool = Pool::start(settings.threads, settings.queue, registry, engine)?;
         let nobodys_salt = random_bytes(random.as_ref());
         Ok(Self { pool, settings, random, nobodys_salt })
     }
@@ -170,11 +176,6 @@ impl Hasher {
     pub async fn verify_nobody(&self, password: &Password) -> Result<()> {
         let task = self.current(password, self.nobodys_salt);
         self.pool.run(task, Precedence::Stranger).await.map(drop)
-    }
-
-    /// How many hashes wait for a thread, for a metric.
-    pub fn queue_depth(&self) -> usize {
-        self.pool.waiting()
     }
 
     /// How this hasher was set up.

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use argon2::{Algorithm, Argon2, Block, Version};
 use tokio::sync::oneshot;
@@ -17,6 +17,9 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::{Params, Password, Pepper};
 use crate::error::{Error, Result};
+use crate::metric::family::{HASH_REFUSED, HASH_SECONDS, HASH_WAIT_SECONDS, HASH_WAITING};
+use crate::metric::{Counter, Gauge, Histogram, Registry};
+use crate::trace;
 
 /// How long a thread waits for another hash before it wipes its memory.
 ///
@@ -130,6 +133,43 @@ struct Shared {
     /// Told when a job arrives and when the queue closes.
     changed: Condvar,
     capacity: usize,
+    figures: Figures,
+}
+
+/// What is told of the queue to whoever watches.
+struct Figures {
+    known: Gauge,
+    strangers: Gauge,
+    refused_known: Counter,
+    refused_strangers: Counter,
+    waited: Histogram,
+    computed: Histogram,
+}
+
+impl Figures {
+    fn of(registry: &Registry) -> Self {
+        let (known, stranger) = ([("line", "known")], [("line", "stranger")]);
+        Self {
+            known: registry.gauge(&HASH_WAITING, &known),
+            strangers: registry.gauge(&HASH_WAITING, &stranger),
+            refused_known: registry.counter(&HASH_REFUSED, &known),
+            refused_strangers: registry.counter(&HASH_REFUSED, &stranger),
+            waited: registry.histogram(&HASH_WAIT_SECONDS, &[]),
+            computed: registry.histogram(&HASH_SECONDS, &[]),
+        }
+    }
+
+    fn queue(&self, queue: &Queue) {
+        self.known.set_count(queue.known.len());
+        self.strangers.set_count(queue.strangers.len());
+    }
+
+    fn refuse(&self, precedence: Precedence) {
+        match precedence {
+            Precedence::Known => self.refused_known.count(),
+            Precedence::Stranger => self.refused_strangers.count(),
+        }
+    }
 }
 
 struct Queue {
@@ -157,6 +197,7 @@ impl Queue {
 
 struct Job {
     task: Task,
+    queued_at: Instant,
     reply: oneshot::Sender<Result<Zeroizing<Vec<u8>>, argon2::Error>>,
 }
 
@@ -177,11 +218,13 @@ impl Pool {
     pub(super) fn start(
         threads: usize,
         capacity: usize,
+        registry: &Registry,
         mut make_engine: impl FnMut() -> Box<dyn Engine>,
     ) -> io::Result<Self> {
         let queue =
             Mutex::new(Queue { known: VecDeque::new(), strangers: VecDeque::new(), open: true });
-        let pool = Self { shared: Arc::new(Shared { queue, changed: Condvar::new(), capacity }) };
+        let (changed, figures) = (Condvar::new(), Figures::of(registry));
+        let pool = Self { shared: Arc::new(Shared { queue, changed, capacity, figures }) };
         for _ in 0..threads {
             let shared = Arc::clone(&pool.shared);
             let engine = make_engine();
@@ -204,14 +247,15 @@ impl Pool {
         precedence: Precedence,
     ) -> Result<Zeroizing<Vec<u8>>> {
         let (reply, answer) = oneshot::channel();
-        self.shared.push(Job { task, reply }, precedence)?;
-        match answer.await {
+        self.shared.push(Job { task, queued_at: Instant::now(), reply }, precedence)?;
+        match trace::hash(answer).await {
             Ok(derived) => derived.map_err(Error::internal),
             Err(_) => Err(Error::internal("a thread that hashes passwords failed")),
         }
     }
 
     /// How many tasks wait for a thread.
+    #[cfg(test)]
     pub(super) fn waiting(&self) -> usize {
         self.shared.lock().len()
     }
@@ -242,9 +286,11 @@ impl Shared {
             line.retain(|job| !job.reply.is_closed());
         }
         if line.len() >= self.capacity {
+            self.figures.refuse(precedence);
             return Err(Error::Overloaded);
         }
         line.push_back(job);
+        self.figures.queue(&queue);
         drop(queue);
         self.changed.notify_one();
         Ok(())
@@ -258,9 +304,12 @@ impl Shared {
             match self.next(used) {
                 Next::Work(job) => {
                     used = true;
+                    let began = Instant::now();
+                    self.figures.waited.note(began - job.queued_at);
                     // A bug in one computation must not take a thread away from all that follow:
                     // the reply is dropped, and its caller told so.
                     let derived = catch_unwind(AssertUnwindSafe(|| engine.derive(&job.task)));
+                    self.figures.computed.note(began.elapsed());
                     if let Ok(derived) = derived {
                         // The caller may have gone away meanwhile.
                         let _ = job.reply.send(derived);
@@ -280,6 +329,7 @@ impl Shared {
         let mut queue = self.lock();
         loop {
             while let Some(job) = queue.pop() {
+                self.figures.queue(&queue);
                 if !job.reply.is_closed() {
                     return Next::Work(job);
                 }

@@ -43,6 +43,7 @@ core.register_action("doorward", { "http-req" }, function(txn)
     ["x-forwarded-host"] = { txn.sf:req_hdr("host") },
     ["x-forwarded-uri"] = { txn.sf:pathq() },
     ["x-forwarded-for"] = { txn.sf:src() },
+    ["x-request-id"] = { txn.sf:req_hdr("x-request-id") },
   }
   for _, name in ipairs(TOLD) do
     local list = values(asked, name)

@@ -246,6 +246,17 @@ fn unknown_schemes_are_refused() {
 }
 
 #[test]
+fn a_near_cache_is_refused_where_nothing_can_be_taken_back() {
+    refused_value("store.near_cache", "2s", &["store.near_cache", "redis+sentinel://"]);
+    let near = ("DOORWARD_STORE_NEAR_CACHE", "2s");
+    let cluster = ("REDIS_URL", "redis+cluster://localhost:7000");
+    refused("", "release", &[PUBLIC, POSTGRES, KEY, FORM, cluster, near], &["store.near_cache"]);
+    let one = ("REDIS_URL", "redis://localhost");
+    let config = accepted("", "release", &[PUBLIC, POSTGRES, KEY, FORM, one, near]);
+    assert_eq!(config.store.near_cache, Some(Duration::from_secs(2)));
+}
+
+#[test]
 fn sr_24_proxies_are_networks_and_never_everybody() {
     refused_value("proxies.trusted", "10.0.0.0/33", &["proxies.trusted", "10.0.0.0/33"]);
     refused_value("proxies.trusted", "10.0.0.1,0.0.0.0/0", &["the whole internet"]);

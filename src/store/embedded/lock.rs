@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 
 /// The lock of the one server, held until it drops; the kernel drops it with the process.
 #[derive(Debug)]
-pub(super) struct ServerLock {
+pub struct ServerLock {
     _file: File,
 }
 

@@ -42,8 +42,9 @@ use crate::token::refresh::RefreshDigest;
 use draft::{Draft, Turn};
 use guest::Guest;
 pub use limit::EmbeddedLimits;
-use lock::ServerLock;
+pub use lock::ServerLock;
 use memory::Memory;
+pub(super) use rows::forget;
 use writer::{Answer, Job, Order, Writer};
 
 /// How long SQLite waits for another process that writes.

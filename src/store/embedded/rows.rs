@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use sqlx::AssertSqlSafe;
 use sqlx::sqlite::SqliteConnection;
 
 use super::draft::Changes;
@@ -46,6 +47,19 @@ pub(super) async fn create_tables(db: &mut SqliteConnection) -> Result<()> {
     ];
     for table in TABLES {
         sqlx::query(table).execute(&mut *db).await?;
+    }
+    Ok(())
+}
+
+/// Forgets everything, where there is anything: in a copy of a database, which may be put back when the
+/// sessions in it have ended.
+pub async fn forget(db: &mut SqliteConnection) -> Result<()> {
+    for table in ["embedded_account", "embedded_session", "embedded_denied", "embedded_change"] {
+        let is_there = "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = ?)";
+        if sqlx::query_scalar(is_there).bind(table).fetch_one(&mut *db).await? {
+            let all = format!("DELETE FROM {table}");
+            sqlx::query(AssertSqlSafe(all)).execute(&mut *db).await?;
+        }
     }
     Ok(())
 }

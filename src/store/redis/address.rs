@@ -5,7 +5,10 @@ use std::time::Duration;
 use redis::cluster::ClusterClient;
 use redis::io::tcp::TcpSettings;
 use redis::sentinel::{SentinelClient, SentinelNodeConnectionInfo, SentinelServerType};
-use redis::{Client, ErrorKind, IntoConnectionInfo, RedisError, RedisResult, TlsMode};
+use redis::{
+    Client, ErrorKind, IntoConnectionInfo, ProtocolVersion, RedisConnectionInfo, RedisError,
+    RedisResult, TlsMode,
+};
 use tokio::sync::Mutex;
 use url::Url;
 
@@ -34,7 +37,10 @@ struct Hosts<'a> {
 
 impl Source {
     /// Reads an address. Its errors do not show it, for it may hold a password (SR-77).
-    pub fn parse(address: &str) -> RedisResult<Self> {
+    ///
+    /// With `messages` a protocol is spoken in which the server can say something unasked (RESP3); not
+    /// by a cluster, each of whose servers would speak of its own keys.
+    pub fn parse(address: &str, messages: bool) -> RedisResult<Self> {
         let (scheme, rest) = address.split_once("://").ok_or_else(|| {
             invalid("an address of Redis begins with redis://, rediss://, redis+cluster:// or redis+sentinel://")
         })?;
@@ -47,12 +53,13 @@ impl Source {
                 cluster(&Hosts::split(scheme, rest)?)
             }
             Some((scheme @ ("redis" | "rediss"), "sentinel")) => {
-                sentinel(&Hosts::split(scheme, rest)?)
+                sentinel(&Hosts::split(scheme, rest)?, messages)
             }
             Some(_) => Err(invalid("Redis is reached by redis+cluster:// or redis+sentinel://")),
             None => {
                 let info = address.into_connection_info()?.set_tcp_settings(tcp_settings());
-                Ok(Self::Server(Box::new(Client::open(info)?)))
+                let settings = speaking(info.redis_settings(), messages);
+                Ok(Self::Server(Box::new(Client::open(info.set_redis_settings(settings))?)))
             }
         }
     }
@@ -96,7 +103,7 @@ fn cluster(address: &Hosts<'_>) -> RedisResult<Source> {
 
 /// `redis+sentinel://user:password@host,host:port/service?db=1&sentinel_password=…`: the login is
 /// for the servers, the options `sentinel_username` and `sentinel_password` for the sentinels.
-fn sentinel(address: &Hosts<'_>) -> RedisResult<Source> {
+fn sentinel(address: &Hosts<'_>, messages: bool) -> RedisResult<Source> {
     const SENTINEL_PORT: u16 = 26379;
     if address.path.is_empty() {
         return Err(invalid("redis+sentinel:// needs the name of the service as its path"));
@@ -119,7 +126,7 @@ fn sentinel(address: &Hosts<'_>) -> RedisResult<Source> {
     let database = address.option("db").unwrap_or_default();
     let server = format!("redis://{}server/{database}", address.login).into_connection_info()?;
     let mut server = SentinelNodeConnectionInfo::default()
-        .set_redis_connection_info(server.redis_settings().clone())
+        .set_redis_connection_info(speaking(server.redis_settings(), messages))
         .set_tcp_settings(tcp_settings());
     if address.scheme == "rediss" {
         server = server.set_tls_mode(TlsMode::Secure);
@@ -127,6 +134,12 @@ fn sentinel(address: &Hosts<'_>) -> RedisResult<Source> {
     let client =
         SentinelClient::build(sentinels, address.path, Some(server), SentinelServerType::Master)?;
     Ok(Source::Sentinel(Box::new(Mutex::new(client))))
+}
+
+/// The settings of a connection, with RESP3 where messages are wanted.
+fn speaking(settings: &RedisConnectionInfo, messages: bool) -> RedisConnectionInfo {
+    let settings = settings.clone();
+    if messages { settings.set_protocol(ProtocolVersion::RESP3) } else { settings }
 }
 
 /// A connection whose other end has vanished without a word is given up after this long.
@@ -148,7 +161,7 @@ mod tests {
 
     #[test]
     fn every_kind_of_address_is_told_by_its_scheme() {
-        let kind = |address| match Source::parse(address) {
+        let kind = |address| match Source::parse(address, false) {
             Ok(Source::Server(_)) => "server",
             Ok(Source::Cluster(_)) => "cluster",
             Ok(Source::Sentinel(_)) => "sentinel",
@@ -175,7 +188,7 @@ mod tests {
     #[test]
     fn sr_77_an_error_does_not_show_the_address() {
         for address in ["redis://u:hunter2@:x/y/z", "hunter2", "redis+sentinel://:hunter2@one"] {
-            let error = Source::parse(address).err().map(|error| error.to_string());
+            let error = Source::parse(address, false).err().map(|error| error.to_string());
             assert!(error.is_some_and(|text| !text.contains("hunter2")), "{address}");
         }
     }

@@ -44,7 +44,9 @@ impl Denylist for RedisStore {
             .arg(to_json(token)?)
             .arg(super::millis(token.expires_at.since(now)))
             .arg(now.as_millis());
-        self.pool.run(&call, true).await
+        let done = self.pool.run(&call, true).await;
+        self.pool.near().inspect(|near| near.forget_all());
+        done
     }
 
     async fn denied(&self, now: Timestamp) -> Result<Vec<DeniedToken>> {

@@ -9,6 +9,7 @@ mod denylist;
 mod gather;
 mod index;
 mod limit;
+mod near;
 mod pool;
 mod verify;
 
@@ -16,7 +17,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use redis::{Script, ScriptInvocation};
+use redis::{FromRedisValue, Script, ScriptInvocation};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -91,6 +92,19 @@ impl RedisStore {
         }
         call
     }
+
+    /// Runs a script that may change what is known of an account.
+    async fn change<T: FromRedisValue>(
+        &self,
+        account: &AccountId,
+        call: &ScriptInvocation<'_>,
+        repeatable: bool,
+    ) -> Result<T> {
+        let done = self.pool.run(call, repeatable).await;
+        // Also where it failed: it may have been done.
+        self.pool.near().inspect(|near| near.forget(account));
+        done
+    }
 }
 
 #[async_trait]
@@ -98,7 +112,7 @@ impl Standings for RedisStore {
     async fn publish(&self, account: &Account, _now: Timestamp) -> Result<()> {
         let mut call = self.on(&PUBLISH, &account.id);
         with_account(&mut call, account)?;
-        self.pool.run(&call, true).await
+        self.change(&account.id, &call, true).await
     }
 
     async fn revoke(
@@ -110,7 +124,7 @@ impl Standings for RedisStore {
         let mut call = self.on(&REVOKE, &account.id);
         call.arg(keep.map_or("", SessionId::as_str)).arg(now.as_millis());
         with_account(&mut call, account)?;
-        self.pool.run(&call, false).await
+        self.change(&account.id, &call, false).await
     }
 
     async fn ping(&self) -> Result<()> {
@@ -143,7 +157,8 @@ impl SessionStore for RedisStore {
                 Opening::Renewal => Ok(()),
             }
         };
-        let (opened, listed) = tokio::join!(self.pool.run::<String>(&call, false), listed);
+        let (opened, listed) =
+            tokio::join!(self.change::<String>(&session.account, &call, false), listed);
         if let (Ok(_), Err(error)) = (&opened, listed) {
             tracing::warn!(session = %session.id, %error, "a session is not yet on the list of all");
         }
@@ -176,7 +191,7 @@ impl SessionStore for RedisStore {
         let mut call = self.on(&VOUCH, account);
         call.arg(session.as_str()).arg(refresh.as_str()).arg(millis(grace));
         call.arg(now.as_millis()).arg(millis(SEEN_EVERY));
-        let answer: Vec<Vec<u8>> = self.pool.run(&call, true).await?;
+        let answer: Vec<Vec<u8>> = self.change(account, &call, true).await?;
         match answer.as_slice() {
             [word, record, account] if word == b"good" => {
                 let session = session_of(record)?;
@@ -201,7 +216,7 @@ impl SessionStore for RedisStore {
             .arg(millis(rotate.grace))
             .arg(rotate.now.as_millis());
         with_account(&mut call, rotate.account)?;
-        let answer: Vec<Vec<u8>> = self.pool.run(&call, false).await?;
+        let answer: Vec<Vec<u8>> = self.change(&rotate.account.id, &call, false).await?;
         match answer.as_slice() {
             [word, record] if word == b"rotated" => {
                 let session = session_of(record)?;
@@ -223,14 +238,14 @@ impl SessionStore for RedisStore {
     ) -> Result<Option<Session>> {
         let mut call = self.on(&REAUTHENTICATE, account);
         call.arg(session.as_str()).arg(now.as_millis());
-        let record: Option<Vec<u8>> = self.pool.run(&call, true).await?;
+        let record: Option<Vec<u8>> = self.change(account, &call, true).await?;
         record.as_deref().map(session_of).transpose()
     }
 
     async fn end(&self, account: &AccountId, session: &SessionId) -> Result<bool> {
         let mut call = self.on(&END, account);
         call.arg(session.as_str());
-        let existed = self.pool.run(&call, false).await?;
+        let existed = self.change(account, &call, false).await?;
         if existed {
             self.forget_in_index(vec![session.clone()]);
         }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use redis::aio::ConnectionLike;
+use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::cluster_async::ClusterConnection;
 use redis::{
     AsyncConnectionConfig, Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, RedisFuture,
@@ -15,6 +15,7 @@ use serde::Deserialize;
 
 use super::address::Source;
 use super::gather::Gatherer;
+use super::near::Near;
 use crate::error::Error;
 use crate::id::SecretString;
 
@@ -52,6 +53,8 @@ pub struct RedisPool(Arc<Inner>);
 
 struct Inner {
     source: Source,
+    /// What may be used again without asking, if anything may.
+    near: Option<Arc<Near>>,
     slot: Mutex<Slot>,
     /// Held while a connection is made, so that one is made for all who wait.
     connecting: tokio::sync::Mutex<()>,
@@ -89,9 +92,27 @@ impl RedisPool {
     /// # Errors
     /// If the address is not readable; the error does not show it.
     pub fn new(url: &SecretString) -> RedisResult<Self> {
-        let source = Source::parse(url.expose())?;
+        Ok(Self::of(Source::parse(url.expose(), false)?, None))
+    }
+
+    /// As [`RedisPool::new`], and what Redis said of a session under `prefix` may be used again for
+    /// `life`, as long as Redis does not take it back. Not for a cluster.
+    ///
+    /// # Errors
+    /// As [`RedisPool::new`].
+    pub fn with_near_cache(url: &SecretString, prefix: &str, life: Duration) -> RedisResult<Self> {
+        let source = Source::parse(url.expose(), true)?;
+        Ok(Self::of(source, Some(Arc::new(Near::new(prefix, life)))))
+    }
+
+    fn of(source: Source, near: Option<Arc<Near>>) -> Self {
         let (slot, connecting) = (Mutex::default(), tokio::sync::Mutex::default());
-        Ok(Self(Arc::new(Inner { source, slot, connecting })))
+        Self(Arc::new(Inner { source, near, slot, connecting }))
+    }
+
+    /// What may be used again without asking, if anything may.
+    pub(super) fn near(&self) -> Option<&Near> {
+        self.0.near.as_deref()
     }
 
     /// Whether keys live on several servers, so that a script can touch only those of one slot.
@@ -111,7 +132,7 @@ impl RedisPool {
         script: &ScriptInvocation<'_>,
         repeatable: bool,
     ) -> Result<T, Error> {
-        self.persist(Work::Script(script), repeatable).await
+        self.persist(Work::Script(script), repeatable, None, OPERATION_LIMIT).await
     }
 
     /// Runs a script that changes nothing by the `EVALSHA` that calls it: [`RedisPool::run`] for
@@ -122,28 +143,46 @@ impl RedisPool {
     pub(crate) async fn call<T: FromRedisValue>(
         &self,
         script: &Script,
-        evalsha: &Cmd,
+        evalsha: impl Fn() -> Cmd,
     ) -> Result<T, Error> {
-        self.persist(Work::Call(script, evalsha), true).await
+        // Nearly always there is a connection and it answers, which it has to within its own limit:
+        // so there is no need for a second clock, nor to keep the command.
+        let (failed, limit) = match self.0.known() {
+            Some(Ok(known)) => {
+                let answer = self.handle(known).send(evalsha()).await;
+                match answer.and_then(Value::extract_error) {
+                    Ok(value) => return T::from_redis_value(value).map_err(|e| failure(e.into())),
+                    Err(error) => (Some(error), OPERATION_LIMIT - STEP_LIMIT),
+                }
+            }
+            _ => (None, OPERATION_LIMIT),
+        };
+        Box::pin(self.persist(Work::Call(script, &evalsha()), true, failed, limit)).await
     }
 
     /// Does some work; once more if the connection was lost, or is silent and that does no harm.
+    /// `failed` says how the first attempt ended, if it was made already.
     async fn persist<T: FromRedisValue>(
         &self,
         work: Work<'_>,
         repeatable: bool,
+        failed: Option<RedisError>,
+        limit: Duration,
     ) -> Result<T, Error> {
         let attempts = async {
-            match self.attempt(work).await {
-                Err(error)
-                    if error.is_connection_dropped() || (repeatable && error.is_timeout()) =>
-                {
-                    self.attempt(work).await
-                }
-                other => other,
-            }
+            let failed = match failed {
+                Some(error) => error,
+                None => match self.attempt(work).await {
+                    Err(error) => error,
+                    done => return done,
+                },
+            };
+            let again = failed.is_connection_dropped()
+                || is_unknown_script(&failed)
+                || (repeatable && failed.is_timeout());
+            if again { self.attempt(work).await } else { Err(failed) }
         };
-        match tokio::time::timeout(OPERATION_LIMIT, attempts).await {
+        match tokio::time::timeout(limit, attempts).await {
             Ok(result) => result.map_err(failure),
             Err(elapsed) => Err(Error::unavailable(elapsed)),
         }
@@ -156,7 +195,7 @@ impl RedisPool {
             Work::Call(script, evalsha) => (script, evalsha),
         };
         match evalsha.query_async(&mut connection).await {
-            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
+            Err(error) if is_unknown_script(&error) => {
                 script.prepare_invoke().load_async(&mut connection).await?;
                 evalsha.query_async(&mut connection).await
             }
@@ -176,7 +215,7 @@ impl RedisPool {
         if let Some(answer) = self.0.known() {
             return answer.map(|known| self.handle(known));
         }
-        let made = self.0.source.connect().await;
+        let made = self.0.source.connect(self.0.near.as_ref()).await;
         let mut slot = self.0.slot();
         match made {
             Ok(link) => {
@@ -216,22 +255,30 @@ impl Inner {
         let mut slot = self.slot();
         if slot.generation == generation {
             slot.current = None;
+            // Nobody listens any more to what it has to say.
+            self.near.iter().for_each(|near| near.forget_all());
         }
     }
 }
 
 impl Source {
-    async fn connect(&self) -> RedisResult<Link> {
-        let config = AsyncConnectionConfig::new()
+    async fn connect(&self, near: Option<&Arc<Near>>) -> RedisResult<Link> {
+        let mut config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(STEP_LIMIT))
             .set_response_timeout(Some(STEP_LIMIT))
             .set_pipeline_buffer_size(PIPELINE);
+        if let Some(near) = near.cloned() {
+            config = config.set_push_sender(move |message| {
+                near.hear(&message);
+                Ok::<_, std::convert::Infallible>(())
+            });
+        }
         let (limit, connecting) = match self {
             Self::Server(client) => (
                 STEP_LIMIT,
                 Box::pin(async move {
                     let made = client.get_multiplexed_async_connection_with_config(&config).await?;
-                    Ok(Link::Server(Gatherer::new(made)))
+                    greeted(made, near).await
                 }) as RedisFuture<'_, Link>,
             ),
             Self::Cluster(client) => (
@@ -244,7 +291,7 @@ impl Source {
                 Box::pin(async move {
                     let mut client = client.lock().await;
                     let made = client.get_async_connection_with_config(&config).await?;
-                    Ok(Link::Server(Gatherer::new(made)))
+                    greeted(made, near).await
                 }) as RedisFuture<'_, Link>,
             ),
         };
@@ -253,6 +300,19 @@ impl Source {
                 .into())
         })
     }
+}
+
+/// A connection that reports changes, where they have to be known.
+async fn greeted(
+    mut connection: MultiplexedConnection,
+    near: Option<&Arc<Near>>,
+) -> RedisResult<Link> {
+    if let Some(near) = near {
+        let () = near.greeting().query_async(&mut connection).await?;
+        // What was learnt on the connection before may have changed in between.
+        near.forget_all();
+    }
+    Ok(Link::Server(Gatherer::new(connection)))
 }
 
 /// A handle on the shared connection. If it finds the connection lost, the next one to ask the
@@ -265,6 +325,14 @@ pub struct RedisConnection {
 }
 
 impl RedisConnection {
+    async fn send(&mut self, command: Cmd) -> RedisResult<Value> {
+        let result = match &mut self.link {
+            Link::Server(gatherer) => gatherer.send(command).await,
+            Link::Cluster(connection) => connection.req_packed_command(&command).await,
+        };
+        self.note(result)
+    }
+
     fn note<T>(&self, result: RedisResult<T>) -> RedisResult<T> {
         let lost = match &self.link {
             Link::Server(_) => result.as_ref().is_err_and(is_lost),
@@ -280,13 +348,7 @@ impl RedisConnection {
 
 impl ConnectionLike for RedisConnection {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
-        Box::pin(async move {
-            let result = match &mut self.link {
-                Link::Server(gatherer) => gatherer.send(cmd.clone()).await,
-                Link::Cluster(connection) => connection.req_packed_command(cmd).await,
-            };
-            self.note(result)
-        })
+        Box::pin(self.send(cmd.clone()))
     }
 
     fn req_packed_commands<'a>(
@@ -321,6 +383,14 @@ impl ConnectionLike for RedisConnection {
 #[derive(Deserialize)]
 struct PoolConfig {
     url: SecretString,
+    near_cache: Option<NearConfig>,
+}
+
+/// What may be used again without asking, and for how long.
+#[derive(Deserialize)]
+struct NearConfig {
+    prefix: String,
+    millis: u64,
 }
 
 #[rocket::async_trait]
@@ -330,7 +400,13 @@ impl Pool for RedisPool {
 
     async fn init(figment: &Figment) -> Result<Self, Self::Error> {
         let config: PoolConfig = figment.extract()?;
-        Self::new(&config.url).map_err(rocket_db_pools::Error::Init)
+        let pool = match config.near_cache {
+            Some(NearConfig { prefix, millis }) => {
+                Self::with_near_cache(&config.url, &prefix, Duration::from_millis(millis))
+            }
+            None => Self::new(&config.url),
+        };
+        pool.map_err(rocket_db_pools::Error::Init)
     }
 
     async fn get(&self) -> Result<RedisConnection, Self::Error> {
@@ -352,6 +428,11 @@ fn is_lost(error: &RedisError) -> bool {
             ErrorKind::ClusterConnectionNotFound
                 | ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown)
         )
+}
+
+/// Whether a script has to be loaded before it is called by its hash: once for each Redis.
+fn is_unknown_script(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
 }
 
 /// What an error of Redis means to the domain: nearly always that it cannot serve us now. Only what

@@ -10,6 +10,7 @@ use quick_cache::sync::Cache;
 use redis::{Cmd, RedisWrite as _, Script};
 use serde::de::DeserializeOwned;
 
+use super::near::Known;
 use super::{RedisStore, from_json, millis, script};
 use crate::account::Account;
 use crate::clock::Timestamp;
@@ -84,26 +85,55 @@ impl RedisStore {
         access: &AccessDigest,
         now: Timestamp,
     ) -> Result<Option<Live>> {
-        let mark = async {
-            match self.readers.needs_mark(session, access, now) {
-                true => self.mark(account, session, access, now).await,
-                false => Ok(()),
-            }
+        let marks = self.readers.needs_mark(session, access, now);
+        let near = self.pool.near().filter(|_| !marks);
+        let known = match near.and_then(|near| near.get(account, access, now)) {
+            Some(known) => Some(known),
+            None => self.ask(account, session, access, now, marks).await?,
         };
-        // Both are on their way together: a request never waits for a second answer.
-        let (found, ()) = tokio::try_join!(self.look(account, session, access), mark)?;
-        let Some((record, epoch, shown, seconds, micros)) = found else { return Ok(None) };
-        let record = self.readers.records.read(session, &record)?;
-        let server_now = seconds.saturating_mul(1000).saturating_add(micros / 1000);
-        if !record.admits(access, epoch, now) || is_overdue(&record, server_now) {
+        let Some(Known { record, epoch, account, server_now }) = known else { return Ok(None) };
+        if record.session.id != *session
+            || !record.admits(access, epoch, now)
+            || is_overdue(&record, server_now)
+        {
             return Ok(None);
         }
-        let account = self.readers.accounts.read(account, &shown)?;
         let mut session = record.session.clone();
         if is_unseen(&session, now) {
             session.last_seen_at = now;
         }
         Ok(Some(Live { session, account }))
+    }
+
+    /// Asks Redis, and notes what is to be noted.
+    async fn ask(
+        &self,
+        account: &AccountId,
+        session: &SessionId,
+        access: &AccessDigest,
+        now: Timestamp,
+        marks: bool,
+    ) -> Result<Option<Known>> {
+        let stamp = self.pool.near().map(|near| (near, near.stamp(account)));
+        let found = if marks {
+            // Both are on their way together: a request never waits for a second answer.
+            let (look, mark) =
+                (self.look(account, session, access), self.mark(account, session, access, now));
+            Box::pin(async { tokio::try_join!(look, mark) }).await?.0
+        } else {
+            self.look(account, session, access).await?
+        };
+        let Some((record, epoch, shown, seconds, micros)) = found else { return Ok(None) };
+        let known = Known {
+            record: self.readers.records.read(session, &record)?,
+            epoch,
+            account: self.readers.accounts.read(account, &shown)?,
+            server_now: seconds.saturating_mul(1000).saturating_add(micros / 1000),
+        };
+        if let Some((near, stamp)) = stamp {
+            near.keep(access, known.clone(), stamp, now);
+        }
+        Ok(Some(known))
     }
 
     async fn look(
@@ -113,20 +143,24 @@ impl RedisStore {
         access: &AccessDigest,
     ) -> Result<Found> {
         let cluster = self.pool.is_cluster();
-        let mut call = Cmd::with_capacity(8, 320);
-        call.arg("EVALSHA").arg(LOOK.get_hash()).arg(if cluster { 2 } else { 3 });
-        for kind in ["account", "sessions"] {
-            call.write_arg_fmt(format_args!("{}:{{{account}}}:{kind}", self.prefix));
-        }
+        let call = || {
+            let mut call = Cmd::with_capacity(8, 320);
+            call.arg("EVALSHA").arg(LOOK.get_hash()).arg(if cluster { 2 } else { 3 });
+            for kind in ["account", "sessions"] {
+                call.write_arg_fmt(format_args!("{}:{{{account}}}:{kind}", self.prefix));
+            }
+            if !cluster {
+                call.write_arg_fmt(format_args!("{}:denylist", self.prefix));
+            }
+            call.arg(session.as_str()).arg(access.as_str());
+            call
+        };
+        let found = self.pool.call(&LOOK, call);
         if !cluster {
-            call.write_arg_fmt(format_args!("{}:denylist", self.prefix));
+            return found.await;
         }
-        call.arg(session.as_str()).arg(access.as_str());
-        if !cluster {
-            return self.pool.call(&LOOK, &call).await;
-        }
-        let (found, denied) =
-            tokio::try_join!(self.pool.call(&LOOK, &call), self.is_denied(access))?;
+        let denied = self.is_denied(access);
+        let (found, denied) = Box::pin(async { tokio::try_join!(found, denied) }).await?;
         Ok(if denied { None } else { found })
     }
 
@@ -141,7 +175,7 @@ impl RedisStore {
         let mut call = self.on(&MARK, account);
         call.arg(session.as_str()).arg(access.as_str());
         call.arg(now.as_millis()).arg(millis(SEEN_EVERY));
-        self.pool.run::<i64>(&call, true).await.map(|_| ())
+        self.change::<i64>(account, &call, true).await.map(|_| ())
     }
 }
 

@@ -8,9 +8,8 @@ use super::change::{
     Statement, admin_exists, disable, enable, end_creation, end_guarded, insert, lock_admins,
     replace_roles, spend_setup_token, update,
 };
-use super::pool::in_time;
 use super::row::{self, select_account};
-use super::{SqlStore, list};
+use super::{SqlStore, list, upkeep};
 use crate::account::email::Email;
 use crate::account::notice::Notice;
 use crate::account::password::PasswordHash;
@@ -26,7 +25,7 @@ use crate::role::RoleName;
 #[async_trait]
 impl AccountStore for SqlStore {
     async fn create(&self, new: &NewAccount) -> Result<Creation> {
-        in_time(async {
+        self.in_time("account.create", async {
             let mut write = self.pool.write().await?;
             if new.roles.contains(&RoleName::admin()) {
                 lock_admins(&mut write).await?;
@@ -39,7 +38,7 @@ impl AccountStore for SqlStore {
     }
 
     async fn create_first_admin(&self, new: &NewAccount, setup_digest: &str) -> Result<Creation> {
-        in_time(async {
+        self.in_time("account.create_first_admin", async {
             let mut write = self.pool.write().await?;
             lock_admins(&mut write).await?;
             let refused = admin_exists(&mut write).await?
@@ -58,12 +57,9 @@ impl AccountStore for SqlStore {
         expires_at: Timestamp,
         now: Timestamp,
     ) -> Result<()> {
-        in_time(async {
+        self.in_time("account.add_setup_token", async {
             let mut write = self.pool.write().await?;
-            sqlx::query("DELETE FROM setup_token WHERE expires_at <= $1")
-                .bind(now.as_millis())
-                .execute(&mut *write)
-                .await?;
+            upkeep::forget(&mut write, upkeep::SETUP_TOKENS, now).await?;
             sqlx::query("INSERT INTO setup_token (digest, expires_at) VALUES ($1, $2)")
                 .bind(digest)
                 .bind(expires_at.as_millis())
@@ -75,7 +71,7 @@ impl AccountStore for SqlStore {
     }
 
     async fn setup_token_works(&self, digest: &str, now: Timestamp) -> Result<bool> {
-        in_time(async {
+        self.in_time("account.setup_token_works", async {
             let mut connection = self.pool.reader().acquire().await?;
             let known =
                 sqlx::query("SELECT 1 FROM setup_token WHERE digest = $1 AND expires_at > $2")
@@ -89,7 +85,7 @@ impl AccountStore for SqlStore {
     }
 
     async fn admin_exists(&self) -> Result<bool> {
-        in_time(async {
+        self.in_time("account.admin_exists", async {
             let mut connection = self.pool.reader().acquire().await?;
             admin_exists(&mut connection).await
         })
@@ -97,7 +93,7 @@ impl AccountStore for SqlStore {
     }
 
     async fn get(&self, id: &AccountId) -> Result<Option<Account>> {
-        in_time(async {
+        self.in_time("account.get", async {
             let mut connection = self.pool.reader().acquire().await?;
             row::find(&mut connection, id).await
         })
@@ -105,7 +101,7 @@ impl AccountStore for SqlStore {
     }
 
     async fn get_in_session(&self, id: &AccountId, session: &SessionId) -> Result<Option<Account>> {
-        in_time(async {
+        self.in_time("account.get_in_session", async {
             let mut connection = self.pool.reader().acquire().await?;
             let row = sqlx::query(select_account!(
                 "WHERE a.id = $1 AND NOT EXISTS \
@@ -126,12 +122,9 @@ impl AccountStore for SqlStore {
         until: Timestamp,
         now: Timestamp,
     ) -> Result<()> {
-        in_time(async {
+        self.in_time("account.end_sessions", async {
             let mut write = self.pool.write().await?;
-            sqlx::query("DELETE FROM ended_session WHERE until <= $1")
-                .bind(now.as_millis())
-                .execute(&mut *write)
-                .await?;
+            upkeep::forget(&mut write, upkeep::ENDED_SESSIONS, now).await?;
             for session in sessions {
                 sqlx::query(
                     "INSERT INTO ended_session (session_id, until) VALUES ($1, $2) \
@@ -151,32 +144,34 @@ impl AccountStore for SqlStore {
         let by_email =
             sqlx::query(select_account!(more: ", a.password_hash", "WHERE a.email_key = $1"))
                 .bind(email.key());
-        in_time(self.fetch_credentials(by_email)).await
+        self.in_time("account.credentials", self.fetch_credentials(by_email)).await
     }
 
     async fn credentials_of(&self, id: &AccountId) -> Result<Option<Credentials>> {
         let by_id = sqlx::query(select_account!(more: ", a.password_hash", "WHERE a.id = $1"))
             .bind(id.as_str());
-        in_time(self.fetch_credentials(by_id)).await
+        self.in_time("account.credentials_of", self.fetch_credentials(by_id)).await
     }
 
     async fn record_login(
         &self,
-        id: &AccountId,
+        account: &Account,
         verified: &PasswordHash,
         rehashed: Option<&PasswordHash>,
         now: Timestamp,
     ) -> Result<Option<Account>> {
-        let login = sqlx::query(
-            "UPDATE account SET last_login_at = $1, password_hash = $2, version = version + 1 \
-             WHERE id = $3 AND password_hash = $4 AND status = $5",
-        )
-        .bind(now.as_millis())
-        .bind(rehashed.unwrap_or(verified).expose())
-        .bind(id.as_str())
-        .bind(verified.expose())
-        .bind(Status::Active.as_str());
-        Ok(match self.change(id, login).await? {
+        let login = Login { id: &account.id, verified, rehashed, now };
+        // Nearly always nobody has changed the account while the password was being hashed: then it
+        // is known how it is now, and one statement does it, without a transaction around it.
+        let unchanged = login.statement(concat!(login_statement!(), " AND version = $6"));
+        let unchanged = unchanged.bind(account.version);
+        let alone = self.in_time("account.record_login", self.pool.write_alone(unchanged));
+        if alone.await? == 1 {
+            let (version, last_login_at) = (account.version + 1, Some(now));
+            return Ok(Some(Account { version, last_login_at, ..account.clone() }));
+        }
+        let again = login.statement(login_statement!());
+        Ok(match self.change(&account.id, again).await? {
             Change::Done(account) => Some(account),
             _ => None,
         })
@@ -204,7 +199,7 @@ impl AccountStore for SqlStore {
     }
 
     async fn set_status(&self, id: &AccountId, status: Status) -> Result<Change> {
-        in_time(async {
+        self.in_time("account.set_status", async {
             let mut write = self.pool.write().await?;
             lock_admins(&mut write).await?;
             let guarded = admin_exists(&mut write).await?;
@@ -218,7 +213,7 @@ impl AccountStore for SqlStore {
     }
 
     async fn set_roles(&self, id: &AccountId, roles: &[RoleName]) -> Result<Change> {
-        in_time(async {
+        self.in_time("account.set_roles", async {
             let mut write = self.pool.write().await?;
             lock_admins(&mut write).await?;
             let guarded = admin_exists(&mut write).await?;
@@ -240,11 +235,11 @@ impl AccountStore for SqlStore {
         after: Option<&AccountId>,
         limit: u32,
     ) -> Result<Holders> {
-        in_time(self.touch(role, after, limit)).await
+        self.in_time("account.touch_holders", self.touch(role, after, limit)).await
     }
 
     async fn take_role(&self, role: &RoleName, limit: u32) -> Result<Vec<Account>> {
-        in_time(self.take(role, limit)).await
+        self.in_time("account.take_role", self.take(role, limit)).await
     }
 
     async fn raise_session_epoch(&self, id: &AccountId) -> Result<Change> {
@@ -274,7 +269,7 @@ impl AccountStore for SqlStore {
     }
 
     async fn delete(&self, id: &AccountId) -> Result<Change> {
-        in_time(async {
+        self.in_time("account.delete", async {
             let mut write = self.pool.write().await?;
             lock_admins(&mut write).await?;
             let guarded = admin_exists(&mut write).await?;
@@ -290,15 +285,23 @@ impl AccountStore for SqlStore {
     }
 
     async fn list(&self, filter: &AccountFilter) -> Result<Vec<Account>> {
-        in_time(list::list(self, filter)).await
+        self.in_time("account.list", list::list(self, filter)).await
     }
 
     async fn reach(&self, filter: &AccountFilter) -> Result<Option<(Timestamp, AccountId)>> {
-        in_time(list::reach(self, filter)).await
+        self.in_time("account.reach", list::reach(self, filter)).await
+    }
+
+    async fn sweep(&self, now: Timestamp) -> Result<()> {
+        self.forget_what_is_over(now).await
+    }
+
+    async fn supersede(&self, after: Option<&AccountId>, limit: u32) -> Result<Vec<Account>> {
+        self.raise_all(after, limit).await
     }
 
     async fn count(&self) -> Result<u64> {
-        in_time(async {
+        self.in_time("account.count", async {
             let row = sqlx::query("SELECT COUNT(*) FROM account").fetch_one(self.pool.reader());
             u64::try_from(row.await?.try_get::<i64, _>(0)?).map_err(Error::internal)
         })
@@ -306,7 +309,7 @@ impl AccountStore for SqlStore {
     }
 
     async fn ping(&self) -> Result<()> {
-        in_time(async {
+        self.in_time("account.ping", async {
             sqlx::query("SELECT 1").execute(self.pool.reader()).await?;
             Ok(())
         })
@@ -317,7 +320,7 @@ impl AccountStore for SqlStore {
 impl SqlStore {
     /// A change that is one statement about the account `id`.
     async fn change(&self, id: &AccountId, statement: Statement<'_>) -> Result<Change> {
-        in_time(async {
+        self.in_time("account.change", async {
             let mut write = self.pool.write().await?;
             let change = update(&mut write, id, statement).await?;
             write.end(matches!(change, Change::Done(_))).await?;
@@ -338,6 +341,34 @@ impl SqlStore {
     async fn fetch_credentials(&self, query: Statement<'_>) -> Result<Option<Credentials>> {
         let found = query.fetch_optional(self.pool.reader()).await?;
         found.as_ref().map(credentials).transpose()
+    }
+}
+
+/// The statement that notes a [`Login`].
+macro_rules! login_statement {
+    () => {
+        "UPDATE account SET last_login_at = $1, password_hash = $2, version = version + 1 \
+         WHERE id = $3 AND password_hash = $4 AND status = $5"
+    };
+}
+use login_statement;
+
+/// A sign-in that is to be noted.
+struct Login<'a> {
+    id: &'a AccountId,
+    verified: &'a PasswordHash,
+    rehashed: Option<&'a PasswordHash>,
+    now: Timestamp,
+}
+
+impl Login<'_> {
+    fn statement(&self, text: &'static str) -> Statement<'_> {
+        sqlx::query(text)
+            .bind(self.now.as_millis())
+            .bind(self.rehashed.unwrap_or(self.verified).expose())
+            .bind(self.id.as_str())
+            .bind(self.verified.expose())
+            .bind(Status::Active.as_str())
     }
 }
 

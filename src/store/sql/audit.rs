@@ -1,4 +1,5 @@
-//! The audit trail in SQL: rows are added, and read. No statement here changes or removes one.
+//! The audit trail in SQL: rows are added, read, and when they are too old removed. No statement here
+//! changes one.
 
 use std::time::Duration;
 
@@ -8,10 +9,11 @@ use sqlx::{AssertSqlSafe, Row as _};
 
 use super::SqlStore;
 use super::list::{Statement, Value};
-use super::pool::{Write, in_time};
+use super::pool::Write;
 use crate::audit::chain::{Chain, Head, Row};
-use crate::audit::store::{AuditStore, Count, EventFilter};
-use crate::audit::{Event, Kind};
+use crate::audit::store::{AuditStore, Count, EventFilter, Removal};
+use crate::audit::verify::Break;
+use crate::audit::{Event, Kind, retention};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::id::EventId;
@@ -19,29 +21,34 @@ use crate::id::EventId;
 /// What a row of the table is made of.
 const COLUMNS: &str = "seq, id, at, kind, actor, subject, ip, result, request_id, detail, mac";
 /// How many rows one statement adds, the most first: few texts, so that each is prepared once.
-const CHUNKS: [usize; 3] = [32, 8, 1];
+const CHUNKS: [usize; 4] = [32, 8, 2, 1];
 
 #[async_trait]
 impl AuditStore for SqlStore {
     async fn append(&self, chain: &Chain, events: &[Event]) -> Result<()> {
         let Some(first) = events.first() else { return Ok(()) };
-        in_time(async {
+        self.in_time("audit.append", async {
             let mut write = self.pool.write().await?;
             // The lock: the next batch waits here until this one is committed.
             let head = sqlx::query(
                 "UPDATE audit_head SET seq = seq WHERE one = 1 RETURNING seq, mac, seal",
+            );
+            let head = optional_head(head.fetch_optional(&mut *write).await?)?;
+            let last = sqlx::query(
+                "SELECT seq, mac, (SELECT COUNT(*) FROM audit_event WHERE id = $1) AS known \
+                 FROM audit_event ORDER BY seq DESC LIMIT 1",
             )
+            .bind(first.id.as_str())
             .fetch_optional(&mut *write)
             .await?;
-            let head = head.as_ref().map(head_of).transpose()?;
-            let known = sqlx::query("SELECT 1 FROM audit_event WHERE id = $1")
-                .bind(first.id.as_str())
-                .fetch_optional(&mut *write)
-                .await?;
-            if known.is_some() {
+            let (seq, mac, known) = match last {
+                Some(row) => (row.try_get(0)?, row.try_get(1)?, row.try_get::<i64, _>(2)? > 0),
+                None => (0, String::new(), false),
+            };
+            if known {
                 return write.end(false).await;
             }
-            let head = sound_head(&mut write, head).await?;
+            let head = sound_head(&mut write, head, (seq, mac)).await?;
             let (rows, head) = chain.extend(&head, events);
             insert(&mut write, &rows).await?;
             sqlx::query("UPDATE audit_head SET seq = $1, mac = $2, seal = $3 WHERE one = 1")
@@ -62,7 +69,7 @@ impl AuditStore for SqlStore {
             return Ok(Vec::new());
         }
         let statement = page(filter);
-        in_time(async {
+        self.in_time("audit.list", async {
             let query = statement.query();
             query.fetch_all(self.pool.reader()).await?.iter().map(row).collect()
         })
@@ -78,7 +85,7 @@ impl AuditStore for SqlStore {
     ) -> Result<Vec<Count>> {
         let span = i64::try_from(span.as_millis()).unwrap_or(i64::MAX).max(1);
         let statement = tally(kinds, from, to, span);
-        in_time(async {
+        self.in_time("audit.tally", async {
             let query = statement.query();
             let rows = query.fetch_all(self.pool.reader()).await?;
             let count = |row: &AnyRow| {
@@ -96,7 +103,7 @@ impl AuditStore for SqlStore {
     }
 
     async fn rows_after(&self, seq: i64, limit: u32) -> Result<Vec<Row>> {
-        in_time(async {
+        self.in_time("audit.rows_after", async {
             let rows = sqlx::query(AssertSqlSafe(format!(
                 "SELECT {COLUMNS} FROM audit_event WHERE seq > $1 ORDER BY seq LIMIT $2"
             )))
@@ -110,7 +117,7 @@ impl AuditStore for SqlStore {
     }
 
     async fn last_seq(&self) -> Result<i64> {
-        in_time(async {
+        self.in_time("audit.last_seq", async {
             let row = sqlx::query("SELECT COALESCE(MAX(seq), 0) FROM audit_event");
             Ok(row.fetch_one(self.pool.reader()).await?.try_get(0)?)
         })
@@ -118,27 +125,77 @@ impl AuditStore for SqlStore {
     }
 
     async fn head(&self) -> Result<Option<Head>> {
-        in_time(async {
-            let row = sqlx::query("SELECT seq, mac, seal FROM audit_head WHERE one = 1")
-                .fetch_optional(self.pool.reader())
+        self.in_time("audit.head", async {
+            let row = sqlx::query("SELECT seq, mac, seal FROM audit_head WHERE one = 1");
+            optional_head(row.fetch_optional(self.pool.reader()).await?)
+        })
+        .await
+    }
+
+    async fn start(&self) -> Result<Option<Head>> {
+        self.in_time("audit.start", async {
+            let row = sqlx::query("SELECT seq, mac, seal FROM audit_start WHERE one = 1");
+            optional_head(row.fetch_optional(self.pool.reader()).await?)
+        })
+        .await
+    }
+
+    async fn remove(&self, chain: &Chain, before: Timestamp, limit: u32) -> Result<Removal> {
+        self.in_time("audit.remove", async {
+            let mut write = self.pool.write().await?;
+            // The lock: another server waits here. Who adds rows does not.
+            let start = sqlx::query(
+                "UPDATE audit_start SET seq = seq WHERE one = 1 RETURNING seq, mac, seal",
+            );
+            let start = optional_head(start.fetch_optional(&mut *write).await?)?;
+            // One more than may go, so that the last row of all stays.
+            let mut rows = first_rows(&mut write, i64::from(limit) + 1).await?;
+            rows.pop();
+            let shortened = match start {
+                None => Err(Break::Start),
+                Some(start) => retention::shorten(chain, &start, &rows, before),
+            };
+            let (rows, start) = match shortened {
+                Ok(Some(shortened)) => shortened,
+                Ok(None) => return Ok(Removal::Nothing),
+                Err(broken) => return Ok(Removal::Refused(broken)),
+            };
+            sqlx::query("DELETE FROM audit_event WHERE seq <= $1")
+                .bind(start.seq)
+                .execute(&mut *write)
                 .await?;
-            row.as_ref().map(head_of).transpose()
+            sqlx::query("UPDATE audit_start SET seq = $1, mac = $2, seal = $3 WHERE one = 1")
+                .bind(start.seq)
+                .bind(start.mac.as_str())
+                .bind(start.seal.as_str())
+                .execute(&mut *write)
+                .await?;
+            write.commit().await?;
+            Ok(Removal::Done { rows, start })
         })
         .await
     }
 }
 
-/// The head to go on from. Where it is gone, or there are rows behind it, somebody has been at the
-/// table: then it is one after all rows that are there, so that events go on being kept, and without
-/// a seal, so that it stays known.
-async fn sound_head(write: &mut Write, head: Option<Head>) -> Result<Head> {
-    let last = sqlx::query("SELECT seq, mac FROM audit_event ORDER BY seq DESC LIMIT 1")
-        .fetch_optional(&mut **write)
-        .await?;
-    let (seq, mac) = match last {
-        Some(row) => (row.try_get("seq")?, row.try_get("mac")?),
-        None => (0, String::new()),
-    };
+/// The rows with the lowest places, as a transaction sees them.
+async fn first_rows(write: &mut Write, limit: i64) -> Result<Vec<Row>> {
+    let rows = sqlx::query(AssertSqlSafe(format!(
+        "SELECT {COLUMNS} FROM audit_event ORDER BY seq LIMIT $1"
+    )))
+    .bind(limit)
+    .fetch_all(&mut **write)
+    .await?;
+    rows.iter().map(row).collect()
+}
+
+/// The head to go on from, by what is kept of it and by the last row that is there. Where it is gone,
+/// or there are rows behind it, somebody has been at the table: then it is one after all rows that
+/// are there, so that events go on being kept, and without a seal, so that it stays known.
+async fn sound_head(
+    write: &mut Write,
+    head: Option<Head>,
+    (seq, mac): (i64, String),
+) -> Result<Head> {
     match head {
         Some(head) if seq <= head.seq => return Ok(head),
         Some(_) => {}
@@ -248,6 +305,9 @@ fn row(row: &AnyRow) -> Result<Row> {
     })
 }
 
-fn head_of(row: &AnyRow) -> Result<Head> {
-    Ok(Head { seq: row.try_get("seq")?, mac: row.try_get("mac")?, seal: row.try_get("seal")? })
+fn optional_head(row: Option<AnyRow>) -> Result<Option<Head>> {
+    let head = |row: AnyRow| {
+        Ok(Head { seq: row.try_get("seq")?, mac: row.try_get("mac")?, seal: row.try_get("seal")? })
+    };
+    row.map(head).transpose()
 }

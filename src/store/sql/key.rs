@@ -4,7 +4,6 @@ use async_trait::async_trait;
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
-use super::pool::in_time;
 use super::{SqlStore, row};
 use crate::clock::Timestamp;
 use crate::error::Result;
@@ -13,7 +12,7 @@ use crate::token::key::{Algorithm, KeyRecord, KeyStore};
 #[async_trait]
 impl KeyStore for SqlStore {
     async fn list(&self) -> Result<Vec<KeyRecord>> {
-        in_time(async {
+        self.in_time("key.list", async {
             let rows = sqlx::query(
                 "SELECT number, kid, algorithm, sealed, created_at, signs_from, withdrawn_at \
                  FROM signing_key ORDER BY number",
@@ -26,7 +25,7 @@ impl KeyStore for SqlStore {
     }
 
     async fn add(&self, key: &KeyRecord, withdraw_earlier: Option<Timestamp>) -> Result<bool> {
-        in_time(async {
+        self.in_time("key.add", async {
             let mut write = self.pool.write().await?;
             // Of two at once the second waits here for the first, and then finds its number taken.
             let added = sqlx::query(
@@ -61,7 +60,7 @@ impl KeyStore for SqlStore {
     }
 
     async fn erase(&self, number: i64) -> Result<()> {
-        in_time(async {
+        self.in_time("key.erase", async {
             let mut write = self.pool.write().await?;
             sqlx::query("UPDATE signing_key SET sealed = NULL WHERE number = $1")
                 .bind(number)

@@ -13,8 +13,16 @@ mod plan;
 mod pool;
 mod role;
 mod row;
+pub mod snapshot;
+mod upkeep;
 
-pub use pool::SqlPool;
+use std::future::Future;
+use std::sync::Arc;
+
+use crate::error::Result;
+use crate::metric::{Operations, Registry};
+
+pub use pool::{Connections, SqlPool};
 
 /// Keeps accounts, roles, signing keys and the audit trail in an SQL database.
 ///
@@ -23,15 +31,32 @@ pub use pool::SqlPool;
 /// keys and [`AuditStore`](crate::audit::store::AuditStore). Every method answers within five seconds: if the database
 /// does not, with [`Error::Unavailable`](crate::error::Error::Unavailable) (SR-72). A change that was
 /// answered so may have been made nevertheless, if the answer got lost on its way.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct SqlStore {
     pool: SqlPool,
+    operations: Arc<Operations>,
 }
 
 impl SqlStore {
     /// A store in the database behind `pool`, whose tables are there
     /// ([`SqlPool::migrate`]).
     pub fn new(pool: SqlPool) -> Self {
-        Self { pool }
+        Self::watched(pool, &Registry::default())
+    }
+
+    /// The same, whose operations are timed and whose failures are counted.
+    pub fn watched(pool: SqlPool, registry: &Registry) -> Self {
+        Self { pool, operations: Arc::new(Operations::of(registry, "sql")) }
+    }
+
+    /// The result of `work`, which is this operation, or
+    /// [`Error::Unavailable`](crate::error::Error::Unavailable) if it takes too long (SR-72).
+    async fn in_time<T>(
+        &self,
+        operation: &'static str,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        // Boxed, because each step on its way would have room for all of it once more.
+        self.operations.time(operation, Box::pin(pool::in_time(work))).await
     }
 }

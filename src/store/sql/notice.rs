@@ -4,7 +4,6 @@ use sqlx::Row as _;
 
 use super::SqlStore;
 use super::change::{Statement, update};
-use super::pool::in_time;
 use crate::account::notice::{self, Notice};
 use crate::account::store::{Change, Sighting};
 use crate::clock::Timestamp;
@@ -21,7 +20,7 @@ impl SqlStore {
         id: &AccountId,
         change: impl FnOnce(Vec<Notice>) -> Vec<Notice> + Send,
     ) -> Result<Change> {
-        in_time(async {
+        self.in_time("account.change_notices", async {
             let mut write = self.pool.write().await?;
             // Raised first: it is the lock under which the notices are read.
             let change = match update(&mut write, id, raise(id)).await? {
@@ -46,7 +45,7 @@ impl SqlStore {
         device: &str,
         now: Timestamp,
     ) -> Result<Sighting> {
-        in_time(async {
+        self.in_time("account.note_device", async {
             let known = sqlx::query("SELECT device FROM account_device WHERE account_id = $1")
                 .bind(id.as_str())
                 .fetch_all(self.pool.reader())

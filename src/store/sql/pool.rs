@@ -21,6 +21,7 @@ use sqlx::{AnyConnection, Connection, Executor, Pool, Transaction};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::time::timeout;
 
+use super::change::Statement;
 use crate::error::{Error, Result};
 use crate::id::SecretString;
 
@@ -154,14 +155,25 @@ impl SqlPool {
     /// left as it is.
     ///
     /// # Errors
-    /// [`Error::Unavailable`]; [`Error::Internal`] if a migration that ran here was altered.
+    /// [`Error::Unavailable`]; [`Error::Internal`] if a migration that ran here was altered, or if a
+    /// later one has taken away what this release needs.
     pub async fn migrate(&self) -> Result<()> {
-        let mut migrator = sqlx::migrate!("./migrations");
-        migrator.set_ignore_missing(true);
+        let migrator = migrator();
         match self.engine {
-            Engine::Sqlite => self.migrate_sqlite(&migrator).await,
-            Engine::Postgres => self.migrate_postgres(&migrator).await,
+            Engine::Sqlite => self.migrate_sqlite(&migrator).await?,
+            Engine::Postgres => self.migrate_postgres(&migrator).await?,
         }
+        let floor: i64 = sqlx::query_scalar("SELECT migration FROM schema_floor WHERE one = 1")
+            .fetch_one(&self.connections)
+            .await?;
+        if floor > newest_migration() {
+            return Err(Error::internal(format!(
+                "a newer release has changed this database so that this one cannot work with it: it \
+                 would have to know migration {floor}, and knows {}",
+                newest_migration()
+            )));
+        }
+        Ok(())
     }
 
     /// All in one transaction: SQLite's write lock keeps the others waiting.
@@ -195,6 +207,14 @@ impl SqlPool {
         self.connections.close().await;
     }
 
+    /// How many connections there are at this moment.
+    pub fn connections(&self) -> Connections {
+        let (open, idle) = (self.connections.size(), self.connections.num_idle());
+        let idle = u32::try_from(idle).unwrap_or(u32::MAX).min(open);
+        let limit = self.connections.options().get_max_connections();
+        Connections { used: open - idle, idle, limit }
+    }
+
     /// Whether it is SQLite.
     pub(super) fn is_sqlite(&self) -> bool {
         self.engine == Engine::Sqlite
@@ -207,16 +227,50 @@ impl SqlPool {
 
     /// Begins a transaction that may write. Dropped without [`Write::commit`], it changes nothing.
     pub(super) async fn write(&self) -> Result<Write> {
-        let turn = match self.engine {
-            Engine::Sqlite => {
-                let turn = timeout(ANSWER_LIMIT, self.turn.clone().lock_owned()).await;
-                Some(turn.map_err(Error::unavailable)?)
-            }
-            Engine::Postgres => None,
-        };
+        let turn = self.turn().await?;
         let transaction = self.connections.begin_with(self.engine.begin_write()).await?;
         Ok(Write { transaction, _turn: turn })
     }
+
+    /// Runs one statement that writes, and is a transaction by itself; says how many rows it changed.
+    pub(super) async fn write_alone(&self, statement: Statement<'_>) -> Result<u64> {
+        let _turn = self.turn().await?;
+        Ok(statement.execute(&self.connections).await?.rows_affected())
+    }
+
+    /// Waits until it is this writer's turn, where there can be but one.
+    async fn turn(&self) -> Result<Option<OwnedMutexGuard<()>>> {
+        match self.engine {
+            Engine::Sqlite => {
+                let turn = timeout(ANSWER_LIMIT, self.turn.clone().lock_owned()).await;
+                turn.map(Some).map_err(Error::unavailable)
+            }
+            Engine::Postgres => Ok(None),
+        }
+    }
+}
+
+/// How many connections to the database there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Connections {
+    /// Those that somebody works with.
+    pub used: u32,
+    /// Those that wait for somebody.
+    pub idle: u32,
+    /// How many there may be.
+    pub limit: u32,
+}
+
+/// The migrations of this release, beside which later ones may have run.
+fn migrator() -> Migrator {
+    let mut migrator = sqlx::migrate!("./migrations");
+    migrator.set_ignore_missing(true);
+    migrator
+}
+
+/// The last migration that this release knows.
+pub(super) fn newest_migration() -> i64 {
+    migrator().iter().map(|migration| migration.version).max().unwrap_or_default()
 }
 
 /// A transaction that may write.

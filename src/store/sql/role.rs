@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use sqlx::{AnyConnection, Row};
 
 use super::change::lock_admins;
-use super::pool::{Write, in_time};
+use super::pool::Write;
 use super::{SqlStore, row};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
@@ -16,7 +16,7 @@ use crate::role::{Declared, Permission, Role, RoleName, RoleStore};
 #[async_trait]
 impl RoleStore for SqlStore {
     async fn roles(&self) -> Result<Vec<Role>> {
-        in_time(async {
+        self.in_time("role.list", async {
             let mut connection = self.pool.reader().acquire().await?;
             all_roles(&mut connection).await
         })
@@ -24,7 +24,7 @@ impl RoleStore for SqlStore {
     }
 
     async fn holders(&self) -> Result<BTreeMap<RoleName, u64>> {
-        in_time(async {
+        self.in_time("role.holders", async {
             let count = "SELECT role, COUNT(*) AS holders FROM account_role GROUP BY role";
             let rows = sqlx::query(count).fetch_all(self.pool.reader()).await?;
             let holders = |row: &sqlx::any::AnyRow| {
@@ -37,7 +37,7 @@ impl RoleStore for SqlStore {
     }
 
     async fn declared(&self) -> Result<Vec<Declared>> {
-        in_time(async {
+        self.in_time("role.list_declared", async {
             let all = sqlx::query("SELECT name, description FROM permission");
             let rows = all.fetch_all(self.pool.reader()).await?;
             let mut declared = rows.iter().map(declared).collect::<Result<Vec<_>>>()?;
@@ -48,7 +48,7 @@ impl RoleStore for SqlStore {
     }
 
     async fn declare(&self, new: &Declared, now: Timestamp) -> Result<Declaration> {
-        in_time(async {
+        self.in_time("role.declare", async {
             let mut write = self.write_roles().await?;
             let declaration = if is_declared(&mut write, &new.name).await? {
                 Declaration::Exists
@@ -73,7 +73,7 @@ impl RoleStore for SqlStore {
     }
 
     async fn describe(&self, permission: &Declared) -> Result<bool> {
-        in_time(async {
+        self.in_time("role.describe", async {
             let mut write = self.write_roles().await?;
             let described = sqlx::query("UPDATE permission SET description = $1 WHERE name = $2")
                 .bind(permission.description.as_str())
@@ -87,7 +87,7 @@ impl RoleStore for SqlStore {
     }
 
     async fn withdraw(&self, name: &Permission) -> Result<Withdrawal> {
-        in_time(async {
+        self.in_time("role.withdraw", async {
             let mut write = self.write_roles().await?;
             let withdrawal = withdrawn(&mut write, name).await?;
             write.end(withdrawal == Withdrawal::Done).await?;
@@ -97,7 +97,7 @@ impl RoleStore for SqlStore {
     }
 
     async fn create_role(&self, new: &Role, now: Timestamp) -> Result<RoleChange> {
-        in_time(async {
+        self.in_time("role.create", async {
             let mut write = self.write_roles().await?;
             let made = sqlx::query(
                 "INSERT INTO role (name, description, created_at) VALUES ($1, $2, $3) \
@@ -119,7 +119,7 @@ impl RoleStore for SqlStore {
     }
 
     async fn change_role(&self, before: &Role, after: &Role) -> Result<RoleChange> {
-        in_time(async {
+        self.in_time("role.change", async {
             let mut write = self.write_roles().await?;
             let found = all_roles(&mut write).await?.into_iter().find(|r| r.name == before.name);
             let change = match found {
@@ -136,7 +136,7 @@ impl RoleStore for SqlStore {
     }
 
     async fn delete_role(&self, name: &RoleName) -> Result<RoleChange> {
-        in_time(async {
+        self.in_time("role.delete", async {
             let mut write = self.write_roles().await?;
             let deleted = sqlx::query("DELETE FROM role WHERE name = $1")
                 .bind(name.as_str())

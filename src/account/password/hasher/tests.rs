@@ -10,7 +10,7 @@ fn settings() -> Settings {
 }
 
 fn hasher(settings: Settings) -> Hasher {
-    Hasher::start(settings, Arc::new(Os)).unwrap()
+    Hasher::start(settings, Arc::new(Os), &Registry::default()).unwrap()
 }
 
 fn password(typed: &str) -> Password {
@@ -155,7 +155,9 @@ fn sr_4_what_is_no_sound_hash_is_an_error_and_costs_nothing() {
 
 #[test]
 fn sr_4_of_a_flood_some_are_turned_away_and_all_others_get_their_answer() {
-    let hasher = hasher(Settings { params: Params::floor(), queue: 8, ..settings() });
+    let registry = Registry::on();
+    let settings = Settings { params: Params::floor(), queue: 8, ..settings() };
+    let hasher = Hasher::start(settings, Arc::new(Os), &registry).unwrap();
     let stored = PasswordHash::from_stored(hash(&hasher, "some password").expose());
     let right = password("some password");
     let flood = (0..200).map(|_| hasher.verify(&right, &stored));
@@ -165,7 +167,16 @@ fn sr_4_of_a_flood_some_are_turned_away_and_all_others_get_their_answer() {
     assert!((8..=200).contains(&matches), "{matches}");
     assert_eq!(matches + refused, 200);
     assert!(refused >= 150, "{refused}");
-    assert_eq!(hasher.queue_depth(), 0);
+    let page = registry.render();
+    for line in [
+        format!("doorward_hash_refused_total{{line=\"stranger\"}} {refused}"),
+        "doorward_hash_refused_total{line=\"known\"} 0".to_owned(),
+        "doorward_hash_queue_length{line=\"stranger\"} 0".to_owned(),
+        format!("doorward_hash_wait_seconds_count {}", matches + 1),
+        format!("doorward_hash_duration_seconds_count {}", matches + 1),
+    ] {
+        assert!(page.lines().any(|shown| shown == line), "{line} in {page}");
+    }
 }
 
 #[test]
@@ -179,7 +190,7 @@ fn settings_that_contradict_themselves_do_not_start() {
             ..settings()
         },
     ] {
-        let error = Hasher::start(bad, Arc::new(Os)).unwrap_err();
+        let error = Hasher::start(bad, Arc::new(Os), &Registry::default()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
     }
 }

@@ -39,7 +39,7 @@ fn held(capacity: usize) -> Held {
     let (go_on, go_on_rx) = channel();
     let go_on_rx = Arc::new(Mutex::new(go_on_rx));
     let wiped = Arc::new(AtomicUsize::new(0));
-    let pool = Pool::start(1, capacity, || {
+    let pool = Pool::start(1, capacity, &Registry::default(), || {
         let (go_on, wiped) = (Arc::clone(&go_on_rx), Arc::clone(&wiped));
         Box::new(Gate { started: started_tx.clone(), go_on, wiped })
     });
