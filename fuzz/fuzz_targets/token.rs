@@ -112,7 +112,8 @@ static FIXTURE: LazyLock<Fixture> = LazyLock::new(|| {
     let tokens = Tokens::new(Arc::new(keys.unwrap()), issuer);
 
     let (account, session) = (AccountId::random(&Fixed), SessionId::random(&Fixed));
-    let grant = Grant { account: &account, session: &session, issued_at: NOW, epoch: 1 };
+    let (account, session) = (&account, &session);
+    let grant = Grant { account, session, issued_at: NOW, epoch: 1, follows: None };
     let (access_jti, refresh_jti) = (AccessJti::random(&Fixed), RefreshJti::random(&Fixed));
     let access = tokens.sign_access(&grant, &access_jti, NOW + DAY, &BTreeSet::new()).unwrap();
     let refresh = tokens.sign_refresh(&grant, &refresh_jti, NOW + DAY).unwrap();

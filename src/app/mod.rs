@@ -3,6 +3,7 @@
 
 mod fairing;
 mod key_file;
+mod leave;
 mod metrics;
 mod policy;
 mod process;

@@ -1,14 +1,15 @@
 //! How a server stops (SR-74): first it says that it is not ready and goes on serving, so that load
 //! balancers turn away; then it lets in nobody new and finishes what it is doing.
 
+use std::future::Future;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rocket::fairing::AdHoc;
-use rocket::tokio::time::sleep;
 use rocket::{Build, Rocket, Shutdown};
 
+use super::leave::{Leave, TakingLeave};
 use crate::api::health::Draining;
 
 /// Has the application stop on signals: on SIGTERM after `drain`, on Ctrl-C and on a second signal at
@@ -19,28 +20,35 @@ pub fn on_signals(rocket: Rocket<Build>, drain: Duration) -> Rocket<Build> {
     let none: [&str; 0] = [];
     let figment = rocket.figment().clone();
     let figment = figment.merge(("shutdown.ctrlc", false)).merge(("shutdown.signals", none));
+    let leave = Arc::new(Leave::default());
+    let taking_leave = TakingLeave(Arc::clone(&leave));
     let listen = AdHoc::on_liftoff("Signals", move |rocket| {
+        let leave = Arc::clone(&leave);
         Box::pin(async move {
             let Some(draining) = rocket.state::<Arc<Draining>>() else { return };
             // From here on no signal is lost, though nobody waits for one yet.
             match Signals::listen() {
                 Ok(signals) => {
-                    let stop = stop(signals, drain, Arc::clone(draining), rocket.shutdown());
-                    rocket::tokio::spawn(stop);
+                    let draining = Arc::clone(draining);
+                    let leave = async move {
+                        draining.begin();
+                        let seconds = drain.as_secs_f64();
+                        tracing::info!(seconds, "asked to stop: no longer ready");
+                        leave.take(drain).await;
+                    };
+                    rocket::tokio::spawn(stop(signals, leave, rocket.shutdown()));
                 }
                 Err(error) => tracing::error!(cause = %error, "signals cannot be heard"),
             }
         })
     });
-    rocket.configure(figment).attach(listen)
+    rocket.configure(figment).attach(listen).attach(taking_leave)
 }
 
-async fn stop(mut signals: Signals, drain: Duration, draining: Arc<Draining>, shutdown: Shutdown) {
+async fn stop(mut signals: Signals, leave: impl Future<Output = ()>, shutdown: Shutdown) {
     if signals.next().await == Signal::Terminate {
-        draining.begin();
-        tracing::info!(seconds = drain.as_secs_f64(), "asked to stop: no longer ready");
         rocket::tokio::select! {
-            () = sleep(drain) => {}
+            () = leave => {}
             _ = signals.next() => {}
         }
     }

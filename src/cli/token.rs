@@ -15,7 +15,7 @@ pub(super) enum Command {
     /// Refuse an access token until it would have run out
     Deny {
         /// Its jti; without it the token itself is read from standard input
-        #[arg(long)]
+        #[arg(long, allow_hyphen_values = true)]
         jti: Option<String>,
         /// Why
         #[arg(long, default_value = "")]

@@ -38,26 +38,31 @@ pub(super) enum Command {
     /// Show one account and its sessions
     Show {
         /// Its e-mail address or identifier
+        #[arg(allow_hyphen_values = true)]
         account: String,
     },
     /// Stop an account from being used, and end its sessions
     Disable {
         /// Its e-mail address or identifier
+        #[arg(allow_hyphen_values = true)]
         account: String,
     },
     /// Let a disabled account be used again
     Enable {
         /// Its e-mail address or identifier
+        #[arg(allow_hyphen_values = true)]
         account: String,
     },
     /// Delete an account for good
     Delete {
         /// Its e-mail address or identifier
+        #[arg(allow_hyphen_values = true)]
         account: String,
     },
     /// Give an account exactly these roles
     SetRoles {
         /// Its e-mail address or identifier
+        #[arg(allow_hyphen_values = true)]
         account: String,
         /// The roles
         roles: Vec<String>,
@@ -65,11 +70,13 @@ pub(super) enum Command {
     /// Set a password, read from standard input, and end the account's sessions
     SetPassword {
         /// Its e-mail address or identifier
+        #[arg(allow_hyphen_values = true)]
         account: String,
     },
     /// Sign an account out everywhere
     EndSessions {
         /// Its e-mail address or identifier
+        #[arg(allow_hyphen_values = true)]
         account: String,
     },
 }

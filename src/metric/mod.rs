@@ -47,6 +47,8 @@ outcomes! {
     Refresh counted as Refreshes of REFRESHES {
         /// The token was current and has been rotated.
         Rotated = "rotated",
+        /// The token follows the one that the session store had for current: it lost its last moments.
+        CaughtUp = "caught_up",
         /// The token's successor was handed out again, for it was rotated a moment ago: tabs racing.
         RepeatedInGrace = "repeated_in_grace",
         /// The token's successor was handed out again, for nobody ever used it: the answer was lost.

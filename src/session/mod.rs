@@ -22,7 +22,7 @@ use crate::error::{Error, Result};
 use crate::id::{AccountId, Random, SecretString, SessionId, random_bytes};
 use crate::metric::{self, Logins, Refreshes, Registry};
 use crate::token::access::AccessJti;
-use crate::token::refresh::{RefreshJti, Succession};
+use crate::token::refresh::{RefreshDigest, RefreshJti, Succession};
 use crate::token::{Grant, Tokens};
 pub use reauth::Reauthenticated;
 pub use recognise::Recognised;
@@ -141,11 +141,11 @@ impl Sessions {
         }
         let (refresh, access) = self.succession.after(&claims.session, &claims.jti);
         let pair = Pair { access: access.digest(), refresh: refresh.digest() };
-        let grace = self.lifetimes.reuse_grace;
+        let (grace, presented) = (self.lifetimes.reuse_grace, claims.lineage());
         let rotate = Rotate {
             account: &account,
             session: &claims.session,
-            old: &claims.jti.digest(),
+            old: &presented,
             new: &pair,
             access_lifetime: self.access_lifetime(),
             grace,
@@ -153,6 +153,7 @@ impl Sessions {
         };
         let (session, outcome) = match self.store.rotate(rotate).await? {
             Rotation::Rotated(session) => (session, metric::Refresh::Rotated),
+            Rotation::CaughtUp(session) => (session, metric::Refresh::CaughtUp),
             Rotation::Repeated(session) if now.since(session.issued_at) <= grace => {
                 (session, metric::Refresh::RepeatedInGrace)
             }
@@ -164,7 +165,8 @@ impl Sessions {
             self.store.end(&account.id, &session.id).await?;
             return Err(Error::SessionEnded);
         }
-        Ok((self.sign(session, account, &access, &refresh)?, outcome))
+        let follows = Some(&presented.digest);
+        Ok((self.sign(session, account, (&access, &refresh), follows)?, outcome))
     }
 
     /// Records that a spent token of a session was shown, for which the store has ended it, and
@@ -195,6 +197,9 @@ impl Sessions {
                 // Whoever holds a session's token acts for its account.
                 let event = Entry::of(Kind::SessionEnded).about(&account).by(account.as_str());
                 self.audit.record(event.detail(format!("session {session}, signed out"))).await;
+            } else {
+                // It may have ended by an attempt whose answer was lost, and that nobody noted.
+                self.remember_ended(std::slice::from_ref(&session)).await;
             }
         }
         Ok(())
@@ -278,14 +283,15 @@ impl Sessions {
         &self,
         session: Session,
         account: Account,
-        access: &AccessJti,
-        refresh: &RefreshJti,
+        (access, refresh): (&AccessJti, &RefreshJti),
+        follows: Option<&RefreshDigest>,
     ) -> Result<Issued> {
         let grant = Grant {
             account: &account.id,
             session: &session.id,
             issued_at: session.issued_at,
             epoch: session.epoch,
+            follows,
         };
         let access =
             self.tokens.sign_access(&grant, access, session.access_expires_at, &account.roles)?;

@@ -51,13 +51,12 @@ impl Sessions {
         let now = self.clock.now();
         let claims = self.tokens.read_refresh(refresh, now).await?;
         let (account, session) = (&claims.account, &claims.session);
-        let grace = self.lifetimes.reuse_grace;
-        let live =
-            match self.store.vouch(account, session, &claims.jti.digest(), grace, now).await? {
-                Vouched::Good(live) => *live,
-                Vouched::Unknown => return Err(Error::SessionEnded),
-                Vouched::Spent => return Err(self.spent(&claims).await?),
-            };
+        let (grace, presented) = (self.lifetimes.reuse_grace, claims.lineage());
+        let live = match self.store.vouch(account, session, &presented, grace, now).await? {
+            Vouched::Good(live) => *live,
+            Vouched::Unknown => return Err(Error::SessionEnded),
+            Vouched::Spent => return Err(self.spent(&claims).await?),
+        };
         let idle = now.since(claims.issued_at) >= self.lifetimes.admin_idle_lifetime;
         let usable = live.account.status == Status::Active
             && claims.epoch == live.account.session_epoch

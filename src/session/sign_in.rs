@@ -193,7 +193,7 @@ impl Sessions {
         let pair = Pair { access: access.digest(), refresh: refresh.digest() };
         for _ in 0..MAX_CHANGES_DURING_SIGN_IN {
             match self.store.open(&session, &pair, &account, opening, now).await? {
-                Opened::Done => return self.sign(session, account, &access, &refresh),
+                Opened::Done => return self.sign(session, account, (&access, &refresh), None),
                 Opened::Gone => return Err(Error::SessionEnded),
                 Opened::AccountChanged => {
                     let read_again = self.accounts.current(&account.id).await?;

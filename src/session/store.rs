@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::id::{AccountId, SessionId};
 use crate::token::access::AccessDigest;
 use crate::token::denylist::Denylist;
-use crate::token::refresh::RefreshDigest;
+use crate::token::refresh::{Lineage, RefreshDigest};
 
 /// The current pair of tokens of a session, as a store knows them.
 #[derive(Clone, Debug)]
@@ -62,7 +62,7 @@ pub struct Rotate<'a> {
     /// The session.
     pub session: &'a SessionId,
     /// The refresh token that was presented.
-    pub old: &'a RefreshDigest,
+    pub old: &'a Lineage,
     /// The pair that follows it.
     pub new: &'a Pair,
     /// How long the new access token is to live.
@@ -78,6 +78,9 @@ pub struct Rotate<'a> {
 pub enum Rotation {
     /// `old` was current; now `new` is.
     Rotated(Session),
+    /// `old` follows the token that was current here: that rotation was lost with a part of the
+    /// store, and has been made up for. Now `new` is current.
+    CaughtUp(Session),
     /// `old` was rotated before, and `new` is its successor still: the session as it stands.
     /// Nothing changed, but that an access token that had run out meanwhile got a new life.
     Repeated(Session),
@@ -136,7 +139,7 @@ pub trait SessionStore: Standings + Denylist {
         &self,
         account: &AccountId,
         session: &SessionId,
-        refresh: &RefreshDigest,
+        refresh: &Lineage,
         grace: Duration,
         now: Timestamp,
     ) -> Result<Vouched>;
@@ -146,7 +149,14 @@ pub trait SessionStore: Standings + Denylist {
     /// Of any number of calls with one `old` that is current, exactly one gets
     /// [`Rotation::Rotated`]; the others get [`Rotation::Repeated`] as long as `old` is the
     /// immediate predecessor and either at most `grace` has passed or the successor was never
-    /// used. Every other token of the session's past ends it. A session opened under a lower
+    /// used. Every other token of the session's past ends it.
+    ///
+    /// A store that lost its last moments, as a replica that is promoted may have, can meet a token
+    /// that it has never seen: one that follows the current one gets [`Rotation::CaughtUp`]. One that
+    /// is younger than all that the store knows of ends the session, which is then unknown: nobody
+    /// has stolen anything.
+    ///
+    /// A session opened under a lower
     /// epoch than the account's is ended and unknown (SR-38). Under an account of a lower epoch
     /// than the one that is shown the session is unknown as well, and stays as it is: the refresh
     /// was overtaken by a change of the password.

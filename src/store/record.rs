@@ -1,12 +1,14 @@
 //! What the session stores keep of a session: the [`Session`] itself and the digests of its tokens.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::session::Session;
 use crate::session::store::Pair;
 use crate::token::access::AccessDigest;
-use crate::token::refresh::RefreshDigest;
+use crate::token::refresh::{Lineage, RefreshDigest};
 
 /// A session as a store keeps it. It holds digests, never a token (SR-34).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +49,18 @@ impl Record {
     /// `epoch`.
     pub fn admits(&self, access: &AccessDigest, epoch: i64, now: Timestamp) -> bool {
         self.access == *access && now < self.session.access_expires_at && self.is_live(epoch, now)
+    }
+
+    /// Whether the token follows the current one: the store lost the moment in which it was issued.
+    pub fn is_behind(&self, shown: &Lineage) -> bool {
+        shown.follows.as_ref() == Some(&self.refresh)
+    }
+
+    /// Whether the token was issued after all that the store knows of the session, whichever
+    /// replica's clock said so (SR-75).
+    pub fn is_outlived_by(&self, shown: &Lineage) -> bool {
+        const LEEWAY: Duration = Duration::from_secs(30);
+        shown.issued_at > self.session.issued_at + LEEWAY
     }
 
     /// Whether the session can still be refreshed at `now` under an account's `epoch` (SR-38).

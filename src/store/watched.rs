@@ -19,7 +19,7 @@ use crate::session::store::{Live, Opened, Opening, Pair, Rotate, Rotation, Sessi
 use crate::session::survey::{Stretch, Survey};
 use crate::token::access::AccessDigest;
 use crate::token::denylist::{DeniedToken, Denylist};
-use crate::token::refresh::RefreshDigest;
+use crate::token::refresh::Lineage;
 use crate::trace;
 
 /// `store`, watched if anybody watches.
@@ -123,7 +123,7 @@ impl SessionStore for Sessions {
         &self,
         account: &AccountId,
         session: &SessionId,
-        refresh: &RefreshDigest,
+        refresh: &Lineage,
         grace: Duration,
         now: Timestamp,
     ) -> Result<Vouched> {

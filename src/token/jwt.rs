@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::LEEWAY;
 use super::key::KeyRing;
+use super::refresh::RefreshDigest;
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::id::{SecretString, base64url, from_base64url};
@@ -51,6 +52,8 @@ pub(super) struct Claims {
     pub roles: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub epoch: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub follows: Option<RefreshDigest>,
 }
 
 impl Claims {

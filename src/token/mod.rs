@@ -21,7 +21,7 @@ use access::{AccessClaims, AccessJti, AccessToken};
 pub use identity::Identity;
 use jwt::{Claims, Opened, Rejected};
 use key::Keys;
-use refresh::{RefreshClaims, RefreshJti, RefreshToken};
+use refresh::{RefreshClaims, RefreshDigest, RefreshJti, RefreshToken};
 
 /// How many verified access tokens are remembered, so that a signature is checked once.
 const REMEMBERED_TOKENS: usize = 16_384;
@@ -48,6 +48,8 @@ pub struct Grant<'a> {
     pub issued_at: Timestamp,
     /// The account's session epoch, for the refresh token (SR-38).
     pub epoch: i64,
+    /// The refresh token that they are given in exchange for, for the next one (SR-36).
+    pub follows: Option<&'a RefreshDigest>,
 }
 
 /// Signs and reads tokens.
@@ -103,8 +105,8 @@ impl Tokens {
         jti: &RefreshJti,
         expires_at: Timestamp,
     ) -> Result<RefreshToken> {
-        let claims =
-            Claims { epoch: Some(grant.epoch), ..self.claims(grant, jti.expose(), expires_at) };
+        let (epoch, follows) = (Some(grant.epoch), grant.follows.cloned());
+        let claims = Claims { epoch, follows, ..self.claims(grant, jti.expose(), expires_at) };
         let compact = self.sign(jwt::REFRESH, &claims)?;
         Ok(RefreshToken { compact, expires_at })
     }
@@ -236,6 +238,7 @@ impl Tokens {
             exp: expires_at.as_secs(),
             roles: None,
             epoch: None,
+            follows: None,
         }
     }
 }

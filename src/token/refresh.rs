@@ -61,6 +61,17 @@ impl RefreshDigest {
     }
 }
 
+/// Where a refresh token stands in its family, as it says itself: one follows the other.
+#[derive(Clone, Debug)]
+pub struct Lineage {
+    /// The token.
+    pub digest: RefreshDigest,
+    /// The token before it; none for the first of a session.
+    pub follows: Option<RefreshDigest>,
+    /// When it was issued.
+    pub issued_at: Timestamp,
+}
+
 /// What a verified refresh token says.
 #[derive(Clone, Debug)]
 pub struct RefreshClaims {
@@ -76,6 +87,16 @@ pub struct RefreshClaims {
     pub expires_at: Timestamp,
     /// The account's session epoch when it was issued (`epoch`; SR-38).
     pub epoch: i64,
+    /// The token that it was given in exchange for (`follows`).
+    pub follows: Option<RefreshDigest>,
+}
+
+impl RefreshClaims {
+    /// Where the token stands in its family.
+    pub fn lineage(&self) -> Lineage {
+        let (digest, follows) = (self.jti.digest(), self.follows.clone());
+        Lineage { digest, follows, issued_at: self.issued_at }
+    }
 }
 
 impl TryFrom<Claims> for RefreshClaims {
@@ -89,6 +110,7 @@ impl TryFrom<Claims> for RefreshClaims {
             issued_at: Timestamp::from_secs(claims.iat),
             expires_at: Timestamp::from_secs(claims.exp),
             epoch: claims.epoch.ok_or(Rejected::NotOurs)?,
+            follows: claims.follows,
         })
     }
 }

@@ -100,7 +100,8 @@ impl Replica {
     fn access(&self) -> SecretString {
         let (account, session) = (AccountId::random(&Os), SessionId::random(&Os));
         let now = self.clock.now();
-        let grant = Grant { account: &account, session: &session, issued_at: now, epoch: 1 };
+        let (account, session) = (&account, &session);
+        let grant = Grant { account, session, issued_at: now, epoch: 1, follows: None };
         let jti = AccessJti::random(&Os);
         let token = self.tokens.sign_access(&grant, &jti, now + 365 * DAY, &BTreeSet::new());
         SecretString::new(token.unwrap().expose())
@@ -109,7 +110,8 @@ impl Replica {
     fn refresh(&self) -> SecretString {
         let (account, session) = (AccountId::random(&Os), SessionId::random(&Os));
         let now = self.clock.now();
-        let grant = Grant { account: &account, session: &session, issued_at: now, epoch: 1 };
+        let (account, session) = (&account, &session);
+        let grant = Grant { account, session, issued_at: now, epoch: 1, follows: None };
         let token = self.tokens.sign_refresh(&grant, &RefreshJti::random(&Os), now + 365 * DAY);
         SecretString::new(token.unwrap().expose())
     }

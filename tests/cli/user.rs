@@ -97,6 +97,9 @@ on_both_stores! {
         for command in ["show", "disable", "enable", "delete", "set-roles", "end-sessions"] {
             let said = about(&["user", command, "nobody@example.org"], "");
             assert_eq!(said, "doorward: there is no account nobody@example.org");
+            // Of identifiers, one in 64 begins so.
+            let said = about(&["user", command, "-AAAAAAAAAAAAAAAAAAAAA"], "");
+            assert_eq!(said, "doorward: there is no account -AAAAAAAAAAAAAAAAAAAAA");
         }
         let taken = create(&server, "ADA@example.org", &[]).failed();
         assert_eq!(taken, "doorward: another account has this e-mail address");

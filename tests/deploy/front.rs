@@ -49,10 +49,7 @@ impl Front {
         let create = ["user", "create", "--email", ADA];
         let created = doorward.run(&create, &format!("{PASSWORD}\n"));
         assert_eq!(created.code, Some(0), "{created:?}");
-        let directory = scratch_dir("front");
-        let ports = (port, doorward.port());
-        let command = command(proxy, directory.path(), ports).unwrap_or_else(|why| panic!("{why}"));
-        let _proxy = launch(command, directory.path(), port);
+        let (directory, _proxy) = start(proxy, port, &[doorward.port()]);
         Self { port, doorward, directory, _proxy }
     }
 
@@ -119,15 +116,35 @@ impl Plan {
     }
 }
 
-/// The proxy with its file of `deploy/`. What is replaced has to be there.
-fn command(proxy: Proxy, home: &Path, (port, server): (u16, u16)) -> Result<Command, String> {
+/// nginx with its file of `deploy/`, listening at `port`, in front of these servers.
+pub fn nginx(port: u16, servers: &[u16]) -> (TempDir, Daemon) {
+    start(Proxy::Nginx, port, servers)
+}
+
+fn start(proxy: Proxy, port: u16, servers: &[u16]) -> (TempDir, Daemon) {
+    let directory = scratch_dir("front");
+    let command =
+        command(proxy, directory.path(), port, servers).unwrap_or_else(|why| panic!("{why}"));
+    let daemon = launch(command, directory.path(), port);
+    (directory, daemon)
+}
+
+/// The proxy with its file of `deploy/`. What is replaced has to be there. Only nginx is started with
+/// more than one server behind.
+fn command(proxy: Proxy, home: &Path, port: u16, servers: &[u16]) -> Result<Command, String> {
     let here = home.display().to_string();
     let mut plan = match proxy {
         Proxy::Nginx => Plan::nginx(&here, port),
         Proxy::Caddy => Plan::caddy(port),
         Proxy::Haproxy => Plan::haproxy(&here, port),
     };
-    plan.changes.push(("127.0.0.1:8000", format!("127.0.0.1:{server}")));
+    let (first, others) = servers.split_first().expect("a server");
+    plan.changes.push(("127.0.0.1:8000", format!("127.0.0.1:{first}")));
+    if !others.is_empty() {
+        let second = "# server 127.0.0.1:8001 max_fails=1 fail_timeout=1s;";
+        let line = |port| second.trim_start_matches("# ").replace("8001", &format!("{port}"));
+        plan.changes.push((second, others.iter().map(line).collect::<Vec<_>>().join("\n")));
+    }
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy").join(plan.file);
     let mut text = fs::read_to_string(&file).map_err(|error| format!("{}: {error}", plan.file))?;
     for (old, new) in &plan.changes {

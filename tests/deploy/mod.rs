@@ -1,3 +1,3 @@
 //! The files of `deploy/` that can be run here, as they stand but for names, ports and certificates.
 
-mod front;
+pub mod front;

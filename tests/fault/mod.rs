@@ -6,6 +6,7 @@ mod crash;
 mod redis;
 mod slow;
 mod sql;
+mod start;
 mod stop;
 mod wiped;
 

@@ -68,6 +68,40 @@ fn sigterm_ends_readiness_first() {
 }
 
 #[test]
+fn sigterm_turns_proxies_away_before_the_port_closes() {
+    let limits = LIMITS.map(|(name, _)| (name, "off"));
+    let server = Server::start(&[&limits[..], &[("DOORWARD_DRAIN", "2s")]].concat());
+    let ask = |method: &str, path: &str, header: &str| {
+        // It does not ask for the end of the connection: if that comes, the server wants it.
+        let head = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n{header}");
+        http::raw(server.port(), &format!("{head}Content-Length: 0\r\n\r\n"))
+    };
+    let others = "X-Other-Replicas: yes\r\n";
+    server.signal(Signal::TERM);
+    let unready = || http::get(server.port(), "/readyz").is_ok_and(|answer| answer.status == 503);
+    assert!(wait_until(Duration::from_secs(1), unready));
+    let mut turned_away = 0;
+    // The port closes at last.
+    while let Ok(answer) = ask("GET", "/login", others) {
+        // It may close between two requests.
+        let Ok(posted) = ask("POST", "/login", others) else { break };
+        let Ok(direct) = ask("GET", "/login", "") else { break };
+        for (said, what) in [(&posted, "a form"), (&direct, "who comes directly")] {
+            let refused = said.starts_with("HTTP/1.1 502");
+            assert!(!refused, "{what}: {said}");
+        }
+        if answer.starts_with("HTTP/1.1 502") {
+            assert!(!answer.to_lowercase().contains("set-cookie"), "{answer}");
+            turned_away += 1;
+        } else {
+            assert!(answer.starts_with("HTTP/1.1 200") && turned_away == 0, "{answer}");
+        }
+    }
+    assert!(turned_away > 0);
+    assert!(server.stop().success(), "{:?}", server.lines().all());
+}
+
+#[test]
 fn ctrl_c_and_a_second_signal_stop_at_once() {
     let server = Server::start(&[("DOORWARD_DRAIN", "60s")]);
     server.signal(Signal::INT);

@@ -1,6 +1,10 @@
 //! A Redis that has forgotten everything, or remembers what is over.
 
-use rocket::http::Method::{Delete, Put};
+use std::sync::Arc;
+
+use doorward::id::SessionId;
+use doorward::session::store::SessionStore;
+use rocket::http::Method::{Delete, Get, Put};
 use serde_json::json;
 
 use super::*;
@@ -88,6 +92,58 @@ async fn redis_restored_revives_no_refresh_token() {
     for revived in [&thief, &gone, &left] {
         revived.refresh().await.expect_problem(401, "session_ended");
     }
+}
+
+#[rocket::async_test]
+async fn redis_that_lost_a_refresh_signs_nobody_out() {
+    let (redis, app) = on_own_redis().await;
+    app.register("ada@example.org").await;
+    let before = Copy::of(&redis);
+    app.refresh().await.expect(200);
+    before.restore(&redis);
+    // A program that shows the access token alone has to refresh; a browser does so on the way.
+    let program = app.stranger();
+    let token = app.cookie(ACCESS).expect("signed in");
+    let bearer = format!("Bearer {token}");
+    let asked = program.ask(Get, "/api/v1/me").header("Authorization", &bearer);
+    asked.send().await.expect_problem(401, "session_ended");
+    app.me().await.expect(200);
+    app.refresh().await.expect(200);
+    app.me().await.expect(200);
+}
+
+#[rocket::async_test]
+async fn redis_that_lost_more_raises_no_alarm() {
+    let (redis, app) = on_own_redis().await;
+    app.register("ada@example.org").await;
+    let before = Copy::of(&redis);
+    for _ in 0..2 {
+        app.later(minutes(11));
+        app.refresh().await.expect(200);
+    }
+    before.restore(&redis);
+    app.me().await.expect_problem(401, "session_ended");
+    app.refresh().await.expect_problem(401, "session_ended");
+    app.log_in("ada@example.org").await;
+    let noticed = app.get("/profile").await.expect(200).text();
+    assert!(!noticed.contains("from two places"), "{noticed}");
+}
+
+#[rocket::async_test]
+async fn redis_restored_revives_no_sign_out_whose_first_answer_was_lost() {
+    let (redis, app) = on_own_redis().await;
+    app.register("ada@example.org").await;
+    let left = app.copy();
+    let before = Copy::of(&redis);
+    // As an attempt leaves it that reached Redis, and whose answer did not come back.
+    let me = app.accounts().find("ada@example.org").await.expect("found");
+    let sessions = app.get("/api/v1/me/sessions").await.json();
+    let id = sessions["items"][0]["id"].as_str().and_then(SessionId::parse).expect("a session");
+    let store: &Arc<dyn SessionStore> = app.service();
+    assert!(store.end(&me.id, &id).await.expect("ended"));
+    app.log_out().await.expect(204);
+    before.restore(&redis);
+    left.refresh().await.expect_problem(401, "session_ended");
 }
 
 #[rocket::async_test]

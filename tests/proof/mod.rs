@@ -1,12 +1,15 @@
-//! Proofs over three server processes that share one Redis and one PostgreSQL: what races, what gets
-//! lost and what is revoked comes out as it has to, on real sockets and in real time.
+//! Proofs over three server processes that share a Redis, of whichever kind, and a PostgreSQL: what races,
+//! what gets lost and what is revoked comes out as it has to, on real sockets and in real time.
 //!
-//! `tests/proofs` runs the long form: `DW_TEST_PROOF_ROUNDS`, `DW_TEST_PROOF_REFRESHES` and
-//! `DW_TEST_PROOF_RACES` say how long. `DW_TEST_PROOF_SEED` sets what chance decides.
+//! `tests/proofs` runs the long form: it says how long by `DW_TEST_PROOF_…`. `DW_TEST_PROOF_SEED` sets
+//! what chance decides.
 
 mod dashboard;
+mod failover;
+mod load;
 mod refresh;
 mod revocation;
+mod rolling;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,10 +21,13 @@ use serde_json::{Value, json};
 
 use crate::app::{ACCESS, LIMITS, ORIGIN, PASSWORD, REFRESH};
 use crate::person::Person;
+use crate::support::fleet::{Fleet, Kind};
 use crate::support::http::{self, Response};
 use crate::support::process::{Finished, Server};
-use crate::support::redis::{self, RedisServer};
-use crate::support::{free_port, postgres};
+use crate::support::{START_LIMIT, free_port, postgres, wait_until};
+
+/// Who is there in every proof with a load.
+const ADA: &str = "ada@example.org";
 
 /// How many processes serve.
 const PROCESSES: usize = 3;
@@ -33,20 +39,20 @@ const PATIENCE: usize = 5;
 type Jar = BTreeMap<String, String>;
 
 /// Three processes of one application.
-struct Cluster {
+struct Replicas {
     servers: Vec<Server>,
     metrics: Vec<u16>,
     database: String,
     postponed: AtomicU64,
     // After the servers: they are to find it as long as they run.
-    _redis: RedisServer,
+    redis: Fleet,
 }
 
-impl Cluster {
+impl Replicas {
     /// Starts three processes on fresh stores, with settings of one's own (`DOORWARD_…`). Limits
     /// are off: each proof asks more than a person ever would.
-    fn start(settings: &[(&str, &str)]) -> Self {
-        let redis = RedisServer::start(redis::Options::default());
+    fn start(kind: Kind, settings: &[(&str, &str)]) -> Self {
+        let redis = Fleet::start(kind);
         let store = redis.url();
         let database = block_on(postgres::create_database());
         let pem = SigningKey::generate_pem().expect("a key");
@@ -54,7 +60,7 @@ impl Cluster {
         let mut shared = vec![
             ("DOORWARD_PUBLIC_URL", ORIGIN),
             ("DOORWARD_DATABASE_URL", &*database),
-            ("DOORWARD_STORE_URL", &*store),
+            ("DOORWARD_STORE_URL", store),
             ("DOORWARD_KEYS_SIGNING", pem.expose()),
             ("DOORWARD_KEYS_SECRET", secret.expose()),
             ("DOORWARD_LOG_ACCESS", "false"),
@@ -67,7 +73,7 @@ impl Cluster {
             Server::start(&[&*shared, &[("DOORWARD_METRICS_ADDRESS", &*address)]].concat())
         };
         let servers = metrics.iter().map(start).collect();
-        Self { servers, metrics, database, postponed: AtomicU64::new(0), _redis: redis }
+        Self { servers, metrics, database, postponed: AtomicU64::new(0), redis }
     }
 
     /// The port of a process; numbers beyond the last one begin anew.
@@ -184,6 +190,38 @@ impl Cluster {
         })
     }
 
+    /// Has a new key sign two seconds from now. The shortest lead that can be configured is a minute,
+    /// so the database makes it shorter.
+    fn rotate_keys(&self) {
+        use sqlx::{Connection as _, Executor as _};
+        let sooner = "CREATE FUNCTION sooner() RETURNS trigger LANGUAGE plpgsql AS \
+             'BEGIN NEW.signs_from := NEW.created_at + 2000; RETURN NEW; END'; \
+             CREATE TRIGGER sooner BEFORE INSERT ON signing_key \
+             FOR EACH ROW EXECUTE FUNCTION sooner()";
+        block_on(async {
+            let mut db = sqlx::PgConnection::connect(&self.database).await.expect("connect");
+            db.execute(sqlx::raw_sql(sooner)).await.expect("the trigger");
+        });
+        self.command(&["keys", "rotate"]);
+    }
+
+    /// Fails unless every process soon signs with another key than the one that signed for `before`, and
+    /// takes what either has signed.
+    #[track_caller]
+    fn assert_keys_rotated(&self, before: &Jar) {
+        self.assert_alive(before, "signed before the keys rotated");
+        let key = |jar: &Jar| jar[ACCESS].split('.').next().map(str::to_owned);
+        for process in 0..PROCESSES {
+            let mut after = Jar::new();
+            let rotated = wait_until(START_LIMIT, || {
+                after = self.log_in(process, ADA, PASSWORD);
+                key(&after) != key(before)
+            });
+            assert!(rotated, "process {process} signs as before");
+            self.assert_alive(&after, "signed after the keys rotated");
+        }
+    }
+
     /// Prints what a proof measured, for `tests/proofs`.
     fn report(&self, proof: &str, started: Instant, figures: &str) {
         let (took, postponed) = (started.elapsed(), self.postponed.load(Ordering::Relaxed));
@@ -214,7 +252,7 @@ impl Cluster {
     }
 }
 
-impl Drop for Cluster {
+impl Drop for Replicas {
     /// A proof that failed shows what the servers had to say.
     fn drop(&mut self) {
         if std::thread::panicking() {
@@ -247,6 +285,11 @@ struct Dice(u64);
 impl Dice {
     fn new() -> Self {
         Self(number("DW_TEST_PROOF_SEED", 36))
+    }
+
+    /// The dice of one of several who roll.
+    fn of(whose: u64) -> Self {
+        Self(number("DW_TEST_PROOF_SEED", 36).wrapping_add(whose << 32))
     }
 
     fn roll(&mut self, below: u64) -> u64 {

@@ -14,7 +14,7 @@ use doorward::store::embedded::{Embedded, Role};
 use doorward::store::redis::{RedisPool, RedisStore};
 use doorward::token::access::AccessJti;
 use doorward::token::key::MasterSecret;
-use doorward::token::refresh::{RefreshJti, Succession};
+use doorward::token::refresh::{Lineage, RefreshDigest, RefreshJti, Succession};
 use tempfile::TempDir;
 
 use crate::support;
@@ -71,11 +71,18 @@ pub(crate) use on_both_stores;
 pub struct Tokens {
     pub access: AccessJti,
     pub refresh: RefreshJti,
+    pub follows: Option<RefreshDigest>,
 }
 
 impl Tokens {
     pub fn random() -> Self {
-        Self { access: AccessJti::random(&Os), refresh: RefreshJti::random(&Os) }
+        Self { access: AccessJti::random(&Os), refresh: RefreshJti::random(&Os), follows: None }
+    }
+
+    /// What the refresh token says of itself, in a session as it was when it was issued.
+    pub fn lineage(&self, session: &Session) -> Lineage {
+        let (digest, follows) = (self.refresh.digest(), self.follows.clone());
+        Lineage { digest, follows, issued_at: session.issued_at }
     }
 
     pub fn pair(&self) -> Pair {
@@ -176,7 +183,7 @@ impl Bench {
     /// The tokens that follow these.
     pub fn after(&self, session: &Session, tokens: &Tokens) -> Tokens {
         let (refresh, access) = self.succession.after(&session.id, &tokens.refresh);
-        Tokens { access, refresh }
+        Tokens { access, refresh, follows: Some(tokens.refresh.digest()) }
     }
 
     pub async fn rotate(&self, session: &Session, tokens: &Tokens) -> Rotation {
@@ -194,7 +201,7 @@ impl Bench {
             .rotate(Rotate {
                 account: &self.account,
                 session: &session.id,
-                old: &tokens.refresh.digest(),
+                old: &tokens.lineage(session),
                 new: &next,
                 access_lifetime: ACCESS,
                 grace: GRACE,
@@ -257,6 +264,7 @@ pub fn account(now: Timestamp) -> Account {
 pub fn word(rotation: &Rotation) -> &'static str {
     match rotation {
         Rotation::Rotated(_) => "rotated",
+        Rotation::CaughtUp(_) => "caught_up",
         Rotation::Repeated(_) => "repeated",
         Rotation::Reused => "reused",
         Rotation::Unknown => "unknown",

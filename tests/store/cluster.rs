@@ -9,38 +9,16 @@ use doorward::session::survey::Survey;
 use rocket::tokio;
 
 use super::bench::{Bench, account, redis_at, seconds, start, word};
-use crate::support::free_port;
-use crate::support::redis::{Options, RedisServer};
+use crate::support::fleet::{self, LAST_SLOTS};
+use crate::support::redis::RedisServer;
 
 struct Cluster {
     nodes: Vec<RedisServer>,
 }
 
-/// The last slot of each node.
-const LAST_SLOTS: [usize; 3] = [5460, 10922, 16383];
-
 impl Cluster {
     fn start() -> Self {
-        let mut nodes: Vec<RedisServer> = Vec::new();
-        let (mut first_bus, mut first_slot) = (0, 0);
-        for last_slot in LAST_SLOTS {
-            let bus = free_port();
-            let arguments = ["--cluster-enabled", "yes", "--cluster-port", &bus.to_string()];
-            let arguments = arguments.map(str::to_owned).to_vec();
-            let node = RedisServer::start(Options { arguments, ..Options::default() });
-            let added = node.command(&format!("CLUSTER ADDSLOTSRANGE {first_slot} {last_slot}"));
-            first_slot = last_slot + 1;
-            assert_eq!(added.expect("Redis answers"), "+OK");
-            match nodes.first() {
-                None => first_bus = bus,
-                Some(first) => {
-                    let meet = format!("CLUSTER MEET 127.0.0.1 {} {first_bus}", first.port());
-                    assert_eq!(node.command(&meet).expect("Redis answers"), "+OK");
-                }
-            }
-            nodes.push(node);
-        }
-        Self { nodes }
+        Self { nodes: fleet::cluster(0) }
     }
 
     /// Which node keeps the sessions of an account.

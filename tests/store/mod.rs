@@ -1,6 +1,7 @@
 //! What every backend promises, on every backend.
 
 mod account;
+mod behind;
 mod bench;
 mod cluster;
 pub mod database;

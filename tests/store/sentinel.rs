@@ -1,32 +1,14 @@
 //! The store on a primary that a sentinel names, and on its replica after the primary's end.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rocket::tokio;
 
 use super::bench::{Bench, redis_at, seconds, start};
-use crate::support::process::Daemon;
+use crate::support::fleet::sentinel;
+use crate::support::free_port;
 use crate::support::redis::{Options, RedisServer};
-use crate::support::{bound_to_us, find_program, free_port, scratch_dir};
-
-/// Starts a sentinel that watches the server at `primary` under the name `sessions`.
-fn sentinel(directory: &Path, port: u16, primary: u16) -> Daemon {
-    let config = directory.join("sentinel.conf");
-    let text = format!(
-        "port {port}\nbind 127.0.0.1\ndir {}\n\
-         sentinel monitor sessions 127.0.0.1 {primary} 1\n\
-         sentinel down-after-milliseconds sessions 500\n\
-         sentinel failover-timeout sessions 3000\n",
-        directory.display()
-    );
-    std::fs::write(&config, text).expect("write the sentinel's configuration");
-    let program = find_program(&["redis-server"], "redis-server").expect("redis-server");
-    let mut command = bound_to_us(&program, "KILL", &[]);
-    command.arg(&config).arg("--sentinel").stdout(std::process::Stdio::null());
-    Daemon::spawn("redis-sentinel", command).expect("start the sentinel")
-}
 
 /// Waits until `bench` works, for at most `limit`.
 async fn works(bench: &Bench, limit: Duration) {
@@ -45,8 +27,9 @@ async fn sr_70_a_failover_is_followed() {
     let fast = ["--repl-diskless-sync-delay", "0"].map(str::to_owned);
     let arguments = [&follow[..], &fast[..]].concat();
     let replica = RedisServer::start(Options { arguments, ..Options::default() });
-    let (directory, port) = (scratch_dir("sentinel"), free_port());
-    let _sentinel = sentinel(directory.path(), port, primary.port());
+    let port = free_port();
+    let settings = ["down-after-milliseconds sessions 500", "failover-timeout sessions 3000"];
+    let (_sentinel, directory) = sentinel(port, primary.port(), 1, &settings.map(str::to_owned));
 
     let address = format!("redis+sentinel://127.0.0.1:{port}/sessions");
     let bench = Bench::on(Arc::new(redis_at(&address)), start());

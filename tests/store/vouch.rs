@@ -6,7 +6,7 @@ use doorward::session::store::Vouched;
 use super::bench::{ACCESS, Bench, GRACE, IDLE, Tokens, minutes, on_both_stores, seconds, word};
 
 async fn vouch(bench: &Bench, session: &Session, tokens: &Tokens) -> Vouched {
-    let refresh = tokens.refresh.digest();
+    let refresh = tokens.lineage(session);
     let vouched =
         bench.store.vouch(&session.account, &session.id, &refresh, GRACE, bench.now()).await;
     vouched.expect("the store answers")

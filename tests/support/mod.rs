@@ -21,6 +21,7 @@ use tempfile::TempDir;
 pub mod browser;
 #[cfg(feature = "otel")]
 pub mod collector;
+pub mod fleet;
 pub mod http;
 pub mod kit;
 pub mod node;

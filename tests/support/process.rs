@@ -197,6 +197,15 @@ pub fn run(arguments: &[&str], input: &str, environment: &[(&str, &str)]) -> Fin
     finish(command, input)
 }
 
+/// Starts a `doorward` command as [`run`] does, and leaves it running. Its directory comes along.
+pub fn background(arguments: &[&str], environment: &[(&str, &str)]) -> (TempDir, Daemon) {
+    let directory = scratch_dir("run");
+    let mut command = doorward(directory.path(), environment.iter().copied());
+    command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null());
+    let daemon = Daemon::spawn("doorward", command).unwrap_or_else(|reason| panic!("{reason}"));
+    (directory, daemon)
+}
+
 /// Runs a command to its end with `input` as its standard input.
 ///
 /// # Panics

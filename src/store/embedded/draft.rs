@@ -12,7 +12,7 @@ use crate::session::Session;
 use crate::session::store::{Opened, Opening, Pair, Rotation};
 use crate::store::record::Record;
 use crate::token::denylist::DeniedToken;
-use crate::token::refresh::RefreshDigest;
+use crate::token::refresh::Lineage;
 
 /// How much longer than it can be used a thing is kept at least: a session, so that clocks that
 /// disagree never sweep away what is alive; the copy of an account, so that a sign-in that read
@@ -50,7 +50,7 @@ pub(super) struct Turn {
     /// The session.
     pub session: SessionId,
     /// The token that was presented.
-    pub old: RefreshDigest,
+    pub old: Lineage,
     /// The pair that follows it.
     pub new: Pair,
     /// How long the new access token is to live.
@@ -115,13 +115,15 @@ impl<'a> Draft<'a> {
             return Rotation::Unknown;
         }
         let record = entry.record();
-        if record.refresh == turn.old {
+        let is_behind = record.is_behind(&turn.old);
+        if is_behind || record.refresh == turn.old.digest {
             let record = succeed(record, turn);
             let session = record.session.clone();
             self.save(key, Entry::new(record));
-            return Rotation::Rotated(session);
+            let outcome = if is_behind { Rotation::CaughtUp } else { Rotation::Rotated };
+            return outcome(session);
         }
-        let is_predecessor = record.previous.as_ref() == Some(&turn.old)
+        let is_predecessor = record.previous.as_ref() == Some(&turn.old.digest)
             && record.access == turn.new.access
             && record.refresh == turn.new.refresh;
         let is_recent = turn.now.since(record.rotated_at) <= turn.grace;
@@ -129,7 +131,7 @@ impl<'a> Draft<'a> {
             return Rotation::Repeated(self.repeat(key, &entry, record, turn));
         }
         self.drop(key);
-        Rotation::Reused
+        if record.is_outlived_by(&turn.old) { Rotation::Unknown } else { Rotation::Reused }
     }
 
     /// Gives the current pair once more: its access token with a new life, if the old one ran out
@@ -283,7 +285,7 @@ fn succeed(record: Record, turn: &Turn) -> Record {
         },
         access: turn.new.access.clone(),
         refresh: turn.new.refresh.clone(),
-        previous: Some(turn.old.clone()),
+        previous: Some(turn.old.digest.clone()),
         used: false,
         rotated_at: turn.now,
         server_at: None,

@@ -17,7 +17,7 @@ use crate::session::{SEEN_EVERY, Session};
 use crate::store::record::Record;
 use crate::token::access::AccessDigest;
 use crate::token::denylist::DeniedToken;
-use crate::token::refresh::RefreshDigest;
+use crate::token::refresh::Lineage;
 
 /// How many locks share the accounts.
 const SHARDS: usize = 16;
@@ -150,13 +150,7 @@ impl Memory {
     }
 
     /// Judges a refresh token that is not traded in (see `SessionStore::vouch`).
-    pub fn vouch(
-        &self,
-        key: &Key,
-        refresh: &RefreshDigest,
-        grace: Duration,
-        now: Timestamp,
-    ) -> Vouched {
+    pub fn vouch(&self, key: &Key, refresh: &Lineage, grace: Duration, now: Timestamp) -> Vouched {
         let shard = self.read(&key.0);
         let found = shard.get(&key.0).and_then(|one| Some((one, one.sessions.get(&key.1)?)));
         let Some((standing, entry)) = found else { return Vouched::Unknown };
@@ -164,14 +158,15 @@ impl Memory {
         if !record.is_live(account.session_epoch, now) {
             return Vouched::Unknown;
         }
-        if record.refresh == *refresh {
+        if record.refresh == refresh.digest {
             self.mark(key, entry, now);
-        } else {
+        } else if !record.is_behind(refresh) {
             // Its immediate predecessor, where a refresh would be answered once more.
             let unused = !entry.marks.used.load(Ordering::Relaxed);
             let answered = unused || now.since(record.rotated_at) <= grace;
-            if record.previous.as_ref() != Some(refresh) || !answered {
-                return Vouched::Spent;
+            if record.previous.as_ref() != Some(&refresh.digest) || !answered {
+                let outlived = record.is_outlived_by(refresh);
+                return if outlived { Vouched::Unknown } else { Vouched::Spent };
             }
         }
         Vouched::Good(Box::new(entry.live(account)))

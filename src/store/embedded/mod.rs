@@ -38,7 +38,7 @@ use crate::session::store::{Live, Opened, Opening, Pair, Rotate, Rotation, Sessi
 use crate::session::survey::{Stretch, Survey};
 use crate::token::access::AccessDigest;
 use crate::token::denylist::{DeniedToken, Denylist};
-use crate::token::refresh::RefreshDigest;
+use crate::token::refresh::Lineage;
 use draft::{Draft, Turn};
 use guest::Guest;
 pub use limit::EmbeddedLimits;
@@ -209,7 +209,7 @@ impl SessionStore for Embedded {
         &self,
         account: &AccountId,
         session: &SessionId,
-        refresh: &RefreshDigest,
+        refresh: &Lineage,
         grace: Duration,
         now: Timestamp,
     ) -> Result<Vouched> {

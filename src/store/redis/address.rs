@@ -21,7 +21,8 @@ pub(super) enum Source {
     /// `redis+cluster://`, `rediss+cluster://`: whichever nodes the first that answers names.
     Cluster(Box<ClusterClient>),
     /// `redis+sentinel://`, `rediss+sentinel://`: the server that the sentinels call primary.
-    Sentinel(Box<Mutex<SentinelClient>>),
+    /// Each sentinel has a client of its own.
+    Sentinel(Vec<Mutex<SentinelClient>>),
 }
 
 /// The parts of an address that may name several hosts.
@@ -131,9 +132,12 @@ fn sentinel(address: &Hosts<'_>, messages: bool) -> RedisResult<Source> {
     if address.scheme == "rediss" {
         server = server.set_tls_mode(TlsMode::Secure);
     }
-    let client =
-        SentinelClient::build(sentinels, address.path, Some(server), SentinelServerType::Master)?;
-    Ok(Source::Sentinel(Box::new(Mutex::new(client))))
+    let client = |sentinel| {
+        let (service, server) = (address.path, Some(server.clone()));
+        let kind = SentinelServerType::Master;
+        SentinelClient::build(vec![sentinel], service, server, kind).map(Mutex::new)
+    };
+    Ok(Source::Sentinel(sentinels.into_iter().map(client).collect::<RedisResult<_>>()?))
 }
 
 /// The settings of a connection, with RESP3 where messages are wanted.

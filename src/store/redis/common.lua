@@ -11,6 +11,8 @@
 -- disagree never sweep away what is alive; the copy of an account, so that a sign-in that read the
 -- account before a change meets the change.
 local MARGIN = 3600000
+-- How far replicas' clocks, or theirs and the server's own, may be apart (SR-75).
+local LEEWAY = 30000
 -- Ten years, which PEXPIRE can still add to the present.
 local LONGEST = 315360000000
 

@@ -5,13 +5,16 @@
 //! Redis that lost its data ends sessions and revives none (SR-71).
 
 mod address;
+mod connect;
 mod denylist;
+mod fault;
 mod gather;
 mod index;
 mod limit;
 mod near;
 mod pool;
 mod verify;
+mod watch;
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -31,7 +34,7 @@ use crate::session::store::{Live, Opened, Opening, Pair, Rotate, Rotation, Sessi
 use crate::session::survey::{Stretch, Survey};
 use crate::session::{SEEN_EVERY, Session};
 use crate::token::access::AccessDigest;
-use crate::token::refresh::RefreshDigest;
+use crate::token::refresh::{Lineage, RefreshDigest};
 
 pub use pool::{RedisConnection, RedisPool};
 use verify::Readers;
@@ -184,13 +187,14 @@ impl SessionStore for RedisStore {
         &self,
         account: &AccountId,
         session: &SessionId,
-        refresh: &RefreshDigest,
+        refresh: &Lineage,
         grace: Duration,
         now: Timestamp,
     ) -> Result<Vouched> {
         let mut call = self.on(&VOUCH, account);
-        call.arg(session.as_str()).arg(refresh.as_str()).arg(millis(grace));
+        call.arg(session.as_str()).arg(refresh.digest.as_str()).arg(millis(grace));
         call.arg(now.as_millis()).arg(millis(SEEN_EVERY));
+        with_lineage(&mut call, refresh);
         let answer: Vec<Vec<u8>> = self.change(account, &call, true).await?;
         match answer.as_slice() {
             [word, record, account] if word == b"good" => {
@@ -209,19 +213,22 @@ impl SessionStore for RedisStore {
     async fn rotate(&self, rotate: Rotate<'_>) -> Result<Rotation> {
         let mut call = self.on(&ROTATE, &rotate.account.id);
         call.arg(rotate.session.as_str())
-            .arg(rotate.old.as_str())
+            .arg(rotate.old.digest.as_str())
             .arg(rotate.new.access.as_str())
             .arg(rotate.new.refresh.as_str())
             .arg(millis(rotate.access_lifetime))
             .arg(millis(rotate.grace))
             .arg(rotate.now.as_millis());
+        with_lineage(&mut call, rotate.old);
         with_account(&mut call, rotate.account)?;
         let answer: Vec<Vec<u8>> = self.change(&rotate.account.id, &call, false).await?;
         match answer.as_slice() {
-            [word, record] if word == b"rotated" => {
+            [word, record] if word == b"rotated" || word == b"caught_up" => {
                 let session = session_of(record)?;
                 self.add_again(&session, &rotate);
-                Ok(Rotation::Rotated(session))
+                let caught_up = word == b"caught_up";
+                let outcome = if caught_up { Rotation::CaughtUp } else { Rotation::Rotated };
+                Ok(outcome(session))
             }
             [word, record] if word == b"repeated" => Ok(Rotation::Repeated(session_of(record)?)),
             [word] if word == b"reused" => Ok(Rotation::Reused),
@@ -284,6 +291,12 @@ impl SessionStore for RedisStore {
 fn with_account(call: &mut ScriptInvocation<'_>, account: &Account) -> Result<()> {
     call.arg(account.version).arg(account.session_epoch).arg(to_json(account)?);
     Ok(())
+}
+
+/// Adds what a refresh token says of its place in its family.
+fn with_lineage(call: &mut ScriptInvocation<'_>, token: &Lineage) {
+    call.arg(token.follows.as_ref().map_or("", RefreshDigest::as_str));
+    call.arg(token.issued_at.as_millis());
 }
 
 fn session_of(record: &[u8]) -> Result<Session> {

@@ -3,19 +3,21 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::aio::ConnectionLike;
 use redis::cluster_async::ClusterConnection;
 use redis::{
-    AsyncConnectionConfig, Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, RedisFuture,
-    RedisResult, Script, ScriptInvocation, ServerErrorKind, Value,
+    Cmd, FromRedisValue, Pipeline, RedisError, RedisFuture, RedisResult, Script, ScriptInvocation,
+    Value,
 };
 use rocket::figment::Figment;
 use rocket_db_pools::Pool;
 use serde::Deserialize;
 
 use super::address::Source;
+use super::fault::{failure, is_lost, is_unknown_script};
 use super::gather::Gatherer;
 use super::near::Near;
+use super::watch::watch;
 use crate::error::Error;
 use crate::id::SecretString;
 
@@ -28,11 +30,14 @@ const OPERATION_LIMIT: Duration = Duration::from_millis(900);
 /// How long connecting may take where several servers have to be asked.
 const DISCOVERY_LIMIT: Duration = Duration::from_millis(600);
 
+/// How long the same may take where nobody waits for it.
+const RENEWAL_LIMIT: Duration = Duration::from_secs(3);
+
+/// How often a cluster is looked at anew at most, while one of its nodes is silent.
+const RENEWAL_EVERY: Duration = Duration::from_millis(500);
+
 /// How long a refused connection is taken as the answer for everybody.
 const REFUSAL_HOLDS: Duration = Duration::from_millis(100);
-
-/// How many commands may wait to be put on the wire before their senders wait.
-const PIPELINE: usize = 1024;
 
 /// A connection to Redis that everybody shares: commands of many requests travel on it together.
 ///
@@ -51,7 +56,7 @@ const PIPELINE: usize = 1024;
 #[derive(Clone)]
 pub struct RedisPool(Arc<Inner>);
 
-struct Inner {
+pub(super) struct Inner {
     source: Source,
     /// What may be used again without asking, if anything may.
     near: Option<Arc<Near>>,
@@ -66,6 +71,7 @@ struct Slot {
     /// Counts connections, so that a late failure of an old one does not cost the new one.
     generation: u64,
     refusal: Option<(Instant, RedisError)>,
+    renewed_at: Option<Instant>,
 }
 
 /// What is to be done in one round trip.
@@ -78,7 +84,7 @@ enum Work<'a> {
 }
 
 #[derive(Clone)]
-enum Link {
+pub(super) enum Link {
     Server(Gatherer),
     Cluster(ClusterConnection),
 }
@@ -215,13 +221,16 @@ impl RedisPool {
         if let Some(answer) = self.0.known() {
             return answer.map(|known| self.handle(known));
         }
-        let made = self.0.source.connect(self.0.near.as_ref()).await;
+        let made = self.0.source.connect(self.0.near.as_ref(), DISCOVERY_LIMIT).await;
         let mut slot = self.0.slot();
         match made {
             Ok(link) => {
                 slot.generation += 1;
                 slot.refusal = None;
                 slot.current = Some(link.clone());
+                if !matches!(self.0.source, Source::Server(_)) {
+                    tokio::spawn(watch(Arc::downgrade(&self.0), slot.generation));
+                }
                 Ok(self.handle((slot.generation, link)))
             }
             Err(error) => {
@@ -251,7 +260,13 @@ impl Inner {
         }
     }
 
-    fn discard(&self, generation: u64) {
+    /// The connection of this number, while it is the shared one.
+    pub(super) fn link(&self, generation: u64) -> Option<Link> {
+        let slot = self.slot();
+        slot.current.clone().filter(|_| slot.generation == generation)
+    }
+
+    pub(super) fn discard(&self, generation: u64) {
         let mut slot = self.slot();
         if slot.generation == generation {
             slot.current = None;
@@ -259,60 +274,29 @@ impl Inner {
             self.near.iter().for_each(|near| near.forget_all());
         }
     }
-}
 
-impl Source {
-    async fn connect(&self, near: Option<&Arc<Near>>) -> RedisResult<Link> {
-        let mut config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(STEP_LIMIT))
-            .set_response_timeout(Some(STEP_LIMIT))
-            .set_pipeline_buffer_size(PIPELINE);
-        if let Some(near) = near.cloned() {
-            config = config.set_push_sender(move |message| {
-                near.hear(&message);
-                Ok::<_, std::convert::Infallible>(())
-            });
+    /// Looks at a cluster anew, of which a node is silent: it may have been replaced, and nobody else
+    /// would tell. Meanwhile the present connection serves those whose nodes answer.
+    pub(super) fn renew(self: &Arc<Self>, generation: u64) {
+        let mut slot = self.slot();
+        let lately = slot.renewed_at.is_some_and(|at| at.elapsed() < RENEWAL_EVERY);
+        if slot.generation != generation || lately {
+            return;
         }
-        let (limit, connecting) = match self {
-            Self::Server(client) => (
-                STEP_LIMIT,
-                Box::pin(async move {
-                    let made = client.get_multiplexed_async_connection_with_config(&config).await?;
-                    greeted(made, near).await
-                }) as RedisFuture<'_, Link>,
-            ),
-            Self::Cluster(client) => (
-                DISCOVERY_LIMIT,
-                Box::pin(async move { Ok(Link::Cluster(client.get_async_connection().await?)) })
-                    as RedisFuture<'_, Link>,
-            ),
-            Self::Sentinel(client) => (
-                DISCOVERY_LIMIT,
-                Box::pin(async move {
-                    let mut client = client.lock().await;
-                    let made = client.get_async_connection_with_config(&config).await?;
-                    greeted(made, near).await
-                }) as RedisFuture<'_, Link>,
-            ),
-        };
-        tokio::time::timeout(limit, connecting).await.unwrap_or_else(|_| {
-            Err(std::io::Error::new(std::io::ErrorKind::TimedOut, "connecting took too long")
-                .into())
-        })
+        slot.renewed_at = Some(Instant::now());
+        let inner = Arc::clone(self);
+        tokio::spawn(async move {
+            let Ok(link) = inner.source.connect(inner.near.as_ref(), RENEWAL_LIMIT).await else {
+                return;
+            };
+            let mut slot = inner.slot();
+            if slot.generation == generation {
+                slot.generation += 1;
+                slot.current = Some(link);
+                tokio::spawn(watch(Arc::downgrade(&inner), slot.generation));
+            }
+        });
     }
-}
-
-/// A connection that reports changes, where they have to be known.
-async fn greeted(
-    mut connection: MultiplexedConnection,
-    near: Option<&Arc<Near>>,
-) -> RedisResult<Link> {
-    if let Some(near) = near {
-        let () = near.greeting().query_async(&mut connection).await?;
-        // What was learnt on the connection before may have changed in between.
-        near.forget_all();
-    }
-    Ok(Link::Server(Gatherer::new(connection)))
 }
 
 /// A handle on the shared connection. If it finds the connection lost, the next one to ask the
@@ -341,6 +325,8 @@ impl RedisConnection {
         };
         if lost {
             self.pool.0.discard(self.generation);
+        } else if result.as_ref().is_err_and(RedisError::is_timeout) {
+            self.pool.0.renew(self.generation);
         }
         result
     }
@@ -416,44 +402,4 @@ impl Pool for RedisPool {
     async fn close(&self) {
         self.0.slot().current = None;
     }
-}
-
-/// Whether a connection that gave this error may serve nobody any more: it is broken or silent, or
-/// leads to a server that is not the primary (any more).
-fn is_lost(error: &RedisError) -> bool {
-    error.is_io_error()
-        || error.is_unrecoverable_error()
-        || matches!(
-            error.kind(),
-            ErrorKind::ClusterConnectionNotFound
-                | ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown)
-        )
-}
-
-/// Whether a script has to be loaded before it is called by its hash: once for each Redis.
-fn is_unknown_script(error: &RedisError) -> bool {
-    error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
-}
-
-/// What an error of Redis means to the domain: nearly always that it cannot serve us now. Only what
-/// it says of our own scripts and values is a mistake.
-fn failure(error: RedisError) -> Error {
-    /// Codes that Redis before version 7 hides in the text of a script's error.
-    const TEMPORARY: [&str; 7] =
-        ["OOM ", "MISCONF ", "READONLY ", "LOADING ", "NOREPLICAS ", "MASTERDOWN ", "BUSY "];
-    let ours = match error.kind() {
-        ErrorKind::Parse | ErrorKind::UnexpectedReturnType | ErrorKind::Client => true,
-        ErrorKind::Server(
-            ServerErrorKind::ResponseError
-            | ServerErrorKind::CrossSlot
-            | ServerErrorKind::ExecAbort
-            | ServerErrorKind::NoScript,
-        ) => {
-            let text = error.detail().unwrap_or_default();
-            !TEMPORARY.iter().any(|code| text.contains(code))
-        }
-        ErrorKind::Extension => error.code() == Some("WRONGTYPE"),
-        _ => false,
-    };
-    if ours { Error::internal(error) } else { Error::unavailable(error) }
 }

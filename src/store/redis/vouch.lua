@@ -1,10 +1,9 @@
 -- Gives a live session and its account to whoever shows its refresh token and keeps it.
--- ARGV: session id, refresh digest, grace, now, how often at most to note that it was seen
+-- ARGV: session id, refresh digest, grace, now, how often at most to note that it was seen,
+--       the token that it says it follows, when it says it was issued
 local sid, refresh = ARGV[1], ARGV[2]
 local grace, now, seen_every = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
-
--- How far a replica's clock may be off before the server's own decides against a session (SR-75).
-local LEEWAY = 30000
+local follows, issued_at = ARGV[6], tonumber(ARGV[7])
 
 local json = redis.call('HGET', KEYS[2], sid)
 local account = redis.call('HMGET', KEYS[1], 'e', 'j')
@@ -33,8 +32,9 @@ if record.refresh == refresh then
   end
   return { 'good', json, account[2] }
 end
--- Its immediate predecessor, where a refresh would be answered once more.
-if record.previous == refresh and (now - record.rotated_at <= grace or not record.used) then
+-- The one after it, or its immediate predecessor, where a refresh would be answered once more.
+if record.refresh == follows
+    or record.previous == refresh and (now - record.rotated_at <= grace or not record.used) then
   return { 'good', json, account[2] }
 end
-return { 'spent' }
+return { issued_at > session.issued_at + LEEWAY and 'unknown' or 'spent' }

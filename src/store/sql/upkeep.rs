@@ -3,7 +3,6 @@
 
 use sqlx::AnyConnection;
 
-use super::pool::in_time;
 use super::{SqlStore, row};
 use crate::account::Account;
 use crate::clock::Timestamp;
@@ -16,7 +15,7 @@ const LEAP: i64 = 1_000_000;
 
 impl SqlStore {
     pub(super) async fn forget_what_is_over(&self, now: Timestamp) -> Result<()> {
-        in_time(async {
+        self.in_time("account.forget_what_is_over", async {
             let mut write = self.pool.write().await?;
             forget(&mut write, SETUP_TOKENS, now).await?;
             forget(&mut write, ENDED_SESSIONS, now).await?;
@@ -31,7 +30,7 @@ impl SqlStore {
         limit: u32,
     ) -> Result<Vec<Account>> {
         let after = after.map_or("", AccountId::as_str);
-        in_time(async {
+        self.in_time("account.raise_all", async {
             let mut write = self.pool.write().await?;
             let ids: Vec<String> =
                 sqlx::query_scalar("SELECT id FROM account WHERE id > $1 ORDER BY id LIMIT $2")
