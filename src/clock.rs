@@ -64,6 +64,22 @@ impl Sub<Duration> for Timestamp {
     }
 }
 
+/// It is shown, and taken, in RFC 3339.
+impl schemars::JsonSchema for Timestamp {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Timestamp".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let example = "2026-01-31T09:30:00.000Z";
+        schemars::json_schema!({ "type": "string", "format": "date-time", "examples": [example] })
+    }
+}
+
 /// RFC 3339 in UTC with milliseconds: `2026-01-31T09:30:00.000Z`.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -157,7 +157,7 @@ fn in_words(duration: Duration) -> String {
 }
 
 /// What is wrong with one field of a form or of a JSON object.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct FieldError {
     /// The field, by the name that the client sent it under.
     pub field: String,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroize;
 
@@ -75,8 +76,9 @@ pub fn constant_time_eq(left: &[u8], right: &[u8]) -> bool {
 /// A text that must never be seen: it has no `Display`, its `Debug` hides it, and it is wiped when dropped.
 ///
 /// [`SecretString::expose`] is the one way out, so a search for that word finds every use.
-#[derive(Clone, Default, Deserialize)]
+#[derive(Clone, Default, Deserialize, JsonSchema)]
 #[serde(transparent)]
+#[schemars(inline, description = "A secret.", extend("format" = "password", "writeOnly" = true))]
 pub struct SecretString(String);
 
 impl SecretString {
@@ -107,8 +109,11 @@ impl Drop for SecretString {
 macro_rules! identifier {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(
+            Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+        )]
         #[serde(transparent)]
+        #[schemars(inline, extend("pattern" = "^[A-Za-z0-9_-]{22}$", "examples" = ["mRkVt8cGQ0a1bYz5uJ3xWg"]))]
         pub struct $name(Arc<str>);
 
         impl $name {

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | words | [`error`], [`clock`], [`id`], [`metric`], [`trace`]: what every room uses |
 //! | domain | [`role`], [`access`], [`token`], [`limit`], [`audit`], [`account`], [`session`]: what is true, without HTTP, Redis or SQL |
-//! | edge | [`problem`], [`guard`], [`api`], [`page`]: what browsers and programs see |
+//! | edge | [`problem`], [`guard`], [`openapi`], [`api`], [`page`]: what browsers and programs see |
 //! | backends | [`store`]: where accounts and sessions are kept |
 //! | roof | [`config`], [`app`], [`cli`]: what puts it together |
 #![forbid(unsafe_code)]
@@ -22,6 +22,7 @@ pub mod guard;
 pub mod id;
 pub mod limit;
 pub mod metric;
+pub mod openapi;
 pub mod page;
 pub mod problem;
 pub mod role;

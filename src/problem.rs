@@ -7,6 +7,8 @@ use std::sync::{Mutex, PoisonError};
 use rocket::http::{ContentType, Header, Status};
 use rocket::request::{Outcome, Request};
 use rocket::response::{self, Responder, Response};
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::audit;
@@ -75,22 +77,18 @@ impl Problem {
         Self::new(Status::InternalServerError, "internal", detail)
     }
 
-    fn to_json(&self, request_id: &str) -> Value {
-        let mut body = json!({
-            "type": "about:blank",
-            "title": self.status.reason().unwrap_or("Error"),
-            "status": self.status.code,
-            "detail": self.detail,
-            "code": self.code,
-            "request_id": request_id,
-        });
-        if !self.errors.is_empty() {
-            body["errors"] = json!(self.errors);
-        }
-        if let Some(seconds) = self.retry_after {
-            body["retry_after"] = json!(seconds);
-        }
-        body
+    /// The problem as programs are told it.
+    pub fn to_json(&self, request_id: &str) -> Value {
+        json!(Details {
+            kind: "about:blank",
+            title: self.status.reason().unwrap_or("Error"),
+            status: self.status.code,
+            detail: &self.detail,
+            code: self.code,
+            request_id,
+            errors: &self.errors,
+            retry_after: self.retry_after,
+        })
     }
 
     /// The headers that go with the failure, whatever its body.
@@ -118,6 +116,31 @@ impl Problem {
         }
         headers
     }
+}
+
+/// Problem details (RFC 9457 §3), with members of ours.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Problem")]
+pub struct Details<'a> {
+    /// Always `about:blank`: the `code` says more.
+    #[serde(rename = "type")]
+    kind: &'a str,
+    /// The status in words.
+    title: &'a str,
+    /// The HTTP status.
+    status: u16,
+    /// What happened, in a sentence for people.
+    detail: &'a str,
+    /// What happened, in a stable word for programs.
+    code: &'a str,
+    /// Names the request, in the log too.
+    request_id: &'a str,
+    /// What is wrong with single fields.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'a [FieldError],
+    /// Seconds to wait before another try.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after: Option<u64>,
 }
 
 impl From<&Error> for Problem {

@@ -58,3 +58,11 @@ setInterval(tellTimes, 60000);
 for (const select of document.querySelectorAll("form[data-autosubmit]:not([data-live]) select")) {
   select.addEventListener("change", () => select.form.requestSubmit());
 }
+
+// A link to something that is folded unfolds it.
+const unfold = () => {
+  const target = document.getElementById(location.hash.slice(1));
+  if (target instanceof HTMLDetailsElement) target.open = true;
+};
+unfold();
+addEventListener("hashchange", unfold);

@@ -104,7 +104,7 @@ const WORDS: &[&str] = &["error", "clock", "id", "metric", "trace"];
 const DOMAIN: &[&str] =
     &["role", "access", "token", "limit", "audit", "mail", "account", "session"];
 /// Each may name those to its left; but `page` never `api`.
-const EDGE: &[&str] = &["problem", "guard", "api", "page"];
+const EDGE: &[&str] = &["problem", "guard", "openapi", "api", "page"];
 const ROOF: &[&str] = &["config", "app", "cli", "main", "lib"];
 
 /// Whether the room `from` may name the room `to`.

@@ -4,6 +4,7 @@ mod api;
 mod app;
 mod audit;
 mod cli;
+mod contract;
 mod deploy;
 mod docs;
 mod fault;

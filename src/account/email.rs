@@ -2,14 +2,20 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
 
 use crate::error::{Error, Result};
 
 /// An e-mail address as it is shown and written to: trimmed, its domain in lower-case A-labels.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
+#[schemars(
+    inline,
+    description = "An e-mail address.",
+    extend("format" = "idn-email", "maxLength" = Email::MAX_LENGTH, "examples" = ["ada@example.org"])
+)]
 pub struct Email(String);
 
 impl Email {

@@ -16,6 +16,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::audit::{Audit, Entry, Kind};
@@ -35,8 +36,9 @@ pub use roles::Roles;
 pub use setup::SETUP_LINK_LIFETIME;
 
 /// Whether an account may be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(inline)]
 pub enum Status {
     /// It may.
     Active,

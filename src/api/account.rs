@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use rocket::response::status::NoContent;
 use rocket::serde::json::Json;
-use rocket::{Route, State, delete, get, patch, put, routes};
+use rocket::{FromForm, State, delete, get, patch, put};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::shape::{DisplayName, NewPassword, Password};
 use super::view::{ListBody, RevokedBody, SessionView, UserBody};
 use crate::account::Accounts;
 use crate::error::Error;
@@ -14,11 +16,32 @@ use crate::guard::LoggedIn;
 use crate::guard::body::Body;
 use crate::guard::cookie::Cookies;
 use crate::id::{SecretString, SessionId};
+use crate::openapi::{Calls, Part, Signature, call};
 use crate::problem::Problem;
 use crate::session::Sessions;
 
-pub(super) fn routes() -> Vec<Route> {
-    routes![me, rename, delete_me, change_password, sessions, end_session, end_sessions]
+pub(super) fn calls() -> Calls {
+    Calls {
+        tag: "Your account",
+        about: "The account and the sessions of whoever asks.",
+        calls: vec![
+            call!(me, "getMe", "Show who is signed in"),
+            call!(rename, "updateMe", "Change your name"),
+            call!(delete_me, "deleteMe", "Delete your account")
+                .or(Error::WrongPassword)
+                .or(Error::LastAdmin)
+                .hashing(),
+            call!(change_password, "changePassword", "Change your password")
+                .more("This session goes on with new cookies; all others end.")
+                .or(Error::WrongPassword)
+                .hashing(),
+            call!(sessions, "listMySessions", "List your sessions")
+                .more("Those that live, the last seen first."),
+            call!(end_session, "endMySession", "End one of your sessions"),
+            call!(end_sessions, "endMySessions", "End your sessions")
+                .more("The others, or all of them. If this one ends too, its cookies are deleted."),
+        ],
+    }
 }
 
 /// Who one is. One look at the session store; no SQL.
@@ -27,9 +50,11 @@ fn me(viewer: LoggedIn) -> Json<UserBody> {
     Json(UserBody::from(&*viewer.0.account))
 }
 
-#[derive(Deserialize)]
+/// What one can change of oneself.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ProfileBody {
+    #[schemars(with = "DisplayName")]
     display_name: String,
 }
 
@@ -44,9 +69,11 @@ async fn rename(
     Ok(Json(UserBody::from(&account)))
 }
 
-#[derive(Deserialize)]
+/// The password, to confirm what cannot be undone.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct PasswordBody {
+    #[schemars(with = "Password")]
     password: SecretString,
 }
 
@@ -64,10 +91,13 @@ async fn delete_me(
     Ok(NoContent)
 }
 
-#[derive(Deserialize)]
+/// The password as it is and as it is to be.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct NewPasswordBody {
+    #[schemars(with = "Password")]
     current_password: SecretString,
+    #[schemars(with = "NewPassword")]
     new_password: SecretString,
 }
 
@@ -108,17 +138,30 @@ async fn end_session(
     Ok(NoContent)
 }
 
+#[derive(FromForm, JsonSchema)]
+struct EndQuery<'r> {
+    /// Whether this session goes on.
+    #[schemars(with = "Option<bool>")]
+    others: Option<&'r str>,
+}
+
+impl Part for EndQuery<'_> {
+    fn tell(signature: &mut Signature) {
+        signature.query::<Self>();
+    }
+}
+
 /// Ends one's other sessions, or all of them.
-#[delete("/me/sessions?<others>")]
+#[delete("/me/sessions?<query..>")]
 async fn end_sessions(
     viewer: LoggedIn,
-    others: Option<&str>,
+    query: EndQuery<'_>,
     sessions: &State<Arc<Sessions>>,
     accounts: &State<Arc<Accounts>>,
     cookies: Cookies<'_>,
 ) -> Result<Json<RevokedBody>, Problem> {
     let account = &viewer.0.account.id;
-    let revoked = match others {
+    let revoked = match query.others {
         Some("true") => sessions.end_others(account, &viewer.0.session.id).await?,
         None | Some("false") => {
             let revoked = accounts.end_sessions(account).await?;

@@ -1,50 +1,88 @@
-//! `/admin`: everybody's accounts and sessions, for those who may.
+//! `/admin/users`: everybody's accounts, for those who may.
 
 use std::sync::Arc;
 
 use rocket::response::status::{Created, NoContent};
 use rocket::serde::json::Json;
-use rocket::{FromForm, Route, State, delete, get, patch, post, put, routes};
+use rocket::{FromForm, State, delete, get, patch, post, put};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::list;
-use super::view::{DeniedTokenView, ListBody, RevokedBody, SessionView, UserBody, UserView};
+use super::shape::{Cursor, DisplayName, Limit, NewPassword};
+use super::view::{ListBody, RevokedBody, SessionView, UserBody, UserView};
+use crate::account::email::Email;
 use crate::account::store::AccountFilter;
 use crate::account::{Accounts, Actor, Invitation, Status};
 use crate::error::{Error, Result as DomainResult};
 use crate::guard::body::Body;
 use crate::guard::fresh::Fresh;
-use crate::guard::{Allowed, SessionsRead, SessionsRevoke, TokensRevoke, UsersRead, UsersWrite};
+use crate::guard::{Allowed, SessionsRead, SessionsRevoke, UsersRead, UsersWrite};
 use crate::id::{AccountId, SecretString};
+use crate::openapi::{Calls, Part, Signature, call};
 use crate::problem::Problem;
 use crate::role::{RoleName, RoleStore};
 use crate::session::Sessions;
-use crate::session::deny::Denial;
 
-pub(super) fn routes() -> Vec<Route> {
-    routes![
-        users,
-        create,
-        user,
-        change,
-        delete_user,
-        set_roles,
-        user_sessions,
-        end_user_sessions,
-        deny_token,
-        denied_tokens
-    ]
+pub(super) fn calls() -> Calls {
+    let own = || Error::Conflict("you cannot do this to your own account");
+    Calls {
+        tag: "People",
+        about: "Everybody's accounts.",
+        calls: vec![
+            call!(users, "listUsers", "List accounts").more(
+                "The newest first. A page looks through 50,000 accounts at most: it can be \
+                 short, or even empty, and still have a `next_cursor`.",
+            ),
+            call!(create, "createUser", "Create an account")
+                .more(
+                    "An account without a password cannot sign in until the operator sets one. One \
+                     that is made without `roles` has the role `user`. Nobody gives a role that \
+                     grants what they do not hold.",
+                )
+                .or(Error::Conflict("another account has this e-mail address"))
+                .hashing(),
+            call!(user, "getUser", "Show an account"),
+            call!(change, "updateUser", "Change an account")
+                .more("An account that is disabled is signed out at once, everywhere.")
+                .or(own())
+                .or(Error::LastAdmin),
+            call!(delete_user, "deleteUser", "Delete an account").or(own()).or(Error::LastAdmin),
+            call!(set_roles, "setUserRoles", "Set an account's roles")
+                .more(
+                    "It has exactly these from its next request on. Nobody gives or takes a \
+                     role that grants what they do not hold.",
+                )
+                .or(own())
+                .or(Error::LastAdmin),
+            call!(user_sessions, "listUserSessions", "List an account's sessions"),
+            call!(end_user_sessions, "endUserSessions", "End an account's sessions"),
+        ],
+    }
 }
 
 type Roles = State<Arc<dyn RoleStore>>;
 
-#[derive(FromForm)]
+#[derive(FromForm, JsonSchema)]
 struct UserQuery<'r> {
+    /// A part of an address or of a name.
     q: Option<&'r str>,
+    /// A role that they have.
+    #[schemars(with = "Option<RoleName>")]
     role: Option<&'r str>,
+    /// Whether they may be used.
+    #[schemars(with = "Option<Status>")]
     status: Option<&'r str>,
+    #[schemars(with = "Option<Limit>")]
     limit: Option<&'r str>,
+    #[schemars(with = "Option<Cursor>")]
     cursor: Option<&'r str>,
+}
+
+impl Part for UserQuery<'_> {
+    fn tell(signature: &mut Signature) {
+        signature.query::<Self>();
+    }
 }
 
 /// A page of accounts, newest first.
@@ -67,15 +105,22 @@ async fn users(
     Ok(Json(ListBody { items, next_cursor: page.next_cursor }))
 }
 
-#[derive(Deserialize)]
+/// An account to be made.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct InvitationBody {
+    #[schemars(with = "Email")]
     email: String,
+    /// Its first password. Without one nobody can sign in with it yet.
     #[serde(default)]
+    #[schemars(with = "Option<NewPassword>")]
     password: Option<SecretString>,
     #[serde(default)]
+    #[schemars(with = "Option<DisplayName>")]
     display_name: Option<String>,
+    /// Names of roles.
     #[serde(default)]
+    #[schemars(with = "Vec<RoleName>")]
     roles: Vec<String>,
 }
 
@@ -108,12 +153,16 @@ async fn user(
     Ok(Json(UserBody::from(&account)))
 }
 
-#[derive(Deserialize)]
+/// What is to be changed of an account.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ChangeBody {
     #[serde(default)]
+    #[schemars(with = "Option<DisplayName>")]
     display_name: Option<String>,
+    /// Whether the account may be used.
     #[serde(default)]
+    #[schemars(with = "Option<Status>")]
     status: Option<String>,
 }
 
@@ -143,9 +192,12 @@ async fn delete_user(
     Ok(NoContent)
 }
 
-#[derive(Deserialize)]
+/// The roles of an account.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct RolesBody {
+    /// Names of roles.
+    #[schemars(with = "Vec<RoleName>")]
     roles: Vec<String>,
 }
 
@@ -186,47 +238,6 @@ async fn end_user_sessions(
 ) -> Result<Json<RevokedBody>, Problem> {
     let revoked = accounts.end_sessions(&account_id(id)?).await?;
     Ok(Json(RevokedBody { revoked }))
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct DenyBody {
-    #[serde(default)]
-    jti: Option<String>,
-    #[serde(default)]
-    token: Option<SecretString>,
-    #[serde(default)]
-    reason: Option<String>,
-}
-
-/// Puts an access token on the denylist until it would have run out.
-#[post("/admin/tokens/revoke", data = "<body>")]
-async fn deny_token(
-    _viewer: Fresh<Allowed<TokensRevoke>>,
-    body: Body<DenyBody>,
-    sessions: &State<Arc<Sessions>>,
-) -> Result<NoContent, Problem> {
-    let DenyBody { jti, token, reason } = body.0;
-    let denial = match (jti, token) {
-        (Some(jti), None) => Denial::Jti(jti),
-        (None, Some(token)) => Denial::Token(token),
-        _ => {
-            let message = "Give either the jti or the token.";
-            return Err(Error::field("jti", "required", message).into());
-        }
-    };
-    sessions.deny_token(denial, reason.as_deref().unwrap_or_default()).await?;
-    Ok(NoContent)
-}
-
-/// The denylist, the latest first.
-#[get("/admin/tokens/revoked")]
-async fn denied_tokens(
-    _viewer: Allowed<TokensRevoke>,
-    sessions: &State<Arc<Sessions>>,
-) -> Result<Json<ListBody<DeniedTokenView>>, Problem> {
-    let tokens = sessions.denied_tokens().await?;
-    Ok(Json(ListBody::whole(tokens.iter().map(DeniedTokenView::from).collect())))
 }
 
 /// An identifier that has not the shape of one names nothing.

@@ -3,11 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use rocket::form::{self, FromFormField, ValueField};
 use rocket::serde::json::Json;
-use rocket::{FromForm, Route, State, get, routes};
+use rocket::{FromForm, State, get};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::list;
+use super::shape::{Cursor, Limit};
 use super::view::ListBody;
 use crate::account::Accounts;
 use crate::audit::export::Format;
@@ -17,24 +20,55 @@ use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, Result as DomainResult};
 use crate::guard::download::Download;
 use crate::guard::{AdminView, Allowed, AuditRead};
+use crate::openapi::{Calls, Part, Signature, call, subschema};
 use crate::problem::Problem;
 use crate::role::{Permission, require};
 use crate::session::Sessions;
 use crate::session::store::Live;
 
-pub(super) fn routes() -> Vec<Route> {
-    routes![events, export, numbers]
+pub(super) fn calls() -> Calls {
+    const WHOSE: &str =
+        "`actor` and `subject` take an e-mail address too, from those who may see accounts.";
+    Calls {
+        tag: "Audit",
+        about: "What happened, and how often.",
+        calls: vec![
+            call!(events, "listEvents", "List events").more(WHOSE),
+            call!(export, "exportEvents", "Export events").more(WHOSE),
+            call!(numbers, "getStats", "Count events").more(
+                "Sign-ins and alarms, by hour or by day (UTC). Without `from` and `to`: the \
+                 last 24 hours, or the last 30 days. `people` and `sessions` are `null` \
+                 while their store does not answer.",
+            ),
+        ],
+    }
 }
 
-#[derive(FromForm)]
+#[derive(FromForm, JsonSchema)]
 struct EventQuery<'r> {
+    /// Who did it: the `id` of an account, `operator` or `server`.
     actor: Option<&'r str>,
+    /// The `id` of the account that it was done to.
     subject: Option<&'r str>,
+    /// What happened.
+    #[schemars(with = "Option<Kind>")]
     kind: Option<&'r str>,
+    /// From this moment on.
+    #[schemars(with = "Option<Timestamp>")]
     from: Option<&'r str>,
+    /// Before this moment.
+    #[schemars(with = "Option<Timestamp>")]
     to: Option<&'r str>,
+    #[schemars(with = "Option<Limit>")]
     limit: Option<&'r str>,
+    #[schemars(with = "Option<Cursor>")]
     cursor: Option<&'r str>,
+}
+
+impl Part for EventQuery<'_> {
+    fn tell(signature: &mut Signature) {
+        signature.query::<Self>();
+    }
 }
 
 impl EventQuery<'_> {
@@ -70,46 +104,99 @@ async fn events(
     Ok(Json(ListBody { items: page.items, next_cursor: page.next_cursor }))
 }
 
+/// The name of a format, which [`Format::parse`] reads.
+struct FormatName<'r>(&'r str);
+
+impl<'r> FromFormField<'r> for FormatName<'r> {
+    fn from_value(field: ValueField<'r>) -> form::Result<'r, Self> {
+        Ok(Self(field.value))
+    }
+}
+
+impl Part for FormatName<'_> {
+    fn tell(signature: &mut Signature) {
+        signature.words.push(("format", "How events are written.", subschema::<Format>));
+    }
+}
+
 /// All events that a filter lets through, as a file.
 #[get("/admin/audit/export?<format>&<query..>")]
 async fn export(
     viewer: Allowed<AuditRead>,
-    format: &str,
+    format: FormatName<'_>,
     query: EventQuery<'_>,
     audit: &State<Arc<Audit>>,
     accounts: &State<Arc<Accounts>>,
 ) -> Result<Download, Problem> {
-    let format = Format::parse(format)?;
+    let format = Format::parse(format.0)?;
     let filter = query.filter(&viewer.0, accounts).await?;
     Ok(Download::new("doorward-audit", format, audit.export(filter, format).await))
 }
 
-#[derive(FromForm)]
+#[derive(FromForm, JsonSchema)]
 struct StatsQuery<'r> {
+    /// From this moment on.
+    #[schemars(with = "Option<Timestamp>")]
     from: Option<&'r str>,
+    /// Before this moment.
+    #[schemars(with = "Option<Timestamp>")]
     to: Option<&'r str>,
+    /// How long each span is; an hour if it is not given.
+    #[schemars(with = "Option<Bucket>")]
     bucket: Option<&'r str>,
 }
 
+impl Part for StatsQuery<'_> {
+    fn tell(signature: &mut Signature) {
+        signature.query::<Self>();
+    }
+}
+
+/// How long a span is.
+#[derive(Clone, Copy, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+enum Bucket {
+    Hour,
+    Day,
+}
+
 /// The numbers behind the overview's chart.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Stats")]
 struct StatsBody {
-    bucket: &'static str,
+    /// How long each span is.
+    bucket: Bucket,
+    /// From when it is counted.
+    #[schemars(with = "Timestamp")]
     from: String,
+    /// Until when.
+    #[schemars(with = "Timestamp")]
     to: String,
+    /// How many accounts there are.
     people: Option<u64>,
+    /// How many live sessions there are.
     sessions: Option<u64>,
+    /// The spans, in their order.
     items: Vec<NumbersView>,
+    /// Always `null`: all spans are there.
     next_cursor: Option<String>,
 }
 
 /// What happened in one span of time.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Numbers")]
 struct NumbersView {
+    /// When the span begins.
+    #[schemars(with = "Timestamp")]
     at: String,
+    /// Sign-ins.
     login_success: u64,
+    /// Sign-ins that were refused.
     login_fail: u64,
+    /// Requests beyond a limit.
     throttled: u64,
+    /// Refresh tokens that were used again.
     token_reuse: u64,
 }
 
@@ -125,8 +212,8 @@ async fn numbers(
     clock: &State<Arc<dyn Clock>>,
 ) -> Result<Json<StatsBody>, Problem> {
     let (bucket, span, usual) = match query.bucket {
-        None | Some("hour") => ("hour", stats::HOUR, 24),
-        Some("day") => ("day", stats::DAY, 30),
+        None | Some("hour") => (Bucket::Hour, stats::HOUR, 24),
+        Some("day") => (Bucket::Day, stats::DAY, 30),
         Some(_) => {
             let fault = Error::field("bucket", "unknown_bucket", "This must be hour or day.");
             return Err(fault.into());

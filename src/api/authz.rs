@@ -8,6 +8,7 @@ use rocket::http::{ContentType, Header, Method, Status};
 use rocket::response::{self, Responder, Response};
 use rocket::route::{Handler, Outcome};
 use rocket::{Data, Request, Route};
+use serde_json::json;
 
 use crate::access::{Access, Demand, Refusal, Requirement};
 use crate::account::Account;
@@ -16,6 +17,7 @@ use crate::error::Error;
 use crate::guard::asked::{EXT_AUTHZ, Manner, Told};
 use crate::guard::cookie;
 use crate::guard::csrf::PublicOrigin;
+use crate::openapi::{Answer, Asker, Call, Calls, Signature};
 use crate::problem::Problem;
 use crate::role::{Permission, RoleName};
 use crate::session::{Recognised, Sessions};
@@ -46,16 +48,71 @@ const METHODS: [Method; 7] = [
     Method::Options,
 ];
 
-/// A route of its own for each manner of asking.
-pub(super) fn routes() -> Vec<Route> {
-    let get = |path, manner| Route::new(Method::Get, path, Ask(manner));
-    let mut routes = vec![
-        get("/api/authz/forward-auth", Manner::Forwarded),
-        get("/api/authz/auth-request", Manner::Original),
-    ];
+/// A call of its own for each manner of asking.
+pub(super) fn calls() -> Calls {
+    let get = |path, manner| vec![Route::new(Method::Get, path, Ask(manner))];
+    let forwarded = get("/api/authz/forward-auth", Manner::Forwarded);
+    let original = get("/api/authz/auth-request", Manner::Original);
     let pattern = format!("{EXT_AUTHZ}/<path..>");
-    routes.extend(METHODS.map(|method| Route::new(method, &pattern, Ask(Manner::External))));
-    routes
+    let external = METHODS.map(|method| Route::new(method, &pattern, Ask(Manner::External)));
+    Calls {
+        tag: "Proxies",
+        about: "What proxies that the operator trusts ask about requests to apps: see the guide \
+                to forward-auth.",
+        calls: vec![
+            Call::by_hand(
+                "askForwardAuth",
+                "Traefik, Caddy, HAProxy",
+                forwarded,
+                asked(Manner::Forwarded),
+            ),
+            Call::by_hand("askAuthRequest", "nginx", original, asked(Manner::Original)),
+            Call::by_hand("askExtAuthz", "Envoy", external.into(), asked(Manner::External)),
+        ],
+    }
+}
+
+/// What there is to know of the calls, which have no signature: any cookies are those of the request
+/// that is asked about.
+fn asked(manner: Manner) -> Signature {
+    let text = |pattern: &str| json!({ "type": "string", "pattern": pattern });
+    let method = ("The method of the request.", text("^[A-Z]{1,32}$"));
+    let proto = json!({ "type": "string", "enum": ["http", "https"] });
+    let proto = ("X-Forwarded-Proto", "The scheme of the request.", proto);
+    let headers = match manner {
+        Manner::Forwarded => vec![
+            ("X-Forwarded-Method", method.0, method.1),
+            proto,
+            ("X-Forwarded-Host", "The host of the request, with its port.", text("^[^ /]+$")),
+            ("X-Forwarded-Uri", "The path of the request, with its query.", text("^/[!-~]*$")),
+        ],
+        Manner::Original => vec![
+            ("X-Original-Method", method.0, method.1),
+            ("X-Original-URL", "The address of the request.", text("^https?://[^/]+/[!-~]*$")),
+        ],
+        // And `Host`, which every request has.
+        Manner::External => vec![proto],
+    };
+    let mut passes = Answer::empty(200, "It may pass, as whom the headers say.");
+    passes.headers.extend(IDENTITY_HEADERS);
+    let mut answers = vec![passes];
+    if manner != Manner::Original {
+        let sent =
+            |status, when| Answer { headers: vec!["Location"], ..Answer::empty(status, when) };
+        answers.push(sent(302, "A person who opens a page signs in first."));
+        answers.push(sent(303, "A person who sends a form signs in first."));
+    }
+    let refused = [
+        Error::NotSignedIn,
+        Error::TokenExpired,
+        Error::SessionEnded,
+        Error::PermissionDenied("invoices:read".to_owned()),
+    ];
+    let mut problems: Vec<Problem> = refused.iter().map(Problem::from).collect();
+    problems.push(Problem::of_status(Status::BadRequest));
+    problems
+        .push(Problem { retry_after: Some(2), ..Problem::of_status(Status::ServiceUnavailable) });
+    Signature { asker: Asker::Proxy, headers, answers, problems, ..Signature::default() }
 }
 
 #[derive(Clone)]

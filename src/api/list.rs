@@ -3,9 +3,9 @@
 use crate::error::{Error, Result};
 
 /// How many things are on a page, if the client does not say.
-const DEFAULT_LIMIT: u32 = 50;
+pub(super) const DEFAULT_LIMIT: u32 = 50;
 /// How many things a page may hold.
-const MAX_LIMIT: u32 = 200;
+pub(super) const MAX_LIMIT: u32 = 200;
 
 /// Reads `limit`.
 ///

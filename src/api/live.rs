@@ -4,27 +4,54 @@ use std::sync::Arc;
 
 use rocket::response::status::NoContent;
 use rocket::serde::json::Json;
-use rocket::{FromForm, Route, State, delete, get, routes};
+use rocket::{FromForm, State, delete, get};
+use schemars::JsonSchema;
 
 use super::list;
+use super::shape::{Cursor, Limit, Network};
 use super::view::{ListBody, RevokedBody, SomebodysSessionView};
 use crate::error::Error;
 use crate::guard::fresh::Fresh;
 use crate::guard::{Allowed, SessionsRead, SessionsRevoke};
 use crate::id::SessionId;
+use crate::openapi::{Calls, Part, Signature, call};
 use crate::problem::Problem;
 use crate::session::Sessions;
 
-pub(super) fn routes() -> Vec<Route> {
-    routes![sessions, end, end_all]
+pub(super) fn calls() -> Calls {
+    Calls {
+        tag: "Sessions",
+        about: "Everybody's live sessions.",
+        calls: vec![
+            call!(sessions, "listSessions", "List sessions").more(
+                "The latest first; those of a network by address. A page can be short, or \
+                 even empty, and still have a `next_cursor`.",
+            ),
+            call!(end, "endSession", "End a session"),
+            call!(end_all, "endSessions", "End many sessions").more(
+                "Those that the filter lets through: a thousand at most, and never the one \
+                 that asks. Give a `user`, an `ip`, or both.",
+            ),
+        ],
+    }
 }
 
-#[derive(FromForm)]
+#[derive(FromForm, JsonSchema)]
 struct SessionQuery<'r> {
+    /// The `id` or the e-mail address of an account.
     user: Option<&'r str>,
+    #[schemars(with = "Option<Network>")]
     ip: Option<&'r str>,
+    #[schemars(with = "Option<Limit>")]
     limit: Option<&'r str>,
+    #[schemars(with = "Option<Cursor>")]
     cursor: Option<&'r str>,
+}
+
+impl Part for SessionQuery<'_> {
+    fn tell(signature: &mut Signature) {
+        signature.query::<Self>();
+    }
 }
 
 /// A page of live sessions, the latest first; those of a network by address.
@@ -54,16 +81,30 @@ async fn end(
     Ok(NoContent)
 }
 
+#[derive(FromForm, JsonSchema)]
+struct EndQuery<'r> {
+    /// The `id` or the e-mail address of an account.
+    user: Option<&'r str>,
+    #[schemars(with = "Option<Network>")]
+    ip: Option<&'r str>,
+}
+
+impl Part for EndQuery<'_> {
+    fn tell(signature: &mut Signature) {
+        signature.query::<Self>();
+    }
+}
+
 /// Ends what a filter lets through, a thousand at most, but for the session that asks. Nothing to
 /// filter by is refused: everybody's sessions do not end because a variable of a script was empty.
-#[delete("/admin/sessions?<user>&<ip>")]
+#[delete("/admin/sessions?<query..>")]
 async fn end_all(
     viewer: Fresh<Allowed<SessionsRevoke>>,
-    user: Option<&str>,
-    ip: Option<&str>,
+    query: EndQuery<'_>,
     sessions: &State<Arc<Sessions>>,
 ) -> Result<Json<RevokedBody>, Problem> {
-    let filter = sessions.filter(user.unwrap_or_default(), ip.unwrap_or_default()).await?;
+    let (user, ip) = (query.user.unwrap_or_default(), query.ip.unwrap_or_default());
+    let filter = sessions.filter(user, ip).await?;
     if !filter.is_narrow() {
         let message = "Give a user, an ip, or both.";
         return Err(Error::field("user", "required", message).into());

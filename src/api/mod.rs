@@ -8,42 +8,61 @@ pub mod health;
 pub mod key;
 pub mod list;
 pub mod live;
+pub mod reference;
 pub mod report;
 pub mod role;
 pub mod session;
 pub mod setting;
+pub mod shape;
+pub mod token;
 pub mod view;
 
 use rocket::http::Status;
 use rocket::{Catcher, Request, Route, catch, catchers};
 
-use crate::guard::gate;
+use crate::guard::{gate, query};
+use crate::openapi::{Basis, Calls, Document};
 use crate::problem::{self, Problem};
 
 /// Where the interface is mounted.
 pub const BASE: &str = "/api/v1";
 
-/// The routes below [`BASE`].
-pub fn routes() -> Vec<Route> {
-    let mut routes = session::routes();
-    routes.extend(account::routes());
-    routes.extend(admin::routes());
-    routes.extend(role::routes());
-    routes.extend(audit::routes());
-    routes.extend(live::routes());
-    routes.extend(key::routes());
-    routes.extend(setting::routes());
-    gate::guarded(routes)
+/// The calls below [`BASE`].
+fn calls() -> Vec<Calls> {
+    vec![
+        session::calls(),
+        account::calls(),
+        admin::calls(),
+        live::calls(),
+        role::calls(),
+        token::calls(),
+        audit::calls(),
+        key::calls(),
+        setting::calls(),
+        reference::calls(),
+    ]
 }
 
-/// The routes outside [`BASE`]: public keys, signs of life, and what proxies ask.
+/// The calls outside [`BASE`]: public keys, signs of life, and what browsers report.
+fn public_calls() -> Vec<Calls> {
+    vec![key::public_calls(), health::calls(), report::calls()]
+}
+
+/// The routes below [`BASE`].
+pub fn routes() -> Vec<Route> {
+    gate::guarded(query::strict(calls().into_iter().flat_map(Calls::routes)))
+}
+
+/// The routes outside [`BASE`]: those of [`public_calls`], and what proxies ask.
 pub fn public_routes() -> Vec<Route> {
-    let mut routes = key::public_routes();
-    routes.extend(health::routes());
-    routes.extend(report::routes());
-    let mut routes = gate::guarded(routes);
-    routes.extend(gate::for_proxies(authz::routes()));
+    let mut routes = gate::guarded(public_calls().into_iter().flat_map(Calls::routes).collect());
+    routes.extend(gate::for_proxies(authz::calls().routes().collect()));
     routes
+}
+
+/// The reference of all of them.
+pub fn document(basis: &Basis) -> Document {
+    Document::new(basis, [(BASE, calls()), ("", public_calls()), ("", vec![authz::calls()])])
 }
 
 /// Answers every failure below [`BASE`] with problem details.

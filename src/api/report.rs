@@ -2,20 +2,28 @@
 
 use rocket::data::{Data, ToByteUnit as _};
 use rocket::http::Status;
-use rocket::{Route, post, routes};
+use rocket::post;
+use rocket::response::status::NoContent;
 use serde_json::Value;
+
+use crate::openapi::{Calls, call};
+use crate::problem::Problem;
 
 /// Longest report that is read, in bytes.
 const MAX_REPORT: u64 = 8 * 1024;
 
-pub(super) fn routes() -> Vec<Route> {
-    routes![csp]
+pub(super) fn calls() -> Calls {
+    let csp = call!(csp, "reportCsp", "Report a violation").more(
+        "Browsers send what the Content-Security-Policy stopped; it is written to \
+         the log.",
+    );
+    Calls { tag: "Server", about: "", calls: vec![csp] }
 }
 
 /// Writes a report to the log: which rule was broken, where, by what. Queries are left out, for the
 /// set-up page's holds a token (SR-80).
 #[post("/csp-report", data = "<report>")]
-async fn csp(report: Data<'_>) -> Status {
+async fn csp(report: Data<'_>) -> Result<NoContent, Problem> {
     match report.open(MAX_REPORT.bytes()).into_bytes().await {
         Ok(bytes) if bytes.is_complete() => {
             let body: Value = serde_json::from_slice(&bytes).unwrap_or_default();
@@ -27,9 +35,9 @@ async fn csp(report: Data<'_>) -> Status {
                 blocked = said("blocked-uri"),
                 "a page tried what its policy forbids"
             );
-            Status::NoContent
+            Ok(NoContent)
         }
-        _ => Status::PayloadTooLarge,
+        _ => Err(Problem::of_status(Status::PayloadTooLarge)),
     }
 }
 

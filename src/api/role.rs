@@ -4,20 +4,51 @@ use std::sync::Arc;
 
 use rocket::response::status::{Created, NoContent};
 use rocket::serde::json::Json;
-use rocket::{Route, State, delete, get, post, put, routes};
+use rocket::{State, delete, get, post, put};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::shape::Description;
 use super::view::{ListBody, PermissionBody, PermissionView, RoleBody, RoleView};
 use crate::account::{Actor, Roles};
 use crate::error::Error;
 use crate::guard::body::Body;
 use crate::guard::fresh::Fresh;
 use crate::guard::{Allowed, RolesRead, RolesWrite};
+use crate::openapi::{Calls, call};
 use crate::problem::Problem;
-use crate::role::Role;
+use crate::role::{Permission, Role, RoleName};
 
-pub(super) fn routes() -> Vec<Route> {
-    routes![roles, create, change, delete_role, permissions, declare, withdraw]
+pub(super) fn calls() -> Calls {
+    let ours = || Error::Conflict("Doorward itself needs this role");
+    Calls {
+        tag: "Roles and permissions",
+        about: "What roles grant, and what there is to be granted.",
+        calls: vec![
+            call!(roles, "listRoles", "List roles").more("All of them, by name."),
+            call!(create, "createRole", "Create a role")
+                .or(Error::Conflict("a role of this name exists already")),
+            call!(change, "replaceRole", "Change a role")
+                .more(
+                    "It grants exactly these permissions from the next request on of everybody \
+                     who has it. A role keeps its name: `name` can be repeated in the body, not \
+                     changed.",
+                )
+                .or(ours()),
+            call!(delete_role, "deleteRole", "Delete a role")
+                .more("It is taken from everybody who has it.")
+                .or(ours())
+                .or(Error::LastAdmin),
+            call!(permissions, "listPermissions", "List permissions")
+                .more("Doorward's own come first, then those that were declared, by name."),
+            call!(declare, "declarePermission", "Declare a permission")
+                .more("For an application of your own. The role `admin` grants it from now on.")
+                .or(Error::Conflict("this permission is declared already")),
+            call!(withdraw, "withdrawPermission", "Withdraw a permission")
+                .more("One that no role grants.")
+                .or(Error::Conflict("this permission is one of Doorward's own")),
+        ],
+    }
 }
 
 /// All roles, by name.
@@ -32,13 +63,18 @@ async fn roles(
     Ok(Json(ListBody::whole(all.iter().map(view).collect())))
 }
 
-#[derive(Deserialize)]
+/// A role to be made.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct NewRoleBody {
+    #[schemars(with = "RoleName")]
     name: String,
     #[serde(default)]
+    #[schemars(with = "Description")]
     description: String,
+    /// What it grants.
     #[serde(default)]
+    #[schemars(with = "Vec<Permission>")]
     permissions: Vec<String>,
 }
 
@@ -56,13 +92,18 @@ async fn create(
     Ok(Created::new(location).body(Json(RoleBody { role: RoleView::new(&role, 0) })))
 }
 
-#[derive(Deserialize)]
+/// What a role is from now on.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct RoleChangeBody {
     #[serde(default)]
+    #[schemars(with = "Option<RoleName>")]
     name: Option<String>,
     #[serde(default)]
+    #[schemars(with = "Option<Description>")]
     description: Option<String>,
+    /// What it grants from now on.
+    #[schemars(with = "Vec<Permission>")]
     permissions: Vec<String>,
 }
 
@@ -105,11 +146,14 @@ async fn permissions(
     Ok(Json(ListBody::whole(all.iter().map(PermissionView::from).collect())))
 }
 
-#[derive(Deserialize)]
+/// A permission to be declared.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct DeclarationBody {
+    #[schemars(with = "Permission")]
     name: String,
     #[serde(default)]
+    #[schemars(with = "Description")]
     description: String,
 }
 

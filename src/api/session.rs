@@ -4,29 +4,70 @@ use std::sync::Arc;
 
 use rocket::response::status::{Created, NoContent};
 use rocket::serde::json::Json;
-use rocket::{Route, State, post, routes};
+use rocket::{State, post};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::shape::{DisplayName, NewPassword, Password};
 use super::view::{SessionBody, SignedInBody};
+use crate::account::email::Email;
 use crate::error::Error;
 use crate::guard::body::Body;
 use crate::guard::client::Client;
 use crate::guard::cookie::Cookies;
 use crate::guard::{LoggedIn, Presented};
 use crate::id::SecretString;
+use crate::openapi::{Asker, Calls, call};
 use crate::problem::Problem;
 use crate::session::{Registration, Sessions};
 
-pub(super) fn routes() -> Vec<Route> {
-    routes![register, log_in, refresh, reauthenticate, log_out]
+pub(super) fn calls() -> Calls {
+    Calls {
+        tag: "Signing in",
+        about: "Sessions begin, go on and end here.",
+        calls: vec![
+            call!(register, "register", "Register")
+                .more(
+                    "An account is made, and its owner is signed in. A session whose cookies \
+                     came along ends.",
+                )
+                .or(Error::RegistrationRefused)
+                .or(Error::RegistrationClosed)
+                .hashing(),
+            call!(log_in, "logIn", "Sign in")
+                .more("A session whose cookies came along ends.")
+                .or(Error::InvalidCredentials)
+                .hashing(),
+            call!(refresh, "refresh", "Refresh the tokens")
+                .more(
+                    "Trades the refresh cookie for a new pair of cookies. The old refresh token \
+                     is good once: whoever uses it again ends the session.",
+                )
+                .by(Asker::Refresh)
+                .or(Error::RefreshInvalid)
+                .or(Error::SessionEnded)
+                .or(Error::TokenReused),
+            call!(reauthenticate, "reauthenticate", "Prove again who you are")
+                .more("Cookies with new tokens come back, but none with a Bearer token.")
+                .or(Error::WrongPassword)
+                .hashing(),
+            call!(log_out, "logOut", "Sign out")
+                .more("Ends the session of the request, if there is one.")
+                .by(Asker::Perhaps),
+        ],
+    }
 }
 
-#[derive(Deserialize)]
+/// Who registers.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct RegisterBody {
+    #[schemars(with = "Email")]
     email: String,
+    #[schemars(with = "NewPassword")]
     password: SecretString,
     #[serde(default)]
+    #[schemars(with = "Option<DisplayName>")]
     display_name: Option<String>,
 }
 
@@ -47,11 +88,16 @@ async fn register(
     Ok(Created::new("/api/v1/me").body(Json(SignedInBody::from(&issued))))
 }
 
-#[derive(Deserialize)]
+/// Who signs in.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct LogInBody {
+    /// The e-mail address of the account.
+    #[schemars(extend("examples" = ["ada@example.org"]))]
     email: String,
+    #[schemars(with = "Password")]
     password: SecretString,
+    /// Whether the session outlives the browser's window.
     #[serde(default)]
     remember: Option<bool>,
 }
@@ -86,9 +132,11 @@ async fn refresh(
     Ok(Json(SessionBody::from(&issued)))
 }
 
-#[derive(Deserialize)]
+/// The password, once more.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ReauthenticateBody {
+    #[schemars(with = "Password")]
     password: SecretString,
 }
 

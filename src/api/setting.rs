@@ -1,14 +1,19 @@
 //! `/admin/settings`: what is in force, and where it comes from.
 
 use rocket::serde::json::Json;
-use rocket::{Route, State, get, routes};
+use rocket::{State, get};
 
 use super::view::ListBody;
 use crate::guard::setting::{Setting, Settings};
 use crate::guard::{Allowed, SettingsRead};
+use crate::openapi::{Calls, call};
 
-pub(super) fn routes() -> Vec<Route> {
-    routes![settings]
+pub(super) fn calls() -> Calls {
+    let calls = vec![
+        call!(settings, "listSettings", "List settings")
+            .more("All that are in force, secrets hidden."),
+    ];
+    Calls { tag: "Settings", about: "What is in force, and where it comes from.", calls }
 }
 
 /// Every setting in force, secrets hidden.

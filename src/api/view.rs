@@ -1,39 +1,56 @@
 //! What the JSON interface shows of accounts, sessions and roles: these fields and no others (SR-53).
 
+use std::collections::BTreeSet;
+
+use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::account::{Account, KnownPermission};
+use super::shape::{Description, DisplayName};
+use crate::account::email::Email;
+use crate::account::{Account, KnownPermission, Status};
 use crate::clock::Timestamp;
-use crate::id::SessionId;
-use crate::role::Role;
+use crate::id::{AccountId, SessionId};
+use crate::role::{Permission, Role, RoleName, Source};
 use crate::session::device::Device;
 use crate::session::store::Live;
 use crate::session::{Issued, Session};
 use crate::token::denylist::DeniedToken;
-use crate::token::key::{KeyState, KeyView};
+use crate::token::key::{Algorithm, KeyState, KeyView};
 
 /// An account.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "User")]
 pub struct UserView {
-    id: String,
-    email: String,
+    /// Names the account. No secret.
+    id: AccountId,
+    /// The e-mail address.
+    email: Email,
+    /// What the account calls itself; can be empty.
+    #[schemars(with = "DisplayName")]
     display_name: String,
-    status: &'static str,
-    roles: Vec<String>,
-    permissions: Vec<String>,
+    /// Whether the account may be used.
+    status: Status,
+    /// Its roles.
+    roles: BTreeSet<RoleName>,
+    /// What its roles grant.
+    permissions: BTreeSet<Permission>,
+    /// When it was made.
+    #[schemars(with = "Timestamp")]
     created_at: String,
+    /// When somebody last signed in with it.
+    #[schemars(with = "Option<Timestamp>")]
     last_login_at: Option<String>,
 }
 
 impl From<&Account> for UserView {
     fn from(account: &Account) -> Self {
         Self {
-            id: account.id.to_string(),
-            email: account.email.to_string(),
+            id: account.id.clone(),
+            email: account.email.clone(),
             display_name: account.display_name.clone(),
-            status: account.status.as_str(),
-            roles: account.roles.iter().map(ToString::to_string).collect(),
-            permissions: account.permissions.iter().map(ToString::to_string).collect(),
+            status: account.status,
+            roles: account.roles.clone(),
+            permissions: account.permissions.clone(),
             created_at: account.created_at.to_string(),
             last_login_at: account.last_login_at.map(|at| at.to_string()),
         }
@@ -41,17 +58,35 @@ impl From<&Account> for UserView {
 }
 
 /// A session.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Session")]
 pub struct SessionView {
-    id: String,
+    /// Names the session. No secret: knowing it opens nothing.
+    id: SessionId,
+    /// Whether it is the session that asks.
     current: bool,
+    /// When it began.
+    #[schemars(with = "Timestamp")]
     created_at: String,
+    /// When it was last refreshed.
+    #[schemars(with = "Timestamp")]
     last_seen_at: String,
+    /// When its access token runs out.
+    #[schemars(with = "Timestamp")]
     access_expires_at: String,
+    /// When its refresh token runs out.
+    #[schemars(with = "Timestamp")]
     refresh_expires_at: String,
+    /// What the browser or program called itself.
+    #[schemars(extend("examples" = ["Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0"]))]
     user_agent: String,
+    /// The same in a few words: `Firefox on Linux`.
+    #[schemars(extend("examples" = ["Firefox on Linux"]))]
     device: String,
+    /// The address that it was last used from.
+    #[schemars(extend("examples" = ["203.0.113.7"]))]
     ip: String,
+    /// Whether it outlives the browser's window.
     remember: bool,
 }
 
@@ -59,7 +94,7 @@ impl SessionView {
     /// A session, marked if it is the one that asks.
     pub fn new(session: &Session, asking: Option<&SessionId>) -> Self {
         Self {
-            id: session.id.to_string(),
+            id: session.id.clone(),
             current: asking == Some(&session.id),
             created_at: session.created_at.to_string(),
             last_seen_at: session.last_seen_at.to_string(),
@@ -74,8 +109,9 @@ impl SessionView {
 }
 
 /// `{user}`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct UserBody {
+    /// The account.
     user: UserView,
 }
 
@@ -86,9 +122,11 @@ impl From<&Account> for UserBody {
 }
 
 /// `{user, session}`: what signing in answers.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct SignedInBody {
+    /// Who is signed in.
     user: UserView,
+    /// The session that has begun.
     session: SessionView,
 }
 
@@ -100,8 +138,9 @@ impl From<&Issued> for SignedInBody {
 }
 
 /// `{session}`: what refreshing answers.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct SessionBody {
+    /// The session.
     session: SessionView,
 }
 
@@ -118,7 +157,8 @@ impl From<&Session> for SessionBody {
 }
 
 /// A list, or a page of one.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ListOf{T}")]
 pub struct ListBody<T> {
     /// What is on the page.
     pub items: Vec<T>,
@@ -134,19 +174,26 @@ impl<T> ListBody<T> {
 }
 
 /// How many sessions were ended.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct RevokedBody {
     /// That many.
     pub revoked: u64,
 }
 
 /// A role.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Role")]
 pub struct RoleView {
-    name: String,
+    /// Its name.
+    name: RoleName,
+    /// What it is for; can be empty.
+    #[schemars(with = "Description")]
     description: String,
-    permissions: Vec<String>,
+    /// What it grants.
+    permissions: BTreeSet<Permission>,
+    /// Whether Doorward itself relies on it, so that it cannot be deleted.
     built_in: bool,
+    /// How many accounts have it.
     accounts: u64,
 }
 
@@ -154,9 +201,9 @@ impl RoleView {
     /// A role that so many accounts have.
     pub fn new(role: &Role, accounts: u64) -> Self {
         Self {
-            name: role.name.to_string(),
+            name: role.name.clone(),
             description: role.description.clone(),
-            permissions: role.permissions.iter().map(ToString::to_string).collect(),
+            permissions: role.permissions.clone(),
             built_in: role.name.is_built_in(),
             accounts,
         }
@@ -164,24 +211,30 @@ impl RoleView {
 }
 
 /// `{role}`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct RoleBody {
     /// The role.
     pub role: RoleView,
 }
 
 /// A permission, and who says that it exists.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Permission")]
 pub struct PermissionView {
-    name: String,
+    /// Its name.
+    name: Permission,
+    /// What it allows; can be empty.
+    #[schemars(with = "Description")]
     description: String,
+    /// Who says that it exists.
+    #[schemars(with = "Source")]
     source: &'static str,
 }
 
 impl From<&KnownPermission> for PermissionView {
     fn from(permission: &KnownPermission) -> Self {
         Self {
-            name: permission.name.to_string(),
+            name: permission.name.clone(),
             description: permission.description.clone(),
             source: permission.source.as_str(),
         }
@@ -189,18 +242,27 @@ impl From<&KnownPermission> for PermissionView {
 }
 
 /// `{permission}`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct PermissionBody {
     /// The permission.
     pub permission: PermissionView,
 }
 
 /// An access token on the denylist. It is named by the digest of its `jti` (SR-34).
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "DeniedToken", description = "An access token that is refused.")]
 pub struct DeniedTokenView {
+    /// The digest of its `jti`: SHA-256 in base64url.
+    #[schemars(extend("examples" = ["kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"]))]
     digest: String,
+    /// Why; can be empty.
+    #[schemars(with = "Description")]
     reason: String,
+    /// Since when it is refused.
+    #[schemars(with = "Timestamp")]
     denied_at: String,
+    /// Until when it is refused: then it runs out by itself.
+    #[schemars(with = "Timestamp")]
     expires_at: String,
 }
 
@@ -216,15 +278,31 @@ impl From<&DeniedToken> for DeniedTokenView {
 }
 
 /// A key that signs tokens, or did: nothing of its private half.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "SigningKey")]
 pub struct SigningKeyView {
+    /// Names the key, in the header of tokens too.
+    #[schemars(extend("examples" = ["kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"]))]
     kid: String,
+    /// How it signs.
+    #[schemars(with = "Algorithm")]
     algorithm: &'static str,
+    /// Where it is in its life.
     state: KeyState,
+    /// When it was made.
+    #[schemars(with = "Timestamp")]
     created_at: String,
+    /// When it begins to sign, or began.
+    #[schemars(with = "Timestamp")]
     signs_from: String,
+    /// When the next one takes over, if there is one.
+    #[schemars(with = "Option<Timestamp>")]
     stops_at: Option<String>,
+    /// When its last access token runs out.
+    #[schemars(with = "Option<Timestamp>")]
     access_until: Option<String>,
+    /// When its last refresh token runs out.
+    #[schemars(with = "Option<Timestamp>")]
     refresh_until: Option<String>,
 }
 
@@ -245,8 +323,9 @@ impl From<&KeyView> for SigningKeyView {
 }
 
 /// `{key}`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct KeyBody {
+    /// The key.
     key: SigningKeyView,
 }
 
@@ -257,18 +336,25 @@ impl From<&KeyView> for KeyBody {
 }
 
 /// Somebody's session, as an administrator sees it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "SomebodysSession")]
 pub struct SomebodysSessionView {
     #[serde(flatten)]
     session: SessionView,
+    /// Whose it is.
     user: OwnerView,
 }
 
 /// Whose a session is.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "SessionOwner")]
 struct OwnerView {
-    id: String,
-    email: String,
+    /// Names the account.
+    id: AccountId,
+    /// The e-mail address.
+    email: Email,
+    /// What the account calls itself; can be empty.
+    #[schemars(with = "DisplayName")]
     display_name: String,
 }
 
@@ -277,8 +363,8 @@ impl SomebodysSessionView {
     pub fn new(live: &Live, asking: &SessionId) -> Self {
         let account = &live.account;
         let user = OwnerView {
-            id: account.id.to_string(),
-            email: account.email.to_string(),
+            id: account.id.clone(),
+            email: account.email.clone(),
             display_name: account.display_name.clone(),
         };
         Self { session: SessionView::new(&live.session, Some(asking)), user }

@@ -36,6 +36,7 @@ use crate::guard::csrf::PublicOrigin;
 use crate::guard::header::Headers;
 use crate::id::{self, Random};
 use crate::metric::Registry;
+use crate::page::docs::Docs;
 use crate::page::view::Views;
 use crate::page::well_known::SecurityContact;
 use crate::session::store::SessionStore;
@@ -45,6 +46,7 @@ use crate::store::sql::SqlPool;
 use crate::{api, page};
 
 pub use fairing::Doorward;
+pub use policy::basis;
 pub use service::Services;
 use service::{embedded_stores, redis_stores};
 pub use watch::Watch;
@@ -129,6 +131,8 @@ impl Prepared {
             .manage(Arc::new(Draining::default()))
             .manage(SecurityContact(config.security.contact.clone()))
             .manage(policy::settings(&config))
+            .manage(policy::reference(&config))
+            .manage(Docs::default())
             .manage(TrustedProxies(config.proxies.trusted.clone()))
             .manage(Reach(config.cookies.domain.clone()))
             .manage(Arc::new(config.access.clone()))

@@ -5,9 +5,12 @@ use rocket_cors::{AllowedHeaders, AllowedOrigins, CorsOptions};
 use super::{StartError, World};
 use crate::account::AccountPolicy;
 use crate::account::password::{BreachedFile, Params, Pepper, Policy, Settings};
+use crate::api;
 use crate::config::Config;
+use crate::guard::cookie::Reach;
 use crate::guard::setting;
 use crate::limit::{Backoff, LimitPolicy};
+use crate::openapi::{Basis, Reference};
 use crate::session::Lifetimes;
 use crate::token::key::KeyPolicy;
 
@@ -28,6 +31,22 @@ pub(super) fn hashing(config: &Config, world: &World) -> Result<Settings, StartE
         pepper,
         retired_peppers: Vec::new(),
     })
+}
+
+/// What the interface's reference says of this server alone; programs reach it at `server`.
+pub fn basis(config: &Config, server: &str) -> Basis {
+    Basis {
+        server: server.to_owned(),
+        min_length: config.passwords.min_length,
+        reach: Reach(config.cookies.domain.clone()),
+    }
+}
+
+/// The interface's reference, if it is served.
+pub(super) fn reference(config: &Config) -> Reference {
+    let basis = basis(config, &config.tokens.issuer);
+    let make = move || api::document(&basis);
+    Reference::new(Some(make).filter(|_| config.api.docs))
 }
 
 /// Which accounts can be made, and with which passwords.

@@ -1,8 +1,10 @@
 //! What an event is: the OWASP logging vocabulary, and who did what to whom.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
 use crate::clock::Timestamp;
@@ -97,6 +99,21 @@ kinds! {
     Shutdown = "sys_shutdown", Success;
 }
 
+impl JsonSchema for Kind {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Kind".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let words: Vec<&str> = Self::ALL.iter().map(|kind| kind.as_str()).collect();
+        schemars::json_schema!({ "type": "string", "enum": words })
+    }
+}
+
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
@@ -129,27 +146,34 @@ impl Outcome {
 /// from a table that somebody altered must still be shown.
 ///
 /// It serializes as the JSON interface and an exported file show it: every field and no other.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(description = "One thing that happened.")]
 pub struct Event {
     /// Names the event.
     pub id: EventId,
     /// When it happened.
     #[serde(serialize_with = "as_text")]
     pub at: Timestamp,
-    /// What happened: the name of a [`Kind`].
+    /// What happened: the name of a kind of event.
+    #[schemars(extend("examples" = ["authn_login_success"]))]
     pub kind: String,
-    /// Who did it: an account, [`OPERATOR`](super::OPERATOR), [`SERVER`](super::SERVER), or
-    /// nobody we know.
+    /// Who did it: the identifier of an account, `operator`, `server`, or nobody we know.
+    #[schemars(extend("examples" = ["mRkVt8cGQ0a1bYz5uJ3xWg"]))]
     pub actor: Option<String>,
     /// The account it was done to, if it was one.
+    #[schemars(extend("examples" = ["mRkVt8cGQ0a1bYz5uJ3xWg"]))]
     pub subject: Option<String>,
-    /// The address it came from (SR-24).
+    /// The address it came from.
+    #[schemars(extend("examples" = ["203.0.113.7"]))]
     pub ip: Option<String>,
-    /// How it ended: the word of an [`Outcome`].
+    /// How it ended: `success` or `failure`.
+    #[schemars(extend("examples" = ["success"]))]
     pub result: String,
     /// The request it was part of, as its answer and the access log name it.
+    #[schemars(extend("examples" = ["OrKFPC91lp_rCNkx"]))]
     pub request_id: Option<String>,
     /// What else is worth knowing; never a secret, an address of a person, or free text.
+    #[schemars(extend("examples" = [null]))]
     pub detail: Option<String>,
 }
 

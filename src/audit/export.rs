@@ -17,11 +17,14 @@ const PAGE: u32 = 500;
 const HEADINGS: &str = "id,at,kind,actor,subject,ip,result,request_id,detail\r\n";
 
 /// How events are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, schemars::JsonSchema)]
+#[schemars(inline)]
 pub enum Format {
     /// A table (RFC 4180), in which no cell begins like a formula.
+    #[schemars(rename = "csv")]
     Csv,
     /// A JSON object on each line, as the JSON interface shows an event.
+    #[schemars(rename = "jsonl")]
     JsonLines,
 }
 

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use clap::{Parser, Subcommand};
 use serde_json::{Value, json};
 
+use crate::api;
 use crate::app::{self, Services, StartError, World};
 use crate::audit::Origin;
 use crate::config::{Config, Refused};
@@ -69,6 +70,8 @@ enum Command {
     CheckConfig,
     /// Print a configuration for the proxy in front of apps that the access rules name
     ProxyConfig(proxy::Asked),
+    /// Print the reference of the JSON interface, as an OpenAPI document
+    Openapi,
     /// Ask the server of this configuration whether it is ready, for containers
     Healthcheck,
 }
@@ -176,6 +179,10 @@ async fn run(command: Option<Command>, config: Config) -> Result<Option<Report>,
             Ok(Some(report))
         }
         Some(Command::ProxyConfig(asked)) => proxy::print(&asked, &config).map(Some),
+        Some(Command::Openapi) => {
+            let document = api::document(&app::basis(&config, "/")).json().clone();
+            Ok(Some(Report::new(format!("{document:#}"), document)))
+        }
         Some(Command::Healthcheck) => health::check(&config.server).await.map(Some),
     }
 }

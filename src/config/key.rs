@@ -129,6 +129,8 @@ pub(super) static KEYS: &[Key] = &[
     key("limits.account_failures", Kind::Text, "5",
         "After this many wrong passwords in a row (1 to 100) each further try has to wait: 1, 2, 4 … seconds, 15 minutes at most. `off` for no delays. See `docs/throttling.md`."),
     key("cors.allowed_origins", Kind::List, "", "Origins of other sites whose scripts may call the API with credentials."),
+    key("api.docs", Kind::Flag, "true",
+        "Whether the interface's reference is served: the page `/api/docs` and the document `/api/v1/openapi.json`. `doorward openapi` prints it in any case."),
     key("audit.retention", Kind::DurationOrOff { min: 7 * DAY, max: 3_650 * DAY }, "off",
         "How long audit events are kept; older ones are removed, and what is left still verifies. `off` keeps all. See audit.md."),
     key("drain", time(0, MINUTE), "=`0s` in profile debug, else `2s`",

@@ -26,7 +26,7 @@ use url::Url;
 pub use key::reference;
 pub use report::{Report, Setting};
 pub use section::{
-    Cookies, Cors, Database, Keys, Limits, Log, LogFormat, Metrics, Passwords, Permissions,
+    Api, Cookies, Cors, Database, Keys, Limits, Log, LogFormat, Metrics, Passwords, Permissions,
     Proxies, Registration, Security, Server, Store, Telemetry, Templates, Tokens, Trail,
 };
 
@@ -72,6 +72,8 @@ pub struct Config {
     pub limits: Limits,
     /// Scripts of other sites.
     pub cors: Cors,
+    /// The JSON interface.
+    pub api: Api,
     /// Pages of one's own.
     pub templates: Templates,
     /// The log.

@@ -10,7 +10,7 @@ use url::Url;
 use super::key::{Key, Kind};
 use super::report::{Report, Setting};
 use super::section::{
-    Cookies, Cors, Database, Keys, Limits, Log, LogFormat, Metrics, Passwords, Permissions,
+    Api, Cookies, Cors, Database, Keys, Limits, Log, LogFormat, Metrics, Passwords, Permissions,
     Proxies, Registration, Security, Server, Store, Telemetry, Templates, Tokens, Trail,
 };
 use super::source::{FILE, Given, Sources, gather};
@@ -100,6 +100,7 @@ impl Reader {
             access: Access::new(self.rules(public_url.scheme()), public_url.scheme()),
             limits: self.limits(),
             cors: Cors { allowed_origins: self.each("cors.allowed_origins", value::exact_origin) },
+            api: Api { docs: self.flag("api.docs") },
             templates: Templates { dir: self.path("templates.dir") },
             log: self.log(),
             metrics: Metrics { address: self.parse("metrics.address", value::address).flatten() },

@@ -202,6 +202,13 @@ pub struct Cors {
     pub allowed_origins: Vec<String>,
 }
 
+/// The JSON interface.
+#[derive(Clone, Debug)]
+pub struct Api {
+    /// Whether its reference is served.
+    pub docs: bool,
+}
+
 /// Pages of one's own.
 #[derive(Clone, Debug)]
 pub struct Templates {

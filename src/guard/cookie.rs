@@ -41,11 +41,13 @@ impl Reach {
         request.rocket().state().unwrap_or(&HOST_ALONE)
     }
 
-    fn access(&self) -> &'static str {
+    /// What the cookie with the access token is called.
+    pub fn access(&self) -> &'static str {
         if self.0.is_some() { WIDE_ACCESS } else { ACCESS }
     }
 
-    fn refresh(&self) -> &'static str {
+    /// What the cookie with the refresh token is called.
+    pub fn refresh(&self) -> &'static str {
         if self.0.is_some() { WIDE_REFRESH } else { REFRESH }
     }
 

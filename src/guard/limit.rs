@@ -31,7 +31,7 @@ pub fn admit(request: &Request<'_>) -> Result<()> {
 
 /// Signs of life, public keys and static files cost nothing, and proxies and other services ask for
 /// them for many people at once.
-fn is_exempt(path: &str) -> bool {
+pub fn is_exempt(path: &str) -> bool {
     matches!(path, "/livez" | "/readyz")
         || path.starts_with("/static/")
         || path.starts_with("/.well-known/")

@@ -11,7 +11,9 @@ pub mod form;
 pub mod fresh;
 pub mod gate;
 pub mod header;
+pub mod kept;
 pub mod limit;
+pub mod query;
 pub mod setting;
 mod span;
 

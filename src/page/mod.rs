@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod asset;
 pub mod delete;
+pub mod docs;
 pub mod error;
 pub mod login;
 pub(crate) mod next;
@@ -41,6 +42,7 @@ pub fn routes() -> Vec<Route> {
         session::routes(),
         delete::routes(),
         notice::routes(),
+        docs::routes(),
         admin::routes(),
         asset::routes(),
         well_known::routes(),

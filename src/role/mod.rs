@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -29,8 +30,11 @@ pub fn require(granted: &BTreeSet<Permission>, needed: &str) -> Result<()> {
 }
 
 /// The name of a role: a lower-case letter, then up to 31 of `a-z`, `0-9`, `-`, `_`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(transparent)]
+#[schemars(inline, extend("pattern" = "^[a-z][a-z0-9_-]{0,31}$", "examples" = ["support"]))]
 pub struct RoleName(Arc<str>);
 
 impl RoleName {

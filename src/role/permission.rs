@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::checked_description;
@@ -15,8 +16,18 @@ const MAX_NAME: usize = 64;
 const RESERVED: &[&str] = &["doorward", "keys", "permissions", "settings"];
 
 /// What one may do to which kind of thing, as `resource:action`: `users:read`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(transparent)]
+#[schemars(
+    inline,
+    extend(
+        "pattern" = "^[a-z][a-z0-9_-]*:[a-z][a-z0-9_-]*$",
+        "maxLength" = MAX_NAME,
+        "examples" = ["invoices:read"]
+    )
+)]
 pub struct Permission(Arc<str>);
 
 impl Permission {
@@ -147,7 +158,8 @@ impl Declared {
 }
 
 /// Where a permission comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(inline, rename_all = "snake_case")]
 pub enum Source {
     /// Doorward itself asks for it.
     BuiltIn,

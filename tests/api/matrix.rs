@@ -11,7 +11,7 @@ use crate::app::*;
 
 /// What a route asks of whoever asks for it.
 #[derive(Clone, Copy, Debug)]
-enum Needs {
+pub enum Needs {
     /// Nothing; a stranger who says nothing else gets one of these statuses.
     Nothing(&'static [u16]),
     /// To be signed in.
@@ -41,7 +41,7 @@ const SETTINGS: Needs = Needs::Permission(Permission::SETTINGS_READ);
 const AUDIT: Needs = Needs::Permission(Permission::AUDIT_READ);
 
 /// Every route there is. One that is not listed here fails the test below.
-const DECLARED: &[(Method, &str, Needs)] = &[
+pub const DECLARED: &[(Method, &str, Needs)] = &[
     (Get, "/", Nothing(&[303])),
     (Get, "/login", Nothing(&[200])),
     (Post, "/login", Nothing(&[403, 422])),
@@ -147,6 +147,8 @@ const DECLARED: &[(Method, &str, Needs)] = &[
     (Post, "/api/v1/admin/keys/rotate", KEYS_WRITE),
     (Get, "/api/v1/admin/settings", SETTINGS),
     (Get, "/api/v1/admin/stats", VIEW),
+    (Get, "/api/v1/openapi.json", Nothing(&[200])),
+    (Get, "/api/docs", Nothing(&[200])),
 ];
 
 const METHODS: [Method; 7] = [Get, Head, Post, Put, Patch, Delete, Options];

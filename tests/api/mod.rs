@@ -13,6 +13,7 @@ mod on_the_way;
 mod permission;
 mod public;
 mod reauth;
+mod reference;
 mod role;
 mod session;
 mod system;

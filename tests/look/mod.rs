@@ -179,7 +179,7 @@ async fn every_page_was_there(pages: &[Page]) {
     let routes = app.client.rocket().routes().filter(|route| route.method == Method::Get);
     let patterns: BTreeSet<String> = routes
         .map(|route| route.uri.path().to_owned())
-        .filter(|pattern| !pattern.starts_with("/api/"))
+        .filter(|pattern| !pattern.starts_with("/api/") || pattern == "/api/docs")
         .collect();
     let seen: BTreeSet<&str> = pages
         .iter()

@@ -73,6 +73,8 @@ fn visitors() -> Walk {
             ("register-refused", "/register", Send("/register", REGISTER)),
             ("setup-spent", "/setup?token=spent", Nothing),
             ("not-found", "/nothing", Nothing),
+            ("reference", "/api/docs", Nothing),
+            ("reference-unfolded", "/api/docs", Unfold),
         ],
     )
 }

@@ -2,6 +2,7 @@
 
 mod admin;
 mod delete;
+mod docs;
 mod error;
 mod login;
 mod profile;

@@ -1,7 +1,7 @@
 //! Requests that are too large, too deep, or nothing that can be read (SR-7, SR-60, SR-62).
 
 use proptest::prelude::*;
-use rocket::http::Method::{Get, Post};
+use rocket::http::Method::{Delete, Get, Post};
 use serde_json::{Value, json};
 
 use crate::app::*;
@@ -115,6 +115,27 @@ async fn sr_7_the_fields_of_a_body_are_exactly_those_that_are_listed() {
             assert!(!refused.text().contains(inside), "{}", refused.text());
         }
     }
+}
+
+#[rocket::async_test]
+async fn sr_7_a_parameter_comes_once() {
+    let app = TestApp::light().await;
+    let root = app.signed_in("root@example.org", &["admin"]).await;
+    let other = app.stranger();
+    other.log_in("root@example.org").await;
+    for path in [
+        "/api/v1/me/sessions?others=true&others=true",
+        "/api/v1/me/sessions?others=false&%6fthers=true",
+        "/api/v1/me/sessions?others=true&others[a]=true",
+        "/api/v1/admin/sessions?user=root@example.org&ip=192.0.2.1&ip=192.0.2.1",
+    ] {
+        let answer = root.call(Delete, path, Value::Null).await;
+        let answer = answer.expect_problem(422, "validation_failed");
+        assert!(answer.faults()[0].ends_with(": duplicate_field"), "{path}");
+    }
+    root.get("/api/v1/admin/users?limit=1&limit=2").await.expect(422);
+    root.me().await.expect(200);
+    other.me().await.expect(200);
 }
 
 #[rocket::async_test]

@@ -210,7 +210,15 @@ pub fn background(arguments: &[&str], environment: &[(&str, &str)]) -> (TempDir,
 ///
 /// # Panics
 /// When it cannot be started or still runs after 60 seconds.
-pub fn finish(mut command: Command, input: &str) -> Finished {
+pub fn finish(command: Command, input: &str) -> Finished {
+    finish_within(command, input, RUN_LIMIT)
+}
+
+/// Runs a command to its end with `input` as its standard input.
+///
+/// # Panics
+/// When it cannot be started or still runs after `limit`.
+pub fn finish_within(mut command: Command, input: &str, limit: Duration) -> Finished {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = spawn(command).expect("start the command");
     let stdin = child.stdin.take();
@@ -222,9 +230,9 @@ pub fn finish(mut command: Command, input: &str) -> Finished {
     let pid = Pid::from_child(&child);
     let (sender, receiver) = std::sync::mpsc::channel();
     std::thread::spawn(move || sender.send(child.wait_with_output()));
-    let Ok(output) = receiver.recv_timeout(RUN_LIMIT) else {
+    let Ok(output) = receiver.recv_timeout(limit) else {
         let _ = kill_process(pid, Signal::KILL);
-        panic!("the command still runs after {RUN_LIMIT:?}");
+        panic!("the command still runs after {limit:?}");
     };
     let output = output.expect("read the command's output");
     Finished {

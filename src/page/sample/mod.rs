@@ -115,6 +115,7 @@ fn print_all(say: Say) -> Vec<(&'static str, String)> {
     dashboard::print_records(&mut press);
     system::print_sessions(&mut press);
     system::print_system(&mut press);
+    system::print_reference(&mut press);
     press.printed
 }
 

@@ -1,9 +1,12 @@
-//! Samples of the dashboard's pages about the server itself: sessions, keys, settings.
+//! Samples of the pages about the server itself: sessions, keys, settings, the reference.
+
+use serde_json::json;
 
 use super::*;
 use crate::page::admin::key::{KeyRow, KeysPage};
 use crate::page::admin::live::{EndSessionsPage, LivePage, LiveRow};
 use crate::page::admin::setting::{Section, SettingRow, SettingsPage};
+use crate::page::docs::DocsPage;
 
 fn rows(say: Say) -> Vec<LiveRow> {
     let names = [("Ada Lovelace", "ada@example.org"), ("", "someone@mail.example.org")];
@@ -96,4 +99,41 @@ pub(super) fn print_system(press: &mut Press) {
         ],
     };
     press.print("admin-settings", "/admin/settings", true, &settings);
+}
+
+pub(super) fn print_reference(press: &mut Press) {
+    let say = press.say;
+    let problem = json!({ "application/problem+json": { "examples": { "conflict": {
+        "value": { "code": "conflict", "status": 409, "detail": say("It is there already.") },
+    } } } });
+    let answer = json!({ "description": say("It was made."), "content": { "application/json": {
+        "schema": { "$ref": "#/components/schemas/Thing" },
+    } } });
+    let operation = json!({
+        "operationId": "makeThing",
+        "summary": say("Makes a thing"),
+        "description": say("Makes a `thing`.\n\nNobody knows why."),
+        "tags": ["Things"],
+        "security": [{ "bearer": [] }],
+        "x-permission": say("things:write"),
+        "x-fresh": true,
+        "parameters": [{ "name": say("name"), "in": "path", "required": true, "description": say("Its `name`."), "schema": { "type": "string", "maxLength": 20 } }],
+        "requestBody": { "content": { "application/json": {
+            "schema": { "$ref": "#/components/schemas/Thing" },
+        } } },
+        "responses": { "201": answer, "409": { "$ref": "#/components/responses/Conflict" } },
+    });
+    let document = json!({
+        "info": { "version": say("1.0"), "description": say("All of `it`.\n\n## Who asks\n\nAnybody.") },
+        "tags": [{ "name": "Things", "description": say("What there is.") }],
+        "paths": { "/api/v1/things/{name}": { "post": operation } },
+        "components": {
+            "schemas": { "Thing": { "description": say("A thing."), "properties": {
+                "kind": { "description": say("Which."), "type": "string", "enum": [say("big"), "small"] },
+            } } },
+            "responses": { "Conflict": { "content": problem } },
+        },
+    });
+    let page = std::sync::Arc::new(DocsPage::read(&document));
+    press.print("reference", "/api/docs", false, &page);
 }

@@ -55,12 +55,15 @@ pub enum KeyError {
 }
 
 /// How a key signs (SR-30): a property of the key, never of a token's header.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, schemars::JsonSchema)]
+#[schemars(inline, description = "How a key signs.")]
 pub enum Algorithm {
     /// EdDSA over Ed25519 (RFC 8037).
     #[default]
+    #[schemars(rename = "EdDSA")]
     EdDsa,
     /// ECDSA over P-256 with SHA-256 (RFC 7518 §3.4), for services that do not know EdDSA.
+    #[schemars(rename = "ES256")]
     Es256,
 }
 

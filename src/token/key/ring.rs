@@ -8,8 +8,9 @@ use crate::clock::Timestamp;
 use crate::token::LEEWAY;
 
 /// Where a key is in its life (SR-39).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(inline, description = "Where a key is in its life.")]
 pub enum KeyState {
     /// Published, so that everybody knows it before it signs.
     Next,
