@@ -5,6 +5,7 @@
 //! Redis that lost its data ends sessions and revives none (SR-71).
 
 mod address;
+mod attach;
 mod connect;
 mod denylist;
 mod fault;

@@ -9,9 +9,6 @@ use redis::{
     Cmd, FromRedisValue, Pipeline, RedisError, RedisFuture, RedisResult, Script, ScriptInvocation,
     Value,
 };
-use rocket::figment::Figment;
-use rocket_db_pools::Pool;
-use serde::Deserialize;
 
 use super::address::Source;
 use super::fault::{failure, is_lost, is_unknown_script};
@@ -240,6 +237,11 @@ impl RedisPool {
         }
     }
 
+    /// Lets go of the connection.
+    pub(super) fn let_go(&self) {
+        self.0.slot().current = None;
+    }
+
     fn handle(&self, (generation, link): (u64, Link)) -> RedisConnection {
         RedisConnection { pool: self.clone(), generation, link }
     }
@@ -362,44 +364,5 @@ impl ConnectionLike for RedisConnection {
             Link::Server(gatherer) => gatherer.get_db(),
             Link::Cluster(connection) => connection.get_db(),
         }
-    }
-}
-
-/// What the pool reads of Rocket's configuration.
-#[derive(Deserialize)]
-struct PoolConfig {
-    url: SecretString,
-    near_cache: Option<NearConfig>,
-}
-
-/// What may be used again without asking, and for how long.
-#[derive(Deserialize)]
-struct NearConfig {
-    prefix: String,
-    millis: u64,
-}
-
-#[rocket::async_trait]
-impl Pool for RedisPool {
-    type Connection = RedisConnection;
-    type Error = rocket_db_pools::Error<RedisError>;
-
-    async fn init(figment: &Figment) -> Result<Self, Self::Error> {
-        let config: PoolConfig = figment.extract()?;
-        let pool = match config.near_cache {
-            Some(NearConfig { prefix, millis }) => {
-                Self::with_near_cache(&config.url, &prefix, Duration::from_millis(millis))
-            }
-            None => Self::new(&config.url),
-        };
-        pool.map_err(rocket_db_pools::Error::Init)
-    }
-
-    async fn get(&self) -> Result<RedisConnection, Self::Error> {
-        self.connection().await.map_err(rocket_db_pools::Error::Get)
-    }
-
-    async fn close(&self) {
-        self.0.slot().current = None;
     }
 }
