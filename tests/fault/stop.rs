@@ -128,7 +128,7 @@ fn replicas() -> [Server; 2] {
         ("DOORWARD_KEYS_SIGNING", pem.expose()),
         ("DOORWARD_KEYS_SECRET", secret.expose()),
         ("DOORWARD_DRAIN", "1s"),
-        ("ROCKET_SHUTDOWN", "{grace=3,mercy=3}"),
+        ("ROCKET_SHUTDOWN", "{grace=2,mercy=1}"),
     ];
     let settings = [&limits[..], &own[..]].concat();
     [Server::start(&settings), Server::start(&settings)]
