@@ -204,10 +204,10 @@ async fn serve(config: Config, world: World) -> Result<(), StartError> {
     let drain = config.drain;
     let (address, public_url) =
         (format!("{}:{}", config.server.address, config.server.port), config.tokens.issuer.clone());
-    let rocket = app::stop::on_signals(app::build(config, world)?, drain);
+    let rocket = app::stop::prepare(app::build(config, world)?);
     let rocket = rocket.ignite().await.map_err(|error| tell(&error))?;
     tracing::info!(address, public_url, "serving");
-    let ended = rocket.launch().await.map_err(|error| tell(&error))?;
+    let ended = app::stop::serve(rocket, drain).await.map_err(|error| tell(&error))?;
     // Requests that were finished while the server stopped have recorded events, too.
     app::finish(ended).await;
     Ok(())
