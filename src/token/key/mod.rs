@@ -7,12 +7,13 @@ mod store;
 
 use std::fmt;
 
+use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use jsonwebtoken::{DecodingKey, EncodingKey};
+use jsonwebtoken::DecodingKey;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
@@ -132,8 +133,15 @@ pub struct SigningKey {
     id: String,
     algorithm: Algorithm,
     jwk: Value,
-    encoding: EncodingKey,
+    pair: Pair,
     decoding: DecodingKey,
+}
+
+/// The two halves as they were read, once: a `jsonwebtoken::EncodingKey` is read for each signature,
+/// which takes as long as the signature.
+enum Pair {
+    Ed25519(Ed25519KeyPair),
+    P256(EcdsaKeyPair),
 }
 
 impl SigningKey {
@@ -144,15 +152,15 @@ impl SigningKey {
     pub fn from_pem(pem: &SecretString) -> Result<Self, KeyError> {
         let der = pkcs8_of(pem).ok_or(KeyError::NotASigningKey)?;
         if let Ok(pair) = Ed25519KeyPair::from_pkcs8_maybe_unchecked(&der) {
-            return Self::ed25519(&der, pair.public_key().as_ref());
+            return Self::ed25519(pair);
         }
         let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &der)
             .map_err(|_| KeyError::NotASigningKey)?;
-        Self::p256(&der, pair.public_key().as_ref())
+        Self::p256(pair)
     }
 
-    fn ed25519(der: &[u8], public: &[u8]) -> Result<Self, KeyError> {
-        let x = base64url(public);
+    fn ed25519(pair: Ed25519KeyPair) -> Result<Self, KeyError> {
+        let x = base64url(pair.public_key());
         let decoding = DecodingKey::from_ed_components(&x).map_err(|_| KeyError::NotASigningKey)?;
         // RFC 7638: the required members in lexicographic order, without white space.
         let id = sha256(format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}"#));
@@ -161,12 +169,12 @@ impl SigningKey {
             "kty": "OKP", "crv": "Ed25519", "x": x,
             "use": "sig", "alg": algorithm.as_str(), "kid": id,
         });
-        Ok(Self { id, algorithm, jwk, encoding: EncodingKey::from_ed_der(der), decoding })
+        Ok(Self { id, algorithm, jwk, pair: Pair::Ed25519(pair), decoding })
     }
 
-    fn p256(der: &[u8], public: &[u8]) -> Result<Self, KeyError> {
+    fn p256(pair: EcdsaKeyPair) -> Result<Self, KeyError> {
         // The uncompressed point of SEC 1 §2.3.3: 0x04, x, y.
-        let point = public.strip_prefix(&[4]).filter(|point| point.len() == 64);
+        let point = pair.public_key().as_ref().strip_prefix(&[4]).filter(|point| point.len() == 64);
         let (x, y) = point.ok_or(KeyError::NotASigningKey)?.split_at(32);
         let (x, y) = (base64url(x), base64url(y));
         let decoding =
@@ -177,7 +185,7 @@ impl SigningKey {
             "kty": "EC", "crv": "P-256", "x": x, "y": y,
             "use": "sig", "alg": algorithm.as_str(), "kid": id,
         });
-        Ok(Self { id, algorithm, jwk, encoding: EncodingKey::from_ec_der(der), decoding })
+        Ok(Self { id, algorithm, jwk, pair: Pair::P256(pair), decoding })
     }
 
     /// Makes a new private key of the default kind, Ed25519: PKCS#8 in PEM, to be kept in a file
@@ -204,9 +212,15 @@ impl SigningKey {
         &self.jwk
     }
 
+    /// The signature of a message, in base64url (RFC 7515 §3.1).
     pub(super) fn sign(&self, message: &[u8]) -> Result<String> {
-        jsonwebtoken::crypto::sign(message, &self.encoding, self.algorithm.jsonwebtoken())
-            .map_err(Error::internal)
+        let signature = match &self.pair {
+            Pair::Ed25519(pair) => pair.sign(message),
+            Pair::P256(pair) => {
+                pair.sign(&SystemRandom::new(), message).map_err(Error::internal)?
+            }
+        };
+        Ok(base64url(signature))
     }
 
     pub(super) fn verifies(&self, message: &[u8], signature: &str) -> bool {
