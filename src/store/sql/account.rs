@@ -102,16 +102,12 @@ impl AccountStore for SqlStore {
 
     async fn get_in_session(&self, id: &AccountId, session: &SessionId) -> Result<Option<Account>> {
         self.in_time("account.get_in_session", async {
-            let mut connection = self.pool.reader().acquire().await?;
-            let row = sqlx::query(select_account!(
+            let account = sqlx::query(select_account!(
                 "WHERE a.id = $1 AND NOT EXISTS \
                  (SELECT 1 FROM ended_session e WHERE e.session_id = $2)"
-            ))
-            .bind(id.as_str())
-            .bind(session.as_str())
-            .fetch_optional(&mut *connection)
-            .await?;
-            row.as_ref().map(row::account).transpose()
+            ));
+            let account = account.bind(id.as_str()).bind(session.as_str());
+            self.pool.read(account).await?.first().map(row::account).transpose()
         })
         .await
     }
@@ -339,8 +335,7 @@ impl SqlStore {
     }
 
     async fn fetch_credentials(&self, query: Statement<'_>) -> Result<Option<Credentials>> {
-        let found = query.fetch_optional(self.pool.reader()).await?;
-        found.as_ref().map(credentials).transpose()
+        self.pool.read(query).await?.first().map(credentials).transpose()
     }
 }
 

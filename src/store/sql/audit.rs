@@ -8,8 +8,8 @@ use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row as _};
 
 use super::SqlStore;
+use super::kept::Write;
 use super::list::{Statement, Value};
-use super::pool::Write;
 use crate::audit::chain::{Chain, Head, Row};
 use crate::audit::store::{AuditStore, Count, EventFilter, Removal};
 use crate::audit::verify::Break;

@@ -4,7 +4,7 @@ use sqlx::AnyConnection;
 use sqlx::any::{Any, AnyArguments};
 use sqlx::query::Query;
 
-use super::pool::Write;
+use super::kept::Write;
 use super::row;
 use crate::account::Status;
 use crate::account::password::PasswordHash;

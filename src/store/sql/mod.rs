@@ -6,6 +6,7 @@ mod audit;
 mod change;
 mod failure;
 mod holder;
+mod kept;
 mod key;
 mod list;
 mod notice;

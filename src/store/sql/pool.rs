@@ -3,25 +3,23 @@
 use std::fs::{DirBuilder, OpenOptions};
 use std::future::Future;
 use std::io;
-use std::ops::{Deref, DerefMut};
 #[cfg(unix)]
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::str::FromStr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use rocket::figment::Figment;
 use serde::Deserialize;
-use sqlx::any::{Any, AnyConnectOptions, AnyPoolOptions};
+use sqlx::any::{Any, AnyConnectOptions, AnyPoolOptions, AnyRow};
 use sqlx::migrate::Migrator;
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{AnyConnection, Connection, Executor, Pool, Transaction};
-use tokio::sync::{Mutex, OwnedMutexGuard};
+use sqlx::{Connection, Executor, Pool};
 use tokio::time::timeout;
 
 use super::change::Statement;
+use super::kept::{Place, Turn, Write};
 use crate::error::{Error, Result};
 use crate::id::SecretString;
 
@@ -35,6 +33,8 @@ const RELEASE_LIMIT: Duration = Duration::from_secs(2);
 const MIGRATION_LIMIT: Duration = Duration::from_secs(60);
 /// Connections kept where the configuration does not say.
 const DEFAULT_POOL_SIZE: u32 = 10;
+/// How many more there are on SQLite: those that are kept for what is done all the time.
+const KEPT: u32 = 2;
 
 /// Which database it is: the one place where the two differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,18 +69,6 @@ impl Engine {
             }
         }
     }
-
-    /// How a transaction that writes begins.
-    ///
-    /// SQLite takes the write lock at once, because a reader that turns writer may find it has
-    /// read too early and fail without waiting. On PostgreSQL each statement after a row lock must
-    /// see what the lock's last holder committed, whatever the server's default is.
-    fn begin_write(self) -> &'static str {
-        match self {
-            Self::Sqlite => "BEGIN IMMEDIATE",
-            Self::Postgres => "BEGIN ISOLATION LEVEL READ COMMITTED",
-        }
-    }
 }
 
 /// A pool of connections to an SQLite or PostgreSQL database.
@@ -91,8 +79,15 @@ impl Engine {
 pub struct SqlPool {
     connections: Pool<Any>,
     engine: Engine,
-    /// On SQLite, whose turn it is to write: a fair queue, where the file's lock has none.
-    turn: Arc<Mutex<()>>,
+    kept: Option<Lines>,
+}
+
+/// SQLite's connections that are kept.
+#[derive(Clone, Debug, Default)]
+struct Lines {
+    /// For whoever's turn it is to write: a fair queue, where the file's lock has none.
+    writer: Place,
+    reader: Place,
 }
 
 impl SqlPool {
@@ -122,8 +117,9 @@ impl SqlPool {
                 }
             }
         }
+        let kept = (engine == Engine::Sqlite).then(Lines::default);
         let connections = AnyPoolOptions::new()
-            .max_connections(pool_size.max(1))
+            .max_connections(pool_size.max(1) + kept.as_ref().map_or(0, |_| KEPT))
             .acquire_timeout(ACQUIRE_LIMIT)
             // SQLite cannot go away, and to ask it costs as much as a query.
             .test_before_acquire(engine == Engine::Postgres)
@@ -133,21 +129,21 @@ impl SqlPool {
                 })
             })
             .after_release(move |connection, _| {
-                // The pool's own test has no limit: each request to a server that fell silent
-                // would cost it a connection until TCP gives up, which takes a quarter of an hour.
                 Box::pin(async move {
-                    // On SQLite it is only awaited that what was dropped is undone.
-                    if engine == Engine::Postgres || connection.is_in_transaction() {
-                        let alive = timeout(RELEASE_LIMIT, connection.ping()).await;
-                        alive.unwrap_or(Err(sqlx::Error::PoolTimedOut))?;
+                    if engine == Engine::Sqlite {
+                        // What was given up is undone; an error says that there was nothing.
+                        let _ = connection.execute(sqlx::raw_sql("ROLLBACK")).await;
+                        return Ok(true);
                     }
-                    // A disk that is full makes SQLite undo a transaction by itself. The driver
-                    // cannot undo it again, believes in it for ever and would begin no other.
+                    // The pool's own test has no limit: each request to a server that fell silent
+                    // would cost it a connection until TCP gives up, which takes a quarter of an hour.
+                    let alive = timeout(RELEASE_LIMIT, connection.ping()).await;
+                    alive.unwrap_or(Err(sqlx::Error::PoolTimedOut))?;
                     Ok(!connection.is_in_transaction())
                 })
             })
             .connect_lazy_with(options);
-        Ok(Self { connections, engine, turn: Arc::default() })
+        Ok(Self { connections, engine, kept })
     }
 
     /// Brings the tables up to date. Any number of processes may do so at once; one that is killed
@@ -183,13 +179,14 @@ impl SqlPool {
     async fn migrate_sqlite(&self, migrator: &Migrator) -> Result<()> {
         let patience = tokio::time::Instant::now() + MIGRATION_LIMIT;
         let mut transaction = loop {
-            match self.write().await {
+            // Not one of ours: the driver has to know of it, for each migration is one within it.
+            match self.connections.begin_with("BEGIN IMMEDIATE").await.map_err(Error::from) {
                 Err(Error::Unavailable(_)) if tokio::time::Instant::now() < patience => (),
                 other => break other?,
             }
         };
         migrator.run_direct(None, &mut *transaction, false).await?;
-        transaction.commit().await
+        Ok(transaction.commit().await?)
     }
 
     /// Under an advisory lock that the migrator takes; each migration is a transaction.
@@ -204,12 +201,17 @@ impl SqlPool {
 
     /// Closes all connections, when nobody needs them any more.
     pub async fn finish(&self) {
+        if let Some(kept) = &self.kept {
+            tokio::join!(kept.writer.clear(), kept.reader.clear());
+        }
         self.connections.close().await;
     }
 
     /// How many connections there are at this moment.
     pub fn connections(&self) -> Connections {
         let (open, idle) = (self.connections.size(), self.connections.num_idle());
+        let places = self.kept.iter().flat_map(|kept| [&kept.writer, &kept.reader]);
+        let idle = idle + places.filter(|place| place.is_idle()).count();
         let idle = u32::try_from(idle).unwrap_or(u32::MAX).min(open);
         let limit = self.connections.options().get_max_connections();
         Connections { used: open - idle, idle, limit }
@@ -225,28 +227,40 @@ impl SqlPool {
         &self.connections
     }
 
+    /// Reads, on a connection that is kept for it if there is one.
+    pub(super) async fn read(&self, query: Statement<'_>) -> Result<Vec<AnyRow>> {
+        match &self.kept {
+            Some(kept) => kept.reader.read(&self.connections, query).await,
+            None => Ok(query.fetch_all(&self.connections).await?),
+        }
+    }
+
     /// Begins a transaction that may write. Dropped without [`Write::commit`], it changes nothing.
     pub(super) async fn write(&self) -> Result<Write> {
-        let turn = self.turn().await?;
-        let transaction = self.connections.begin_with(self.engine.begin_write()).await?;
-        Ok(Write { transaction, _turn: turn })
+        if let Some(turn) = self.turn().await? {
+            return Write::begin(turn).await;
+        }
+        // On PostgreSQL each statement after a row lock must see what the lock's last holder committed,
+        // whatever the server's default is.
+        let begin = "BEGIN ISOLATION LEVEL READ COMMITTED";
+        Ok(Write::Pooled(self.connections.begin_with(begin).await?))
     }
 
     /// Runs one statement that writes, and is a transaction by itself; says how many rows it changed.
     pub(super) async fn write_alone(&self, statement: Statement<'_>) -> Result<u64> {
-        let _turn = self.turn().await?;
-        Ok(statement.execute(&self.connections).await?.rows_affected())
+        let Some(mut turn) = self.turn().await? else {
+            return Ok(statement.execute(&self.connections).await?.rows_affected());
+        };
+        let changed = statement.execute(&mut *turn).await?.rows_affected();
+        turn.end();
+        Ok(changed)
     }
 
     /// Waits until it is this writer's turn, where there can be but one.
-    async fn turn(&self) -> Result<Option<OwnedMutexGuard<()>>> {
-        match self.engine {
-            Engine::Sqlite => {
-                let turn = timeout(ANSWER_LIMIT, self.turn.clone().lock_owned()).await;
-                turn.map(Some).map_err(Error::unavailable)
-            }
-            Engine::Postgres => Ok(None),
-        }
+    async fn turn(&self) -> Result<Option<Turn>> {
+        let Some(kept) = &self.kept else { return Ok(None) };
+        let turn = timeout(ANSWER_LIMIT, kept.writer.turn(&self.connections)).await;
+        turn.unwrap_or_else(|late| Err(Error::unavailable(late))).map(Some)
     }
 }
 
@@ -271,38 +285,6 @@ fn migrator() -> Migrator {
 /// The last migration that this release knows.
 pub(super) fn newest_migration() -> i64 {
     migrator().iter().map(|migration| migration.version).max().unwrap_or_default()
-}
-
-/// A transaction that may write.
-pub(super) struct Write {
-    transaction: Transaction<'static, Any>,
-    _turn: Option<OwnedMutexGuard<()>>,
-}
-
-impl Write {
-    /// Makes its changes last.
-    pub(super) async fn commit(self) -> Result<()> {
-        Ok(self.transaction.commit().await?)
-    }
-
-    /// Makes its changes last if `keep` says so; otherwise undoes them.
-    pub(super) async fn end(self, keep: bool) -> Result<()> {
-        if keep { self.commit().await } else { Ok(self.transaction.rollback().await?) }
-    }
-}
-
-impl Deref for Write {
-    type Target = AnyConnection;
-
-    fn deref(&self) -> &AnyConnection {
-        &self.transaction
-    }
-}
-
-impl DerefMut for Write {
-    fn deref_mut(&mut self) -> &mut AnyConnection {
-        &mut self.transaction
-    }
 }
 
 /// The result of `work`, or [`Error::Unavailable`] if it takes too long (SR-72).

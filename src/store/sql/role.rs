@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use sqlx::{AnyConnection, Row};
 
 use super::change::lock_admins;
-use super::pool::Write;
+use super::kept::Write;
 use super::{SqlStore, row};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
