@@ -271,6 +271,10 @@ async fn record_server(rocket: &Rocket<Orbit>, kind: Kind) {
     if let Some(audit) = rocket.state::<Arc<Audit>>() {
         let version = concat!("doorward ", env!("CARGO_PKG_VERSION"));
         audit.record(Entry::of(kind).by(audit::SERVER).detail(version)).await;
+        // In the table before anybody is served: a server that is killed at once was there.
+        if kind == Kind::Startup {
+            audit.flush(FLUSH_LIMIT).await;
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use super::store::AuditStore;
 pub(super) const QUEUE: usize = 8192;
 /// How long the first event waits for others: a transaction for each would cost more than all else
 /// that a sign-in asks of the database.
-const GATHER: Duration = Duration::from_millis(20);
+const GATHER: Duration = Duration::from_millis(100);
 /// How many events one transaction adds at most.
 const BATCH: usize = 128;
 /// How long to wait after a first failure; doubled after each further one.
