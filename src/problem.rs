@@ -2,7 +2,7 @@
 //! here, once; `page/error.rs` shows the same to people.
 
 use std::io::Cursor;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use rocket::http::{ContentType, Header, Status};
 use rocket::request::{Outcome, Request};
@@ -221,9 +221,24 @@ pub fn sentence(message: &str) -> String {
     text
 }
 
-/// The problem that a guard left behind: Rocket drops the error value of a guard.
+/// What is noted of a request. Rocket drops the error value of a guard: so that is left here.
 #[derive(Default)]
-struct LeftBehind(Mutex<Option<Problem>>);
+struct Notes {
+    /// What the request is called.
+    id: OnceLock<String>,
+    /// What a guard left for the catcher.
+    left: Mutex<Option<Problem>>,
+}
+
+impl Notes {
+    fn of<'r>(request: &'r Request<'_>) -> &'r Self {
+        request.local_cache(Self::default)
+    }
+
+    fn left(&self) -> MutexGuard<'_, Option<Problem>> {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// Ends a guard with `problem`, which the catcher will find.
 pub fn refuse<T>(request: &Request<'_>, problem: Problem) -> Outcome<T, Problem> {
@@ -233,21 +248,18 @@ pub fn refuse<T>(request: &Request<'_>, problem: Problem) -> Outcome<T, Problem>
 
 /// Leaves `problem` for the catcher.
 pub fn leave(request: &Request<'_>, problem: Problem) {
-    let slot = request.local_cache(LeftBehind::default);
-    *slot.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(problem);
+    *Notes::of(request).left() = Some(problem);
 }
 
 /// What was left for the catcher so far, if anything was: its status and its code.
 pub fn left(request: &Request<'_>) -> Option<(Status, &'static str)> {
-    let slot = request.local_cache(LeftBehind::default);
-    let left = slot.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let left = Notes::of(request).left();
     left.as_ref().map(|problem| (problem.status, problem.code))
 }
 
 /// The problem behind a failed request: what a guard left, or else what `status` stands for.
 pub fn found(status: Status, request: &Request<'_>) -> Problem {
-    let slot = request.local_cache(LeftBehind::default);
-    let left = slot.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let left = Notes::of(request).left().take();
     match left {
         Some(problem) if problem.status == status => problem,
         _ if status == Status::NotFound => {
@@ -287,15 +299,13 @@ fn wrong_method(request: &Request<'_>) -> Option<Problem> {
     Some(Problem { allow: Some(methods.join(", ")), ..problem })
 }
 
-struct RequestId(String);
-
 /// What this request is called: in its answer, in the log and in the audit trail.
 pub fn request_id<'r>(request: &'r Request<'_>) -> &'r str {
-    &request.local_cache(|| RequestId(id::base64url(id::random_name_bytes::<12>()))).0
+    Notes::of(request).id.get_or_init(|| id::base64url(id::random_name_bytes::<12>()))
 }
 
 /// Calls this request as somebody in front of us does, who is trusted to name it. The first name
 /// that a request is asked for by stays.
 pub fn adopt_request_id(request: &Request<'_>, id: String) {
-    request.local_cache(|| RequestId(id));
+    Notes::of(request).id.get_or_init(|| id);
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use rocket::response::status::NoContent;
-use rocket::serde::json::Json;
 use rocket::{FromForm, State, delete, get, patch, put};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -15,6 +14,7 @@ use crate::error::Error;
 use crate::guard::LoggedIn;
 use crate::guard::body::Body;
 use crate::guard::cookie::Cookies;
+use crate::guard::json::Json;
 use crate::id::{SecretString, SessionId};
 use crate::openapi::{Calls, Part, Signature, call};
 use crate::problem::Problem;
@@ -47,7 +47,7 @@ pub(super) fn calls() -> Calls {
 /// Who one is. One look at the session store; no SQL.
 #[get("/me")]
 fn me(viewer: LoggedIn) -> Json<UserBody> {
-    Json(UserBody::from(&*viewer.0.account))
+    Json(UserBody::from(Arc::clone(&viewer.account)))
 }
 
 /// What one can change of oneself.
@@ -66,7 +66,7 @@ async fn rename(
     accounts: &State<Arc<Accounts>>,
 ) -> Result<Json<UserBody>, Problem> {
     let account = accounts.rename(&viewer.0.account.id, &body.0.display_name).await?;
-    Ok(Json(UserBody::from(&account)))
+    Ok(Json(UserBody::from(account)))
 }
 
 /// The password, to confirm what cannot be undone.

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use rocket::response::status::{Created, NoContent};
-use rocket::serde::json::Json;
 use rocket::{FromForm, State, delete, get, patch, post, put};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -17,6 +16,7 @@ use crate::account::{Accounts, Actor, Invitation, Status};
 use crate::error::{Error, Result as DomainResult};
 use crate::guard::body::Body;
 use crate::guard::fresh::Fresh;
+use crate::guard::json::Json;
 use crate::guard::{Allowed, SessionsRead, SessionsRevoke, UsersRead, UsersWrite};
 use crate::id::{AccountId, SecretString};
 use crate::openapi::{Calls, Part, Signature, call};
@@ -101,7 +101,7 @@ async fn users(
         until: None,
     };
     let page = accounts.list(filter, query.cursor).await?;
-    let items = page.items.iter().map(UserView::from).collect();
+    let items = page.items.into_iter().map(UserView::from).collect();
     Ok(Json(ListBody { items, next_cursor: page.next_cursor }))
 }
 
@@ -139,7 +139,7 @@ async fn create(
     let actor = Actor::Account(&viewer.0.account);
     let account = accounts.create(actor, &***roles, invitation).await?;
     let location = format!("{}/admin/users/{}", super::BASE, account.id);
-    Ok(Created::new(location).body(Json(UserBody::from(&account))))
+    Ok(Created::new(location).body(Json(UserBody::from(account))))
 }
 
 /// One account.
@@ -150,7 +150,7 @@ async fn user(
     accounts: &State<Arc<Accounts>>,
 ) -> Result<Json<UserBody>, Problem> {
     let account = accounts.get(&account_id(id)?).await?;
-    Ok(Json(UserBody::from(&account)))
+    Ok(Json(UserBody::from(account)))
 }
 
 /// What is to be changed of an account.
@@ -178,7 +178,7 @@ async fn change(
     let status = word.as_deref().map(status).transpose()?;
     let (actor, id) = (Actor::Account(&viewer.0.account), account_id(id)?);
     let account = accounts.change(actor, &id, display_name.as_deref(), status).await?;
-    Ok(Json(UserBody::from(&account)))
+    Ok(Json(UserBody::from(account)))
 }
 
 /// Deletes an account.
@@ -212,7 +212,7 @@ async fn set_roles(
 ) -> Result<Json<UserBody>, Problem> {
     let actor = Actor::Account(&viewer.0.account);
     let account = accounts.set_roles(actor, &***roles, &account_id(id)?, &body.0.roles).await?;
-    Ok(Json(UserBody::from(&account)))
+    Ok(Json(UserBody::from(account)))
 }
 
 /// The live sessions of an account.

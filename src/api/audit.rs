@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rocket::form::{self, FromFormField, ValueField};
-use rocket::serde::json::Json;
 use rocket::{FromForm, State, get};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -19,6 +18,7 @@ use crate::audit::{Audit, Event, Kind, stats};
 use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, Result as DomainResult};
 use crate::guard::download::Download;
+use crate::guard::json::Json;
 use crate::guard::{AdminView, Allowed, AuditRead};
 use crate::openapi::{Calls, Part, Signature, call, subschema};
 use crate::problem::Problem;

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rocket::http::Status;
-use rocket::serde::json::Json;
 use rocket::{Shutdown, State, get};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::account::store::AccountStore;
+use crate::guard::json::Json;
 use crate::openapi::{Calls, Part, Signature, call};
 use crate::session::store::SessionStore;
 

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use rocket::http::ContentType;
 use rocket::response::{self, Responder};
-use rocket::serde::json::Json;
 use rocket::{Request, State, get, post};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -15,6 +14,7 @@ use crate::audit::{self, Audit};
 use crate::error::Error;
 use crate::guard::body::Body;
 use crate::guard::fresh::Fresh;
+use crate::guard::json::Json;
 use crate::guard::kept::{self, Kept};
 use crate::guard::{Allowed, KeysRead, KeysWrite};
 use crate::openapi::{Calls, Reply, Signature, call, subschema};

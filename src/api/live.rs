@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use rocket::response::status::NoContent;
-use rocket::serde::json::Json;
 use rocket::{FromForm, State, delete, get};
 use schemars::JsonSchema;
 
@@ -12,6 +11,7 @@ use super::shape::{Cursor, Limit, Network};
 use super::view::{ListBody, RevokedBody, SomebodysSessionView};
 use crate::error::Error;
 use crate::guard::fresh::Fresh;
+use crate::guard::json::Json;
 use crate::guard::{Allowed, SessionsRead, SessionsRevoke};
 use crate::id::SessionId;
 use crate::openapi::{Calls, Part, Signature, call};

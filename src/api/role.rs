@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use rocket::response::status::{Created, NoContent};
-use rocket::serde::json::Json;
 use rocket::{State, delete, get, post, put};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -14,6 +13,7 @@ use crate::account::{Actor, Roles};
 use crate::error::Error;
 use crate::guard::body::Body;
 use crate::guard::fresh::Fresh;
+use crate::guard::json::Json;
 use crate::guard::{Allowed, RolesRead, RolesWrite};
 use crate::openapi::{Calls, call};
 use crate::problem::Problem;

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use rocket::response::status::{Created, NoContent};
-use rocket::serde::json::Json;
 use rocket::{State, post};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -15,6 +14,7 @@ use crate::error::Error;
 use crate::guard::body::Body;
 use crate::guard::client::Client;
 use crate::guard::cookie::Cookies;
+use crate::guard::json::Json;
 use crate::guard::{LoggedIn, Presented};
 use crate::id::SecretString;
 use crate::openapi::{Asker, Calls, call};

@@ -1,9 +1,9 @@
 //! `/admin/settings`: what is in force, and where it comes from.
 
-use rocket::serde::json::Json;
 use rocket::{State, get};
 
 use super::view::ListBody;
+use crate::guard::json::Json;
 use crate::guard::setting::{Setting, Settings};
 use crate::guard::{Allowed, SettingsRead};
 use crate::openapi::{Calls, call};

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use rocket::response::status::NoContent;
-use rocket::serde::json::Json;
 use rocket::{State, get, post};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -13,6 +12,7 @@ use super::view::{DeniedTokenView, ListBody};
 use crate::error::Error;
 use crate::guard::body::Body;
 use crate::guard::fresh::Fresh;
+use crate::guard::json::Json;
 use crate::guard::{Allowed, TokensRevoke};
 use crate::id::SecretString;
 use crate::openapi::{Calls, call};

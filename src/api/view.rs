@@ -1,9 +1,11 @@
 //! What the JSON interface shows of accounts, sessions and roles: these fields and no others (SR-53).
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use schemars::JsonSchema;
-use serde::Serialize;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Serialize, Serializer};
 
 use super::shape::{Description, DisplayName};
 use crate::account::email::Email;
@@ -17,43 +19,80 @@ use crate::session::{Issued, Session};
 use crate::token::denylist::DeniedToken;
 use crate::token::key::{Algorithm, KeyState, KeyView};
 
-/// An account.
-#[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "User")]
-pub struct UserView {
+/// An account. Nothing of it is copied: the account of every request is shown.
+#[derive(Debug)]
+pub struct UserView(Arc<Account>);
+
+/// What is shown of an account.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "User", description = "An account.")]
+struct UserFields<'a> {
     /// Names the account. No secret.
-    id: AccountId,
+    id: &'a AccountId,
     /// The e-mail address.
-    email: Email,
+    email: &'a Email,
     /// What the account calls itself; can be empty.
     #[schemars(with = "DisplayName")]
-    display_name: String,
+    display_name: &'a str,
     /// Whether the account may be used.
     status: Status,
     /// Its roles.
-    roles: BTreeSet<RoleName>,
+    roles: &'a BTreeSet<RoleName>,
     /// What its roles grant.
-    permissions: BTreeSet<Permission>,
+    permissions: &'a BTreeSet<Permission>,
     /// When it was made.
     #[schemars(with = "Timestamp")]
-    created_at: String,
+    created_at: Moment,
     /// When somebody last signed in with it.
     #[schemars(with = "Option<Timestamp>")]
-    last_login_at: Option<String>,
+    last_login_at: Option<Moment>,
 }
 
-impl From<&Account> for UserView {
-    fn from(account: &Account) -> Self {
-        Self {
-            id: account.id.clone(),
-            email: account.email.clone(),
-            display_name: account.display_name.clone(),
+/// A moment as people write it.
+struct Moment(Timestamp);
+
+impl Serialize for Moment {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+impl Serialize for UserView {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let account = &*self.0;
+        let fields = UserFields {
+            id: &account.id,
+            email: &account.email,
+            display_name: &account.display_name,
             status: account.status,
-            roles: account.roles.clone(),
-            permissions: account.permissions.clone(),
-            created_at: account.created_at.to_string(),
-            last_login_at: account.last_login_at.map(|at| at.to_string()),
-        }
+            roles: &account.roles,
+            permissions: &account.permissions,
+            created_at: Moment(account.created_at),
+            last_login_at: account.last_login_at.map(Moment),
+        };
+        fields.serialize(serializer)
+    }
+}
+
+impl JsonSchema for UserView {
+    fn schema_name() -> Cow<'static, str> {
+        UserFields::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        UserFields::json_schema(generator)
+    }
+}
+
+impl From<Arc<Account>> for UserView {
+    fn from(account: Arc<Account>) -> Self {
+        Self(account)
+    }
+}
+
+impl From<Account> for UserView {
+    fn from(account: Account) -> Self {
+        Self(Arc::new(account))
     }
 }
 
@@ -115,8 +154,8 @@ pub struct UserBody {
     user: UserView,
 }
 
-impl From<&Account> for UserBody {
-    fn from(account: &Account) -> Self {
+impl<A: Into<UserView>> From<A> for UserBody {
+    fn from(account: A) -> Self {
         Self { user: account.into() }
     }
 }
@@ -133,7 +172,7 @@ pub struct SignedInBody {
 impl From<&Issued> for SignedInBody {
     fn from(issued: &Issued) -> Self {
         let session = SessionView::new(&issued.session, Some(&issued.session.id));
-        Self { user: (&issued.account).into(), session }
+        Self { user: issued.account.clone().into(), session }
     }
 }
 

@@ -26,7 +26,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 pub use event::{Entry, Event, Kind, Outcome};
-pub use origin::{OPERATOR, Origin, SERVER, acting, client_ip, request_id};
+pub use origin::{OPERATOR, Origin, SERVER, acting, client_ip, request_id, scope_if_unknown};
 
 use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, Result};

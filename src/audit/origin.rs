@@ -44,18 +44,21 @@ impl Origin {
         Self { actor: OnceLock::from(SERVER.to_owned()), ..Self::default() }
     }
 
-    /// Does `work` as work that comes from here, unless it is known already where it comes from.
-    pub fn scope_if_unknown<F: Future>(self, work: F) -> impl Future<Output = F::Output> {
-        match ORIGIN.try_with(|_| ()) {
-            Ok(()) => Either::Left(work),
-            Err(_) => Either::Right(self.scope(work)),
-        }
-    }
-
     /// Does `work` as work that comes from here.
     // No `async fn`: that would have room for `work` twice, and every request carries this.
     pub fn scope<F: Future>(self, work: F) -> impl Future<Output = F::Output> {
         ORIGIN.scope(self, work)
+    }
+}
+
+/// Does `work` as work that comes from `origin`, unless it is known already where it comes from.
+pub fn scope_if_unknown<F: Future>(
+    origin: impl FnOnce() -> Origin,
+    work: F,
+) -> impl Future<Output = F::Output> {
+    match ORIGIN.try_with(|_| ()) {
+        Ok(()) => Either::Left(work),
+        Err(_) => Either::Right(origin().scope(work)),
     }
 }
 

@@ -6,6 +6,7 @@ use ipnet::IpNet;
 use rocket::request::{FromRequest, Outcome, Request};
 
 use super::limit;
+use super::visit::Visit;
 use crate::session;
 
 /// The proxies whose word about the client is taken.
@@ -117,19 +118,16 @@ fn is_request_id(name: &str) -> bool {
 
 /// The client's address, judged once for a request.
 pub fn address(request: &Request<'_>) -> IpAddr {
-    struct ClientAddress(IpAddr);
-    request
-        .local_cache(|| {
-            let peer = request.remote().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |r| r.ip());
-            let values = |name| request.headers().get(name).collect::<Vec<&str>>();
-            // Nobody else's headers are looked at.
-            let proxies = request.rocket().state::<TrustedProxies>();
-            let proxies = proxies.filter(|proxies| proxies.trust(canonical(peer)));
-            ClientAddress(proxies.map_or(canonical(peer), |proxies| {
-                proxies.judge(peer, &values("X-Forwarded-For"), &values("Forwarded"))
-            }))
+    *Visit::of(request).address.get_or_init(|| {
+        let peer = request.remote().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |r| r.ip());
+        let values = |name| request.headers().get(name).collect::<Vec<&str>>();
+        // Nobody else's headers are looked at.
+        let proxies = request.rocket().state::<TrustedProxies>();
+        let proxies = proxies.filter(|proxies| proxies.trust(canonical(peer)));
+        proxies.map_or(canonical(peer), |proxies| {
+            proxies.judge(peer, &values("X-Forwarded-For"), &values("Forwarded"))
         })
-        .0
+    })
 }
 
 /// Who makes the request, and where what it is counted under is noted.

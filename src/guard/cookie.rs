@@ -3,13 +3,14 @@
 //! They are read from the raw header, because a name that comes twice must count as none, and written
 //! by a fairing, because they must travel with refusals too.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rocket::http::Header;
 use rocket::request::{FromRequest, Outcome, Request};
 use rocket::response::Response;
 
+use super::visit::Visit;
 use crate::clock::{Clock, Timestamp};
 use crate::id::SecretString;
 use crate::limit::device::DEVICE_LIFETIME;
@@ -107,29 +108,9 @@ pub fn presented(request: &Request<'_>) -> Presented {
     }
 }
 
-/// Cookies that are to be set by whatever answer this request gets, and what else goes with them.
-#[derive(Default)]
-struct HandedOver(Mutex<Vec<Header<'static>>>);
-
-impl HandedOver {
-    /// A cookie that is handed over again takes the place of the one before: an answer sets each
-    /// once (RFC 6265 §4.1.1).
-    fn add(&self, cookie: String) {
-        let named = |cookie: &str| cookie.split('=').next().map(str::to_owned);
-        let name = named(&cookie);
-        let mut headers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        headers.retain(|h| h.name() != "Set-Cookie" || named(h.value()) != name);
-        headers.push(Header::new("Set-Cookie", cookie));
-    }
-
-    fn add_header(&self, header: Header<'static>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(header);
-    }
-}
-
 /// The browser's hand: what is put into it travels with whatever answer the request gets.
 pub struct Cookies<'r> {
-    handed_over: &'r HandedOver,
+    handed_over: &'r Mutex<Vec<Header<'static>>>,
     /// The device cookie as it came.
     device: Option<&'r str>,
     reach: &'r Reach,
@@ -141,7 +122,7 @@ impl<'r> Cookies<'r> {
     pub fn of(request: &'r Request<'_>) -> Self {
         let clock = request.rocket().state::<Arc<dyn Clock>>();
         let now = clock.map_or(Timestamp::from_millis(0), |clock| clock.now());
-        let handed_over = request.local_cache(HandedOver::default);
+        let handed_over = &Visit::of(request).handed_over;
         Self { handed_over, device: read(request, DEVICE), reach: Reach::of(request), now }
     }
 
@@ -153,17 +134,17 @@ impl<'r> Cookies<'r> {
         self.set(self.reach.refresh(), refresh.expose(), life(refresh.expires_at()));
         if let Some(device) = &issued.device {
             let value = device.beside(self.device);
-            self.handed_over.add(cookie(DEVICE, value.expose(), Some(DEVICE_LIFETIME)));
+            self.add(cookie(DEVICE, value.expose(), Some(DEVICE_LIFETIME)));
         }
     }
 
     fn set(&self, name: &str, value: &str, life: Option<Duration>) {
-        self.handed_over.add(self.reach.cookie(name, value, life));
+        self.add(self.reach.cookie(name, value, life));
     }
 
     /// Hands over the name that a visitor's forms are bound to.
     pub fn hand_over_pre_login(&self, id: &str) {
-        self.handed_over.add(cookie(PRE_LOGIN, id, None));
+        self.add(cookie(PRE_LOGIN, id, None));
     }
 
     /// Takes a session's tokens back. Only after that session was ended on purpose: the answer to
@@ -173,7 +154,21 @@ impl<'r> Cookies<'r> {
         self.set(self.reach.refresh(), "", Some(Duration::ZERO));
         // What the browser kept of the pages goes too (SR-44); not "cookies", which would reach
         // those of sibling hosts.
-        self.handed_over.add_header(Header::new("Clear-Site-Data", r#""cache", "storage""#));
+        self.headers().push(Header::new("Clear-Site-Data", r#""cache", "storage""#));
+    }
+
+    /// A cookie that is handed over again takes the place of the one before: an answer sets each
+    /// once (RFC 6265 §4.1.1).
+    fn add(&self, cookie: String) {
+        let named = |cookie: &str| cookie.split('=').next().map(str::to_owned);
+        let name = named(&cookie);
+        let mut headers = self.headers();
+        headers.retain(|h| h.name() != "Set-Cookie" || named(h.value()) != name);
+        headers.push(Header::new("Set-Cookie", cookie));
+    }
+
+    fn headers(&self) -> MutexGuard<'_, Vec<Header<'static>>> {
+        self.handed_over.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -197,8 +192,8 @@ fn cookie(name: &str, value: &str, life: Option<Duration>) -> String {
 
 /// Puts the cookies that were handed over, and what goes with them, into the answer.
 pub fn write(request: &Request<'_>, response: &mut Response<'_>) {
-    let headers = request.local_cache(HandedOver::default);
-    let headers = std::mem::take(&mut *headers.0.lock().unwrap_or_else(PoisonError::into_inner));
+    let headers = &Visit::of(request).handed_over;
+    let headers = std::mem::take(&mut *headers.lock().unwrap_or_else(PoisonError::into_inner));
     for header in headers {
         response.adjoin_header(header);
     }

@@ -3,8 +3,9 @@
 //! Doorward's own routes stand behind it. So do those that an application hands to [`guarded`]; for
 //! its others the guards ask here ([`pass`]), so that no route with a guard is without.
 
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use rocket::Route;
 use rocket::data::Data;
@@ -13,8 +14,9 @@ use rocket::request::Request;
 use rocket::route::{Handler, Outcome};
 use tracing::Instrument as _;
 
+use super::visit::Visit;
 use super::{client, csrf, limit, span};
-use crate::audit::{Audit, Entry, Kind, Origin};
+use crate::audit::{Audit, Entry, Kind, Origin, scope_if_unknown};
 use crate::problem::{self, Problem};
 
 /// Longest request target, in bytes (SR-60).
@@ -56,10 +58,6 @@ struct Gate {
     asker: Asker,
 }
 
-/// Whether the route of a request stands behind the gate.
-#[derive(Default)]
-struct Entered(AtomicBool);
-
 /// Where the work for a request comes from.
 pub(super) fn origin(request: &Request<'_>) -> Origin {
     Origin::request(client::address(request), problem::request_id(request))
@@ -85,26 +83,27 @@ pub(super) async fn pass(request: &Request<'_>) -> Result<(), Problem> {
         verdict
     });
     let verdict: &Result<(), Problem> =
-        request.local_cache_async(origin(request).scope_if_unknown(judge)).await;
+        request.local_cache_async(scope_if_unknown(|| origin(request), judge)).await;
     verdict.clone()
 }
 
 /// Records what a guard refuses, if there is no gate in front of the route to do it.
 pub(super) async fn refused(request: &Request<'_>, code: &str) {
     if !has_entered(request) {
-        origin(request).scope_if_unknown(record(request, code)).await;
+        scope_if_unknown(|| origin(request), record(request, code)).await;
     }
 }
 
 pub(super) fn has_entered(request: &Request<'_>) -> bool {
-    request.local_cache(Entered::default).0.load(Ordering::Relaxed)
+    Visit::of(request).entered.load(Ordering::Relaxed)
 }
 
 #[rocket::async_trait]
 impl Handler for Gate {
     async fn handle<'r>(&self, request: &'r Request<'_>, mut data: Data<'r>) -> Outcome<'r> {
-        request.local_cache(Entered::default).0.store(true, Ordering::Relaxed);
-        let work = async {
+        Visit::of(request).entered.store(true, Ordering::Relaxed);
+        // Pinned, so that it is not moved with all its room into what goes around it.
+        let work = pin!(async {
             let outcome = match admit(request, &mut data, self.asker).await {
                 Ok(()) => self.handler.handle(request, data).await,
                 Err(problem) => {
@@ -124,7 +123,7 @@ impl Handler for Gate {
                 Box::pin(record(request, code)).await;
             }
             outcome
-        };
+        });
         origin(request).scope(work).instrument(span::of_work(request)).await
     }
 }

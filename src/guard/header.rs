@@ -8,6 +8,7 @@ use rocket::http::{Header, Status};
 use rocket::{Data, Orbit, Request, Response, Rocket};
 
 use super::count::RequestCounts;
+use super::visit::Visit;
 use super::{client, cookie, known_session, limit, nonce, span};
 use crate::problem::{self, request_id};
 use crate::trace;
@@ -71,9 +72,6 @@ fn page_csp(nonce: &str, form_target: Option<&str>) -> String {
     )
 }
 
-/// When the request came.
-struct Began(Instant);
-
 #[rocket::async_trait]
 impl Fairing for Headers {
     fn info(&self) -> Info {
@@ -86,7 +84,7 @@ impl Fairing for Headers {
 
     async fn on_request(&self, request: &mut Request<'_>, _: &mut Data<'_>) {
         if self.is_timed() {
-            request.local_cache(|| Began(Instant::now()));
+            Visit::of(request).began.get_or_init(Instant::now);
         }
         if let Some(id) = client::request_id(request) {
             problem::adopt_request_id(request, id);
@@ -126,7 +124,7 @@ impl Fairing for Headers {
             span::end(request, response.status());
         }
         if self.is_timed() {
-            let took = request.local_cache(|| Began(Instant::now())).0.elapsed();
+            let took = Visit::of(request).began.get_or_init(Instant::now).elapsed();
             self.counts.note(request, response.status(), took);
             if self.log_requests {
                 log(request, response.status(), took);

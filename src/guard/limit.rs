@@ -6,13 +6,14 @@ use rocket::http::Header;
 use rocket::request::Request;
 use rocket::response::Response;
 
+use super::visit::Visit;
 use super::{client, cookie};
 use crate::error::Result;
 use crate::limit::{Gauge, Limits, Standing};
 
 /// Where what the request is counted under is noted.
 pub fn gauge<'r>(request: &'r Request<'_>) -> &'r Gauge {
-    request.local_cache(Gauge::default)
+    &Visit::of(request).gauge
 }
 
 /// Counts the request under its address, unless it is for something that everybody may always have.

@@ -11,19 +11,23 @@ pub mod form;
 pub mod fresh;
 pub mod gate;
 pub mod header;
+pub mod json;
 pub mod kept;
 pub mod limit;
 pub mod query;
 pub mod setting;
 mod span;
+mod visit;
 
 use std::marker::PhantomData;
 use std::ops::Deref;
+use std::pin::pin;
 use std::sync::Arc;
 
 use rocket::outcome::try_outcome;
 use rocket::request::{FromRequest, Outcome, Request};
 
+use self::visit::Visit;
 use crate::audit;
 use crate::error::{Error, Result};
 use crate::id::{self, SecretString};
@@ -159,8 +163,16 @@ type Judgement = std::result::Result<Arc<Live>, Arc<Error>>;
 
 /// Judges a request's credentials: once, however many guards ask.
 pub async fn signed_in<'r>(request: &'r Request<'_>) -> &'r Judgement {
-    let judge = async { judge(request).await.map(Arc::new).map_err(Arc::new) };
-    let judgement = request.local_cache_async(gate::origin(request).scope_if_unknown(judge)).await;
+    let known = &Visit::of(request).judgement;
+    let judgement = match known.get() {
+        Some(judgement) => judgement,
+        None => {
+            // Pinned, so that it is not moved with all its room into what goes around it.
+            let judge = pin!(judge(request));
+            let judged = audit::scope_if_unknown(|| gate::origin(request), judge).await;
+            known.get_or_init(|| judged.map(Arc::new).map_err(Arc::new))
+        }
+    };
     if let Ok(live) = judgement {
         audit::acting(&live.account.id);
     }
@@ -169,7 +181,7 @@ pub async fn signed_in<'r>(request: &'r Request<'_>) -> &'r Judgement {
 
 /// The person behind a request, if a guard has judged it already.
 pub fn known_session(request: &Request<'_>) -> Option<Arc<Live>> {
-    let judgement: &Judgement = request.local_cache(|| Err(Arc::new(Error::NotSignedIn)));
+    let judgement = Visit::of(request).judgement.get()?;
     judgement.as_ref().ok().map(Arc::clone)
 }
 
@@ -200,7 +212,7 @@ async fn judge(request: &Request<'_>) -> Result<Live> {
     match Box::pin(sessions.refresh(&refresh, &client::of(request))).await {
         Ok(issued) => {
             cookie::Cookies::of(request).hand_over(&issued);
-            Ok(Live { session: issued.session, account: Arc::new(issued.account) })
+            Ok(Live { session: Arc::new(issued.session), account: Arc::new(issued.account) })
         }
         Err(Error::RefreshInvalid) => Err(refused),
         Err(error) => Err(error),

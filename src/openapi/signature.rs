@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use rocket::http::Status;
 use rocket::response::status::{Created, NoContent};
-use rocket::serde::json::Json;
 use rocket::{Data, Shutdown, State};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::Value;
@@ -19,6 +18,7 @@ use crate::guard::client::Client;
 use crate::guard::cookie::Cookies;
 use crate::guard::download::Download;
 use crate::guard::fresh::Fresh;
+use crate::guard::json::Json;
 use crate::guard::setting::Settings;
 use crate::guard::{Allowed, LoggedIn, Needs, Presented};
 use crate::problem::Problem;

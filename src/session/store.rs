@@ -49,7 +49,7 @@ pub enum Opened {
 #[derive(Clone, Debug)]
 pub struct Live {
     /// The session.
-    pub session: Session,
+    pub session: Arc<Session>,
     /// Its account as last published.
     pub account: Arc<Account>,
 }

@@ -208,7 +208,10 @@ impl Sessions {
                 let more = sessions.len() > limit;
                 sessions.truncate(limit);
                 let next = sessions.last().filter(|_| more).map(Place::of);
-                let live = |session| Live { session, account: Arc::new(Account::clone(account)) };
+                let live = |session| Live {
+                    session: Arc::new(session),
+                    account: Arc::new(Account::clone(account)),
+                };
                 Ok(Stretch { live: sessions.into_iter().map(live).collect(), next })
             }
         }
@@ -253,7 +256,7 @@ impl Sessions {
             return Ok(None);
         };
         let account = self.accounts.current(owner).await?;
-        Ok(account.map(|account| Live { session, account: Arc::new(account) }))
+        Ok(account.map(|account| Live { session: Arc::new(session), account: Arc::new(account) }))
     }
 
     /// Ends a session, whosever it is.

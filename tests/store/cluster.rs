@@ -67,7 +67,7 @@ async fn every_operation_works_on_every_slot() {
         let survey = Survey { network: None, after: None, limit: 50 };
         let stretch = bench.store.survey(&survey, bench.now()).await.unwrap();
         let met: Vec<_> = stretch.live.into_iter().map(|live| live.session).collect();
-        assert_eq!(met, std::slice::from_ref(&other));
+        assert_eq!(met, [other.clone().into()]);
         assert_eq!(bench.store.owner(&other.id).await.unwrap().as_ref(), Some(&other.account));
         bench.change(true);
         bench.store.publish(&bench.account, bench.now()).await.unwrap();

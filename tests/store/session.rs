@@ -29,7 +29,7 @@ on_both_stores! {
     async fn an_open_session_verifies_and_reads_back_as_it_was(bench: Bench) {
         let (session, tokens) = bench.open().await;
         let live = bench.verify(&session, &tokens).await.expect("live");
-        assert_eq!(live.session, session);
+        assert_eq!(*live.session, session);
         assert_eq!(*live.account, bench.account);
     }
 
@@ -157,7 +157,7 @@ on_both_stores! {
         };
         let next = Tokens::random();
         assert_eq!(bench.open_as(&renewed, &next, Opening::Renewal).await, Opened::Done);
-        assert_eq!(bench.verify(&session, &next).await.unwrap().session, renewed);
+        assert_eq!(*bench.verify(&session, &next).await.unwrap().session, renewed);
         assert!(bench.verify(&session, &tokens).await.is_none());
         assert_eq!(bench.list().await, [renewed]);
     }
@@ -220,7 +220,7 @@ on_both_stores! {
             assert_eq!(session.access_expires_at, bench.now() + ACCESS);
             assert_eq!(session.refresh_expires_at, (bench.now() + IDLE).min(end));
             assert_eq!((session.absolute_expires_at, session.created_at), (end, created_at));
-            assert_eq!(bench.verify(&session, &tokens).await.unwrap().session, session);
+            assert_eq!(*bench.verify(&session, &tokens).await.unwrap().session, session);
         }
         bench.later(hours(7 * 24 - 7 * 23) - minutes(5));
         (session, tokens) = bench.refresh(&session, &tokens).await;

@@ -70,7 +70,7 @@ on_both_stores! {
         }
         assert_eq!(bench.store.count().await.expect("the store answers"), 60);
         let first = &all(&bench, None, 1).await[0];
-        assert_eq!(first.session, opened[0]);
+        assert_eq!(*first.session, opened[0]);
         assert_eq!(first.account.id, opened[0].account);
     }
 
@@ -139,7 +139,7 @@ on_both_stores! {
         bench.store.publish(&bench.account, bench.now()).await.expect("published");
         let met = all(&bench, None, 50).await;
         assert_eq!(ids(&met), [above.id, session.id]);
-        assert_eq!(met[1].session, current.0);
+        assert_eq!(*met[1].session, current.0);
         assert_eq!(met[1].account.display_name, "Ada L.");
         settle(&bench, 2).await;
     }

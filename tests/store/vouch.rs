@@ -26,7 +26,7 @@ on_both_stores! {
         bench.later(ACCESS + minutes(1));
         let Vouched::Good(live) = vouch(&bench, &session, &tokens).await else { panic!("good") };
         let seen = Session { last_seen_at: bench.now(), ..session.clone() };
-        assert_eq!((live.session, &*live.account), (seen, &bench.account));
+        assert_eq!((&*live.session, &*live.account), (&seen, &bench.account));
         assert_eq!(worth(&bench, &session, &tokens).await, "good");
         assert_eq!(word(&bench.rotate(&session, &tokens).await), "rotated");
     }

@@ -83,7 +83,7 @@ impl Entry {
     /// The session and its account, as a request sees them.
     fn live(&self, account: &Arc<Account>) -> Live {
         let session = Session { last_seen_at: self.seen_at(), ..self.record.session.clone() };
-        Live { session, account: Arc::clone(account) }
+        Live { session: Arc::new(session), account: Arc::clone(account) }
     }
 
     fn seen_at(&self) -> Timestamp {
@@ -236,9 +236,10 @@ impl Memory {
         let standing = shard.get(&key.0)?;
         let account = &standing.shown.account;
         let entry = standing.sessions.get(&key.1)?;
-        entry
-            .is_live(account.session_epoch, now)
-            .then(|| Live { session: entry.record().session, account: Arc::clone(account) })
+        entry.is_live(account.session_epoch, now).then(|| Live {
+            session: Arc::new(entry.record().session),
+            account: Arc::clone(account),
+        })
     }
 
     fn order(&self) -> RwLockReadGuard<'_, Order> {

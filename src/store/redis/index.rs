@@ -217,7 +217,10 @@ impl RedisStore {
                 let record: Record = from_json(&record)?;
                 if let Some(slot) = judged.get_mut(position).filter(|_| record.is_live(epoch, now))
                 {
-                    *slot = Some(Live { session: record.session, account: Arc::clone(&account) });
+                    *slot = Some(Live {
+                        session: Arc::new(record.session),
+                        account: Arc::clone(&account),
+                    });
                 }
             }
         }

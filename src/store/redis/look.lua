@@ -12,4 +12,5 @@ if not record or not account[2] then
   return false
 end
 local time = redis.call('TIME')
-return { record, account[1], account[2], time[1], time[2] }
+-- As one text, which a client takes in with less work than a list.
+return table.concat({ account[1], time[1], time[2], #record }, ' ') .. '\n' .. record .. account[2]

@@ -201,7 +201,7 @@ impl SessionStore for RedisStore {
             [word, record, account] if word == b"good" => {
                 let session = session_of(record)?;
                 Ok(Vouched::Good(Box::new(Live {
-                    session,
+                    session: Arc::new(session),
                     account: Arc::new(from_json(account)?),
                 })))
             }

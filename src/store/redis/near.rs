@@ -16,10 +16,10 @@ use std::time::Duration;
 use quick_cache::sync::Cache;
 use redis::{Cmd, PushInfo, PushKind, Value};
 
+use super::verify::Found;
 use crate::account::Account;
 use crate::clock::Timestamp;
 use crate::id::AccountId;
-use crate::store::record::Record;
 use crate::token::access::AccessDigest;
 
 /// How many answers are kept.
@@ -30,8 +30,8 @@ const COUNTERS: usize = 1024;
 /// What is known of a session: all that its requests are judged by.
 #[derive(Clone)]
 pub(super) struct Known {
-    /// The session.
-    pub record: Arc<Record>,
+    /// The session and its record.
+    pub found: Arc<Found>,
     /// The epoch below which the account's sessions have ended.
     pub epoch: i64,
     /// The account.

@@ -8,10 +8,11 @@ use std::sync::{Arc, LazyLock};
 
 use quick_cache::sync::Cache;
 use redis::{Cmd, RedisWrite as _, Script};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::near::Known;
-use super::{RedisStore, from_json, millis, script};
+use super::{RedisStore, from_json, millis, script, unknown_answer};
 use crate::account::Account;
 use crate::clock::Timestamp;
 use crate::error::Result;
@@ -30,8 +31,44 @@ const LEEWAY_MILLIS: i64 = 30_000;
 /// How many records, and how many accounts, are remembered as they were read: 10 MiB at most.
 const REMEMBERED: usize = 4096;
 
-/// What [`LOOK`] gives: record, epoch and account, and the server's clock in seconds and microseconds.
-type Found = Option<(Vec<u8>, i64, Vec<u8>, i64, i64)>;
+/// What [`LOOK`] gives.
+struct Looked<'a> {
+    epoch: i64,
+    /// The server's clock, in milliseconds.
+    server_now: i64,
+    record: &'a [u8],
+    account: &'a [u8],
+}
+
+impl<'a> Looked<'a> {
+    /// Reads a line of epoch, seconds, microseconds and the length of the record, and what follows it:
+    /// the record and the account.
+    fn read(answer: &'a [u8]) -> Option<Self> {
+        let end = answer.iter().position(|byte| *byte == b'\n')?;
+        let (head, rest) = answer.split_at_checked(end)?;
+        let mut numbers = str::from_utf8(head).ok()?.split(' ');
+        let mut number = || numbers.next()?.parse::<i64>().ok();
+        let (epoch, seconds, micros, length) = (number()?, number()?, number()?, number()?);
+        let server_now = seconds.saturating_mul(1000).saturating_add(micros / 1000);
+        let (record, account) = rest.get(1..)?.split_at_checked(usize::try_from(length).ok()?)?;
+        Some(Self { epoch, server_now, record, account })
+    }
+}
+
+/// A record as it was read, and its session for all requests that are in it.
+#[derive(Deserialize)]
+#[serde(from = "Record")]
+pub(super) struct Found {
+    pub record: Record,
+    pub session: Arc<Session>,
+}
+
+impl From<Record> for Found {
+    fn from(record: Record) -> Self {
+        let session = Arc::new(record.session.clone());
+        Self { record, session }
+    }
+}
 
 /// What was read of JSON, by the name of the thing and the very bytes.
 pub(super) struct Reader<K, T>(Cache<K, (Arc<[u8]>, Arc<T>)>);
@@ -58,7 +95,7 @@ impl<K: Eq + Hash + Clone, T: DeserializeOwned> Reader<K, T> {
 /// What was read of Redis' answers, so that it is read once.
 #[derive(Default)]
 pub(super) struct Readers {
-    records: Reader<SessionId, Record>,
+    records: Reader<SessionId, Found>,
     accounts: Reader<AccountId, Account>,
 }
 
@@ -66,7 +103,8 @@ impl Readers {
     /// Whether this request has something to note: nobody knows here yet that the token was used
     /// (SR-36), or that the session was seen of late.
     fn needs_mark(&self, session: &SessionId, access: &AccessDigest, now: Timestamp) -> bool {
-        self.records.0.get(session).is_none_or(|(_, record)| {
+        self.records.0.get(session).is_none_or(|(_, found)| {
+            let record = &found.record;
             record.access != *access || !record.used || is_unseen(&record.session, now)
         })
     }
@@ -91,16 +129,17 @@ impl RedisStore {
             Some(known) => Some(known),
             None => self.ask(account, session, access, now, marks).await?,
         };
-        let Some(Known { record, epoch, account, server_now }) = known else { return Ok(None) };
+        let Some(Known { found, epoch, account, server_now }) = known else { return Ok(None) };
+        let record = &found.record;
         if record.session.id != *session
             || !record.admits(access, epoch, now)
-            || is_overdue(&record, server_now)
+            || is_overdue(record, server_now)
         {
             return Ok(None);
         }
-        let mut session = record.session.clone();
+        let mut session = Arc::clone(&found.session);
         if is_unseen(&session, now) {
-            session.last_seen_at = now;
+            Arc::make_mut(&mut session).last_seen_at = now;
         }
         Ok(Some(Live { session, account }))
     }
@@ -123,12 +162,13 @@ impl RedisStore {
         } else {
             self.look(account, session, access).await?
         };
-        let Some((record, epoch, shown, seconds, micros)) = found else { return Ok(None) };
+        let Some(answer) = found else { return Ok(None) };
+        let looked = Looked::read(&answer).ok_or_else(unknown_answer)?;
         let known = Known {
-            record: self.readers.records.read(session, &record)?,
-            epoch,
-            account: self.readers.accounts.read(account, &shown)?,
-            server_now: seconds.saturating_mul(1000).saturating_add(micros / 1000),
+            found: self.readers.records.read(session, looked.record)?,
+            epoch: looked.epoch,
+            account: self.readers.accounts.read(account, looked.account)?,
+            server_now: looked.server_now,
         };
         if let Some((near, stamp)) = stamp {
             near.keep(access, known.clone(), stamp, now);
@@ -141,7 +181,7 @@ impl RedisStore {
         account: &AccountId,
         session: &SessionId,
         access: &AccessDigest,
-    ) -> Result<Found> {
+    ) -> Result<Option<Vec<u8>>> {
         let cluster = self.pool.is_cluster();
         let call = || {
             let mut call = Cmd::with_capacity(8, 320);
