@@ -3,7 +3,7 @@
 //! Every request is such a line, so it is written straight into the buffer, without the detours that
 //! a serializer for all kinds of values takes.
 
-use std::fmt::{self, Debug, Write};
+use std::fmt::{self, Debug, Display, Write};
 
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
@@ -11,6 +11,9 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
+
+/// How many bytes a line about a request has.
+const USUAL_LENGTH: usize = 384;
 
 /// Formats an event as a line of JSON.
 pub(super) struct JsonLine;
@@ -27,45 +30,38 @@ where
         event: &Event<'_>,
     ) -> fmt::Result {
         let about = event.metadata();
-        writer.write_str("{\"timestamp\":\"")?;
-        SystemTime.format_time(&mut writer)?;
-        writer.write_str("\",\"level\":\"")?;
-        writer.write_str(about.level().as_str())?;
-        writer.write_char('"')?;
-        let mut fields = Fields { writer: &mut writer, result: Ok(()) };
-        event.record(&mut fields);
-        fields.result?;
-        writer.write_str(",\"target\":\"")?;
-        Escaped(&mut writer).write_str(about.target())?;
-        writer.write_str("\"}\n")
+        let mut line = String::with_capacity(USUAL_LENGTH);
+        line.push_str("{\"timestamp\":\"");
+        SystemTime.format_time(&mut Writer::new(&mut line))?;
+        add_all(&mut line, &["\",\"level\":\"", about.level().as_str(), "\""]);
+        event.record(&mut Fields(&mut line));
+        line.push_str(",\"target\":\"");
+        Escaped(&mut line).write_str(about.target())?;
+        line.push_str("\"}\n");
+        // Once: what is written to may be anything, and is asked what it is each time.
+        writer.write_str(&line)
     }
 }
 
 /// Writes fields, each after a comma.
-struct Fields<'a, 'w> {
-    writer: &'a mut Writer<'w>,
-    result: fmt::Result,
-}
+struct Fields<'a>(&'a mut String);
 
-impl Fields<'_, '_> {
-    fn add(&mut self, field: &Field, value: impl FnOnce(&mut Writer<'_>) -> fmt::Result) {
-        if self.result.is_ok() {
-            // The names are ours: none needs an escape.
-            self.result = write_all(self.writer, &[",\"", field.name(), "\":"])
-                .and_then(|()| value(self.writer));
-        }
+impl Fields<'_> {
+    fn add(&mut self, field: &Field, value: impl Display) {
+        // The names are ours: none needs an escape.
+        add_all(self.0, &[",\"", field.name(), "\":"]);
+        // A string takes everything.
+        let _ = write!(self.0, "{value}");
     }
 
-    fn add_text(&mut self, field: &Field, text: impl FnOnce(&mut Escaped<'_, '_>) -> fmt::Result) {
-        self.add(field, |writer| {
-            writer.write_char('"')?;
-            text(&mut Escaped(writer))?;
-            writer.write_char('"')
-        });
+    fn add_text(&mut self, field: &Field, text: impl FnOnce(&mut Escaped<'_>) -> fmt::Result) {
+        add_all(self.0, &[",\"", field.name(), "\":\""]);
+        let _ = text(&mut Escaped(self.0));
+        self.0.push('"');
     }
 }
 
-impl Visit for Fields<'_, '_> {
+impl Visit for Fields<'_> {
     fn record_str(&mut self, field: &Field, value: &str) {
         self.add_text(field, |text| text.write_str(value));
     }
@@ -75,53 +71,48 @@ impl Visit for Fields<'_, '_> {
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.add(field, |writer| write!(writer, "{value}"));
+        self.add(field, value);
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.add(field, |writer| write!(writer, "{value}"));
+        self.add(field, value);
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.add(field, |writer| write!(writer, "{value}"));
+        self.add(field, value);
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
         // JSON has no word for what is no number.
-        if value.is_finite() {
-            self.add(field, |writer| write!(writer, "{value}"));
-        } else {
-            self.add(field, |writer| writer.write_str("null"));
-        }
+        if value.is_finite() { self.add(field, value) } else { self.add(field, "null") }
     }
 }
 
 /// Writes what stands inside the quotes of a JSON string (RFC 8259 §7).
-struct Escaped<'a, 'w>(&'a mut Writer<'w>);
+struct Escaped<'a>(&'a mut String);
 
-impl Write for Escaped<'_, '_> {
+impl Write for Escaped<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let mut rest = text;
-        while let Some(at) = rest.find(|c: char| c < ' ' || c == '"' || c == '\\') {
+        while let Some(at) = rest.bytes().position(|b| b < b' ' || b == b'"' || b == b'\\') {
             let (plain, from) = rest.split_at(at);
-            self.0.write_str(plain)?;
+            self.0.push_str(plain);
             let mut chars = from.chars();
             match chars.next() {
-                Some(special @ ('"' | '\\')) => {
-                    write_all(self.0, &["\\", special.encode_utf8(&mut [0; 4])])?
-                }
-                Some('\n') => self.0.write_str("\\n")?,
+                Some(special @ ('"' | '\\')) => self.0.extend(['\\', special]),
+                Some('\n') => self.0.push_str("\\n"),
                 Some(control) => write!(self.0, "\\u{:04x}", u32::from(control))?,
                 None => {}
             }
             rest = chars.as_str();
         }
-        self.0.write_str(rest)
+        self.0.push_str(rest);
+        Ok(())
     }
 }
 
-fn write_all(writer: &mut Writer<'_>, parts: &[&str]) -> fmt::Result {
-    parts.iter().try_for_each(|part| writer.write_str(part))
+fn add_all(line: &mut String, parts: &[&str]) {
+    parts.iter().for_each(|part| line.push_str(part));
 }
 
 #[cfg(test)]
@@ -134,7 +125,7 @@ mod tests {
     fn whatever_a_field_holds_the_line_is_json() {
         let hostile = "quote \" backslash \\ newline \n tab \t bell \u{7} delete \u{7f} é 🚪";
         let mut text = String::new();
-        Escaped(&mut Writer::new(&mut text)).write_str(hostile).unwrap();
+        Escaped(&mut text).write_str(hostile).unwrap();
         let read: Value = serde_json::from_str(&format!("\"{text}\"")).unwrap();
         assert_eq!(read, json!(hostile));
         assert!(!text.contains('\n'));

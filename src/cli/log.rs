@@ -20,6 +20,9 @@ use crate::config::{Config, Log, LogFormat};
 /// system call for each line costs more than the line.
 const GATHER: Duration = Duration::from_millis(20);
 
+/// How many bytes are written without waiting for more: what stays in a core's cache meanwhile.
+const ENOUGH: usize = 64 * 1024;
+
 /// How many bytes may wait while standard output takes none; further lines are counted and dropped,
 /// so that whoever reads the log too slowly slows nobody down and costs no memory.
 const CAPACITY: usize = 1024 * 1024;
@@ -126,10 +129,10 @@ impl Shared {
             waiting.dropped += 1;
             return;
         }
-        let first = waiting.lines.is_empty();
+        let before = waiting.lines.len();
         waiting.lines.extend_from_slice(line);
         drop(waiting);
-        if first {
+        if before == 0 || (before < ENOUGH && before + line.len() >= ENOUGH) {
             self.changed.notify_all();
         }
     }
@@ -160,7 +163,7 @@ impl Shared {
         while waiting.lines.is_empty() && !waiting.ending {
             waiting = self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
         }
-        let more = |waiting: &mut Waiting| !waiting.ending;
+        let more = |waiting: &mut Waiting| !waiting.ending && waiting.lines.len() < ENOUGH;
         let waited = self.changed.wait_timeout_while(waiting, GATHER, more);
         let (mut waiting, _) = waited.unwrap_or_else(PoisonError::into_inner);
         std::mem::swap(&mut waiting.lines, lines);
