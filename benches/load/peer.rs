@@ -18,8 +18,10 @@ use crate::process::processor_time;
 pub const ARGUMENT: &str = "--peer";
 /// The role of a Rocket server with a bare route and a lean one.
 pub const ROCKET: &str = "rocket";
-/// The role of Argon2 alone.
+/// The role of Argon2 alone, in memory that it keeps.
 pub const ARGON2: &str = "argon2";
+/// The role of Argon2 alone, in memory that it takes afresh for each hash, as the crate does by itself.
+pub const ARGON2_FRESH: &str = "argon2-fresh";
 
 /// The key of the lean route's tokens: it guards nothing.
 const KEY: &[u8] = b"a key of the load measurement, good for nothing else";
@@ -31,8 +33,9 @@ pub fn run(arguments: &[String]) -> Result<(), Box<dyn Error>> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
         [ROCKET, port, redis] => serve(port.parse()?, redis.parse()?),
-        [ARGON2, millis] => {
-            let (rate, micros) = hash_alone(Duration::from_millis(millis.parse()?))?;
+        [role @ (ARGON2 | ARGON2_FRESH), millis] => {
+            let duration = Duration::from_millis(millis.parse()?);
+            let (rate, micros) = hash_alone(duration, *role == ARGON2)?;
             println!("{rate} {micros}");
             Ok(())
         }
@@ -110,13 +113,13 @@ fn serve(port: u16, redis: u16) -> Result<(), Box<dyn Error>> {
 }
 
 /// How many passwords a second Argon2id alone hashes on the cores that this process may use: a
-/// thread for each, with Doorward's default parameters, the memory allocated once. And how much
-/// processor time each takes, in microseconds.
-fn hash_alone(duration: Duration) -> Result<(f64, f64), Box<dyn Error>> {
+/// thread for each, with Doorward's default parameters, the memory allocated once or for each. And how
+/// much processor time each takes, in microseconds.
+fn hash_alone(duration: Duration, keeps: bool) -> Result<(f64, f64), Box<dyn Error>> {
     let threads = std::thread::available_parallelism()?.get();
     let began = Instant::now();
     let hashed: Result<usize, argon2::Error> = std::thread::scope(|scope| {
-        let hash = || hash_until(began + duration);
+        let hash = || hash_until(began + duration, keeps);
         let threads: Vec<_> = (0..threads).map(|_| scope.spawn(hash)).collect();
         threads.into_iter().map(|thread| thread.join().expect("no panic in Argon2")).sum()
     });
@@ -125,16 +128,20 @@ fn hash_alone(duration: Duration) -> Result<(f64, f64), Box<dyn Error>> {
     Ok((hashed / began.elapsed().as_secs_f64(), micros))
 }
 
-fn hash_until(until: Instant) -> Result<usize, argon2::Error> {
+fn hash_until(until: Instant, keeps: bool) -> Result<usize, argon2::Error> {
     let cost = doorward::account::password::Params::default();
     let params = Params::new(cost.memory_kib(), cost.iterations(), cost.parallelism(), Some(32))?;
-    let mut memory = vec![Block::new(); params.block_count()];
+    let mut memory = vec![Block::new(); if keeps { params.block_count() } else { 0 }];
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
     let mut hashed = 0;
     while Instant::now() < until {
         let mut output = [0; 32];
-        let memory = memory.as_mut_slice();
-        argon2.hash_password_into_with_memory(b"a password", &[7; 16], &mut output, memory)?;
+        let (password, salt, memory) = (b"a password", [7; 16], memory.as_mut_slice());
+        if keeps {
+            argon2.hash_password_into_with_memory(password, &salt, &mut output, memory)?;
+        } else {
+            argon2.hash_password_into(password, &salt, &mut output)?;
+        }
         std::hint::black_box(output);
         hashed += 1;
     }
