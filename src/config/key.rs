@@ -73,7 +73,7 @@ pub(super) static KEYS: &[Key] = &[
     key("data_dir", Kind::Path, "data", "Where generated keys and the SQLite file are kept."),
     key("database.url", Kind::SecretUrl, "=sqlite://data/doorward.db, in `data_dir`",
         "Accounts, roles and audit. `sqlite:` or `postgres:`. A PostgreSQL server on another machine is reached with `sslmode=verify-full` unless the URL says `sslmode=disable`."),
-    key("database.pool_size", number(1, 200), "10", "The most connections to the database that are open at a time."),
+    key("database.pool_size", number(1, 200), "10", "The most connections to the database that are open at a time; on SQLite there are two more, which are kept for sign-ins and refreshes."),
     key("store.url", Kind::SecretUrl, "embedded",
         "Sessions, denylist and limits. `embedded` serves one process; `redis:`, `rediss:`, `redis+cluster:`, `rediss+cluster:`, `redis+sentinel:` or `rediss+sentinel:` is shared by all replicas, which then need `keys.signing` and `keys.secret`."),
     key("store.prefix", Kind::Text, "dw", "What the names of all entries in the store begin with."),

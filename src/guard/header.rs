@@ -95,6 +95,13 @@ impl Fairing for Headers {
     }
 
     async fn on_response<'r>(&self, request: &'r Request<'_>, response: &mut Response<'r>) {
+        // Asked while there are few headers, without a look-up by name: those hash it letter by letter.
+        let (mut html, mut keeps) = (false, false);
+        for header in response.headers().iter() {
+            // Not parsed: what is written otherwise gets the stricter policy.
+            html |= header.name() == "Content-Type" && header.value().starts_with("text/html");
+            keeps |= header.name() == "Cache-Control";
+        }
         cookie::write(request, response);
         limit::write(request, response);
         for (name, value) in ALWAYS {
@@ -106,9 +113,6 @@ impl Fairing for Headers {
         if self.vary_origin {
             response.adjoin_header(Header::new("Vary", "Origin"));
         }
-        // Not parsed: what is written otherwise gets the stricter policy.
-        let kind = response.headers().get_one("Content-Type").unwrap_or_default();
-        let html = kind.starts_with("text/html");
         if html {
             let target = request.local_cache(FormTarget::default).0.get();
             let policy = page_csp(nonce(request), target.map(String::as_str));
@@ -116,7 +120,7 @@ impl Fairing for Headers {
         } else {
             response.set_header(Header::new("Content-Security-Policy", CSP_NO_PAGE));
         }
-        if response.headers().get_one("Cache-Control").is_none() {
+        if !keeps {
             response.set_header(Header::new("Cache-Control", "no-store"));
         }
         response.set_header(Header::new("X-Request-Id", request_id(request)));

@@ -7,7 +7,7 @@ use std::hash::Hash;
 use std::sync::{Arc, LazyLock};
 
 use quick_cache::sync::Cache;
-use redis::{Cmd, RedisWrite as _, Script};
+use redis::{Cmd, Script};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -187,10 +187,10 @@ impl RedisStore {
             let mut call = Cmd::with_capacity(8, 320);
             call.arg("EVALSHA").arg(LOOK.get_hash()).arg(if cluster { 2 } else { 3 });
             for kind in ["account", "sessions"] {
-                call.write_arg_fmt(format_args!("{}:{{{account}}}:{kind}", self.prefix));
+                call.arg([&self.prefix, ":{", account.as_str(), "}:", kind].concat());
             }
             if !cluster {
-                call.write_arg_fmt(format_args!("{}:denylist", self.prefix));
+                call.arg([&self.prefix, ":denylist"].concat());
             }
             call.arg(session.as_str()).arg(access.as_str());
             call
