@@ -8,7 +8,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::shape::{DisplayName, NewPassword, Password};
-use super::view::{ListBody, RevokedBody, SessionView, UserBody};
+use super::user::UserBody;
+use super::view::{ListBody, RevokedBody, SessionView};
 use crate::account::Accounts;
 use crate::error::Error;
 use crate::guard::LoggedIn;

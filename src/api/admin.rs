@@ -9,7 +9,8 @@ use serde::Deserialize;
 
 use super::list;
 use super::shape::{Cursor, DisplayName, Limit, NewPassword};
-use super::view::{ListBody, RevokedBody, SessionView, UserBody, UserView};
+use super::user::{UserBody, UserView};
+use super::view::{ListBody, RevokedBody, SessionView};
 use crate::account::email::Email;
 use crate::account::store::AccountFilter;
 use crate::account::{Accounts, Actor, Invitation, Status};

@@ -15,6 +15,7 @@ pub mod session;
 pub mod setting;
 pub mod shape;
 pub mod token;
+pub mod user;
 pub mod view;
 
 use rocket::http::Status;

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::memory::{Entry, Key, Memory, Shown};
+use super::entry::Entry;
+use super::memory::{Key, Memory, Shown};
 use crate::account::Account;
 use crate::clock::Timestamp;
 use crate::id::{AccountId, SessionId};

@@ -2,19 +2,18 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use super::draft::Changes;
+use super::entry::Entry;
 use super::order::Order;
 use crate::account::Account;
 use crate::clock::Timestamp;
 use crate::id::{AccountId, SessionId};
+use crate::session::Session;
 use crate::session::store::{Live, Vouched};
 use crate::session::survey::{Place, Stretch, Survey};
-use crate::session::{SEEN_EVERY, Session};
-use crate::store::record::Record;
 use crate::token::access::AccessDigest;
 use crate::token::denylist::DeniedToken;
 use crate::token::refresh::Lineage;
@@ -27,80 +26,6 @@ const SURVEY_ROUNDS: usize = 20;
 
 /// What names a session row.
 pub(super) type Key = (AccountId, SessionId);
-
-/// What every request may write about a session without waiting for anybody.
-#[derive(Debug)]
-struct Marks {
-    used: AtomicBool,
-    seen_at: AtomicI64,
-    /// Whether they wait to be written to the database.
-    noted: AtomicBool,
-}
-
-/// A session in memory. Everything but its marks is replaced, never changed.
-#[derive(Clone, Debug)]
-pub(super) struct Entry {
-    record: Record,
-    /// Shared by all versions of the entry that have one pair of tokens, so that a mark made while
-    /// the next version is being written is not lost.
-    marks: Arc<Marks>,
-}
-
-impl Entry {
-    /// A session as it was read, or with a new pair.
-    pub fn new(record: Record) -> Self {
-        let marks = Marks {
-            used: AtomicBool::new(record.used),
-            seen_at: AtomicI64::new(record.session.last_seen_at.as_millis()),
-            noted: AtomicBool::new(false),
-        };
-        Self { record, marks: Arc::new(marks) }
-    }
-
-    /// The same session with the same pair, changed otherwise.
-    pub fn changed(&self, record: Record) -> Self {
-        Self { record, marks: Arc::clone(&self.marks) }
-    }
-
-    /// The record as it is at this moment, marks included.
-    pub fn record(&self) -> Record {
-        let mut record = self.record.clone();
-        record.used = self.marks.used.load(Ordering::Relaxed);
-        record.session.last_seen_at = self.seen_at();
-        record
-    }
-
-    /// Whether it can still be refreshed at `now` under `epoch`.
-    pub fn is_live(&self, epoch: i64, now: Timestamp) -> bool {
-        self.record.is_live(epoch, now)
-    }
-
-    /// When it ends if nobody refreshes it.
-    pub fn ends_at(&self) -> Timestamp {
-        self.record.session.refresh_expires_at
-    }
-
-    /// The session and its account, as a request sees them.
-    fn live(&self, account: &Arc<Account>) -> Live {
-        let session = Session { last_seen_at: self.seen_at(), ..self.record.session.clone() };
-        Live { session: Arc::new(session), account: Arc::clone(account) }
-    }
-
-    fn seen_at(&self) -> Timestamp {
-        Timestamp::from_millis(self.marks.seen_at.load(Ordering::Relaxed))
-    }
-
-    /// Notes that the pair was accepted at `now`; whether the row must be written again.
-    fn mark(&self, now: Timestamp) -> bool {
-        let first = !self.marks.used.swap(true, Ordering::Relaxed);
-        let seen = now.since(self.seen_at()) >= SEEN_EVERY;
-        if seen {
-            self.marks.seen_at.fetch_max(now.as_millis(), Ordering::Relaxed);
-        }
-        // Releases the marks to whoever takes the note away (`take_noted`).
-        (first || seen) && !self.marks.noted.swap(true, Ordering::AcqRel)
-    }
-}
 
 /// What is shown of an account.
 #[derive(Clone, Debug)]
@@ -162,7 +87,7 @@ impl Memory {
             self.mark(key, entry, now);
         } else if !record.is_behind(refresh) {
             // Its immediate predecessor, where a refresh would be answered once more.
-            let unused = !entry.marks.used.load(Ordering::Relaxed);
+            let unused = !entry.is_used();
             let answered = unused || now.since(record.rotated_at) <= grace;
             if record.previous.as_ref() != Some(&refresh.digest) || !answered {
                 let outlived = record.is_outlived_by(refresh);
@@ -236,10 +161,7 @@ impl Memory {
         let standing = shard.get(&key.0)?;
         let account = &standing.shown.account;
         let entry = standing.sessions.get(&key.1)?;
-        entry.is_live(account.session_epoch, now).then(|| Live {
-            session: Arc::new(entry.record().session),
-            account: Arc::clone(account),
-        })
+        entry.is_live(account.session_epoch, now).then(|| entry.live(account))
     }
 
     fn order(&self) -> RwLockReadGuard<'_, Order> {
@@ -363,7 +285,7 @@ impl Memory {
         let keys = std::mem::take(&mut *self.noted.lock().unwrap_or_else(PoisonError::into_inner));
         for key in &keys {
             if let Some(entry) = self.entry(key) {
-                entry.marks.noted.swap(false, Ordering::AcqRel);
+                entry.take_note();
             }
         }
         keys

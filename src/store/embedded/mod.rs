@@ -10,6 +10,7 @@
 //! return once the server has read them.
 
 mod draft;
+mod entry;
 mod guest;
 mod limit;
 mod lock;

@@ -12,7 +12,8 @@ use sqlx::AssertSqlSafe;
 use sqlx::sqlite::SqliteConnection;
 
 use super::draft::Changes;
-use super::memory::{Entry, Shown, Standing};
+use super::entry::Entry;
+use super::memory::{Shown, Standing};
 use crate::account::Account;
 use crate::clock::Timestamp;
 use crate::id::{AccountId, SessionId};
