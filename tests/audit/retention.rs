@@ -177,6 +177,8 @@ on_both_databases! {
         trail.clock.advance(days(9));
         let other = another(&trail.database, &trail.secret, &trail.clock);
         let before = trail.clock.now() - days(7);
+        // A row of today, so that none of the old ones is the last, which would stay.
+        trail.add(1).await;
         let add = async {
             for _ in 0..300 {
                 trail.audit.record(Entry::of(Kind::LoginFail)).await;
@@ -195,7 +197,7 @@ on_both_databases! {
         trail.flush().await;
         assert!(other.flush(Duration::from_secs(20)).await);
         assert_eq!(trail.broken().await, None);
-        assert!(trail.kept().await.0 <= 302);
+        assert!(trail.kept().await.0 <= 303);
     }
 
     async fn what_is_over_is_forgotten(database: Database) {
