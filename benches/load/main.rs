@@ -5,9 +5,10 @@
 //! for `scale` as well, which takes minutes: a million people and sessions. What the columns mean
 //! and what came of it: docs/performance.md.
 //!
-//! The release binary runs on one core, with the embedded store and with Redis; so do, in turns with
+//! The release binary runs on one core, with the embedded store, with Redis, and with Redis and
+//! PostgreSQL; so do, in turns with
 //! it, a bare Rocket route, a Rocket route that does the least a signed-in request needs, and Argon2
-//! alone. The load and Redis have another core. Every figure is the median of several short rounds
+//! alone. The load, Redis and PostgreSQL have another core. Every figure is the median of several short rounds
 //! that take turns, so that a noisy minute meets all of them.
 #![forbid(unsafe_code)]
 
@@ -17,6 +18,7 @@ mod foreign;
 mod hash;
 mod measure;
 mod peer;
+mod postgres;
 mod process;
 mod report;
 mod scale;

@@ -11,6 +11,7 @@ use crate::doorward::{self, Doorward};
 use crate::foreign::Foreign;
 use crate::hash;
 use crate::peer;
+use crate::postgres::Postgres;
 use crate::process::{self, Cores, Running};
 use crate::report::{Table, hundredths, median, tenths, whole};
 use crate::scale;
@@ -25,13 +26,25 @@ const CONNECTIONS: usize = 32;
 /// How many sign in at a time, without pause.
 pub const SIGNING_IN: usize = 8;
 
-/// What is measured: its name, whether sessions are in Redis, and a setting that is not the default.
-const SUBJECTS: [(&str, bool, (&str, &str)); 4] = [
-    ("embedded", false, ("DOORWARD_LOG_ACCESS", "true")),
-    ("Redis", true, ("DOORWARD_LOG_ACCESS", "true")),
-    ("Redis, no access log", true, ("DOORWARD_LOG_ACCESS", "false")),
-    ("Redis, near cache", true, ("DOORWARD_STORE_NEAR_CACHE", "2s")),
+/// What is measured: its name, where sessions and accounts are, and a setting that is not the default.
+const SUBJECTS: [(&str, Stores, (&str, &str)); 5] = [
+    ("embedded", Stores::Embedded, ("DOORWARD_LOG_ACCESS", "true")),
+    ("Redis", Stores::Redis, ("DOORWARD_LOG_ACCESS", "true")),
+    ("Redis, PostgreSQL", Stores::RedisPostgres, ("DOORWARD_LOG_ACCESS", "true")),
+    ("Redis, no access log", Stores::Redis, ("DOORWARD_LOG_ACCESS", "false")),
+    ("Redis, near cache", Stores::Redis, ("DOORWARD_STORE_NEAR_CACHE", "2s")),
 ];
+
+/// Where a Doorward keeps sessions and accounts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stores {
+    /// Both in its SQLite file.
+    Embedded,
+    /// Sessions in Redis, accounts in its SQLite file.
+    Redis,
+    /// As in production.
+    RedisPostgres,
+}
 
 /// Everything that runs meanwhile.
 pub struct Stage {
@@ -42,6 +55,8 @@ pub struct Stage {
     /// Where the load runs.
     pub runtime: Runtime,
     redis: Running,
+    /// Held as long as its row is measured.
+    _postgres: Option<Postgres>,
     peer: Running,
     /// Servers of other frameworks.
     pub foreign: Vec<Foreign>,
@@ -130,14 +145,21 @@ fn set_up(plan: Plan) -> Done<Stage> {
     let peer =
         Running::start(command, port, |port| doorward::answers(port, "/bare").unwrap_or(false))?;
     let mut subjects = Vec::new();
-    for (number, &(name, in_redis, setting)) in SUBJECTS.iter().enumerate() {
+    let postgres = Postgres::start()?;
+    let url = postgres.as_ref().map(Postgres::url);
+    for (number, &(name, stores, setting)) in SUBJECTS.iter().enumerate() {
         let prefix = format!("dw{number}");
-        let settings = [("DOORWARD_STORE_PREFIX", &*prefix), setting];
-        let server = Doorward::start(cores, in_redis.then_some(redis.port), &settings)?;
+        let mut settings = vec![("DOORWARD_STORE_PREFIX", &*prefix), setting];
+        if stores == Stores::RedisPostgres {
+            let Some(url) = &url else { continue };
+            settings.push(("DOORWARD_DATABASE_URL", url));
+        }
+        let redis = (stores != Stores::Embedded).then_some(redis.port);
+        let server = Doorward::start(cores, redis, &settings)?;
         subjects.push(populate(&runtime, name, server)?);
     }
     let foreign = Foreign::start_all(cores, redis.port, &runtime);
-    Ok(Stage { plan, cores, runtime, redis, peer, foreign, subjects })
+    Ok(Stage { plan, cores, runtime, redis, _postgres: postgres, peer, foreign, subjects })
 }
 
 /// Notes the memory at rest, then registers everybody.

@@ -31,6 +31,24 @@ async fn assert_works(url: &str) {
     assert!(matches!(created, Ok(Creation::Created(_))), "{created:?}");
 }
 
+#[rocket::async_test]
+async fn a_connection_that_was_used_a_moment_ago_is_left_to_whoever_needs_it() {
+    let database = Database::postgres().await;
+    let pool = SqlPool::open(&SecretString::new(&*database.url), 2).await.unwrap();
+    let store = SqlStore::new(pool.clone());
+    let ada = new_account("ada@example.org");
+    store.create(&ada).await.unwrap();
+    assert!(store.candidate(&ada.email, "a device").await.unwrap().is_some());
+    let held = pool.get().await.unwrap();
+    assert_eq!((pool.connections().used, pool.connections().idle), (1, 1));
+    let created = store.create(&new_account("bob@example.org")).await;
+    assert!(matches!(created, Ok(Creation::Created(_))), "{created:?}");
+    assert!(store.candidate(&ada.email, "a device").await.unwrap().is_some());
+    drop(held);
+    pool.finish().await;
+    assert_eq!(pool.connections().used, 0);
+}
+
 on_both_databases! {
     async fn migrating_again_changes_nothing(database: Database) {
         database.account("ada@example.org").await;

@@ -60,13 +60,18 @@ async fn sr_72_a_read_only_sqlite_still_reads() {
 async fn sr_72_a_full_disk_leaves_no_half_written_account() {
     let database = Database::sqlite().await;
     let pool = SqlPool::open(&SecretString::new(&*database.url), 1).await.unwrap();
-    let mut connection = pool.get().await.unwrap();
-    // The nearest thing to a full disk: the file may not grow. The limit is the connection's.
-    connection.execute("PRAGMA max_page_count = 1").await.unwrap();
-    drop(connection);
+    // The nearest thing to a full disk: the file may not grow. The limit is each connection's.
+    let mut connections = Vec::new();
+    for _ in 0..pool.connections().limit {
+        let mut connection = pool.get().await.unwrap();
+        connection.execute("PRAGMA max_page_count = 1").await.unwrap();
+        connections.push(connection);
+    }
+    drop(connections);
     let store = SqlStore::new(pool);
     let mut created = 0;
     loop {
+        assert!(created < 1000, "the disk does not get full");
         match store.create(&new_account(&format!("user{created}@example.org"))).await {
             Ok(Creation::Created(_)) => created += 1,
             Err(Error::Unavailable(_)) => break,

@@ -2,8 +2,8 @@
 //!
 //! Each connection has a thread and a cache of its own. One that the pool hands out in turn with nine
 //! others finds its cache outdated, and is asked when it goes back whether it is alive: two changes of
-//! threads, which beside a core that hashes passwords cost more than a query. On PostgreSQL, which can
-//! go away, none is kept.
+//! threads, which beside a core that hashes passwords cost more than a query. PostgreSQL, which can go
+//! away, has the [`Shelf`](super::shelf::Shelf) instead.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;

@@ -14,6 +14,7 @@ mod plan;
 mod pool;
 mod role;
 mod row;
+mod shelf;
 pub mod snapshot;
 mod upkeep;
 

@@ -20,6 +20,7 @@ use tokio::time::timeout;
 
 use super::change::Statement;
 use super::kept::{Place, Turn, Write};
+use super::shelf::Shelf;
 use crate::error::{Error, Result};
 use crate::id::SecretString;
 
@@ -81,10 +82,17 @@ impl Engine {
 pub struct SqlPool {
     connections: Pool<Any>,
     engine: Engine,
-    kept: Option<Lines>,
+    kept: Kept,
 }
 
-/// SQLite's connections that are kept.
+/// The connections that are kept for what is done all the time.
+#[derive(Clone, Debug)]
+enum Kept {
+    Sqlite(Lines),
+    Postgres(Shelf),
+}
+
+/// SQLite's.
 #[derive(Clone, Debug, Default)]
 struct Lines {
     /// For whoever's turn it is to write: a fair queue, where the file's lock has none.
@@ -119,9 +127,12 @@ impl SqlPool {
                 }
             }
         }
-        let kept = (engine == Engine::Sqlite).then(Lines::default);
+        let (kept, more) = match engine {
+            Engine::Sqlite => (Kept::Sqlite(Lines::default()), KEPT),
+            Engine::Postgres => (Kept::Postgres(Shelf::of(pool_size)), 0),
+        };
         let connections = AnyPoolOptions::new()
-            .max_connections(pool_size.max(1) + kept.as_ref().map_or(0, |_| KEPT))
+            .max_connections(pool_size.max(1) + more)
             .acquire_timeout(ACQUIRE_LIMIT)
             // SQLite cannot go away, and to ask it costs as much as a query.
             .test_before_acquire(engine == Engine::Postgres)
@@ -203,8 +214,11 @@ impl SqlPool {
 
     /// Closes all connections, when nobody needs them any more.
     pub async fn finish(&self) {
-        if let Some(kept) = &self.kept {
-            tokio::join!(kept.writer.clear(), kept.reader.clear());
+        match &self.kept {
+            Kept::Sqlite(lines) => {
+                tokio::join!(lines.writer.clear(), lines.reader.clear());
+            }
+            Kept::Postgres(shelf) => shelf.clear(),
         }
         self.connections.close().await;
     }
@@ -212,8 +226,13 @@ impl SqlPool {
     /// How many connections there are at this moment.
     pub fn connections(&self) -> Connections {
         let (open, idle) = (self.connections.size(), self.connections.num_idle());
-        let places = self.kept.iter().flat_map(|kept| [&kept.writer, &kept.reader]);
-        let idle = idle + places.filter(|place| place.is_idle()).count();
+        let kept = match &self.kept {
+            Kept::Sqlite(lines) => {
+                [&lines.writer, &lines.reader].into_iter().filter(|place| place.is_idle()).count()
+            }
+            Kept::Postgres(shelf) => shelf.len(),
+        };
+        let idle = idle + kept;
         let idle = u32::try_from(idle).unwrap_or(u32::MAX).min(open);
         let limit = self.connections.options().get_max_connections();
         Connections { used: open - idle, idle, limit }
@@ -232,15 +251,20 @@ impl SqlPool {
     /// Reads at most one row, on a connection that is kept for it if there is one.
     pub(super) async fn read_one(&self, query: Statement<'_>) -> Result<Option<AnyRow>> {
         match &self.kept {
-            Some(kept) => kept.reader.read_one(&self.connections, query).await,
-            None => Ok(query.fetch_optional(&self.connections).await?),
+            Kept::Sqlite(lines) => lines.reader.read_one(&self.connections, query).await,
+            Kept::Postgres(shelf) => {
+                let mut connection = shelf.take(&self.connections).await?;
+                let row = query.fetch_optional(&mut *connection).await?;
+                shelf.put(connection);
+                Ok(row)
+            }
         }
     }
 
     /// Begins a transaction that may write. Dropped without [`Write::commit`], it changes nothing.
     pub(super) async fn write(&self) -> Result<Write> {
-        if let Some(turn) = self.turn().await? {
-            return Write::begin(turn).await;
+        if let Kept::Sqlite(lines) = &self.kept {
+            return Write::begin(self.turn(lines).await?).await;
         }
         // On PostgreSQL each statement after a row lock must see what the lock's last holder committed,
         // whatever the server's default is.
@@ -250,19 +274,26 @@ impl SqlPool {
 
     /// Runs one statement that writes, and is a transaction by itself; says how many rows it changed.
     pub(super) async fn write_alone(&self, statement: Statement<'_>) -> Result<u64> {
-        let Some(mut turn) = self.turn().await? else {
-            return Ok(statement.execute(&self.connections).await?.rows_affected());
-        };
-        let changed = statement.execute(&mut *turn).await?.rows_affected();
-        turn.end();
-        Ok(changed)
+        match &self.kept {
+            Kept::Sqlite(lines) => {
+                let mut turn = self.turn(lines).await?;
+                let changed = statement.execute(&mut *turn).await?.rows_affected();
+                turn.end();
+                Ok(changed)
+            }
+            Kept::Postgres(shelf) => {
+                let mut connection = shelf.take(&self.connections).await?;
+                let changed = statement.execute(&mut *connection).await?.rows_affected();
+                shelf.put(connection);
+                Ok(changed)
+            }
+        }
     }
 
     /// Waits until it is this writer's turn, where there can be but one.
-    async fn turn(&self) -> Result<Option<Turn>> {
-        let Some(kept) = &self.kept else { return Ok(None) };
-        let turn = timeout(ANSWER_LIMIT, kept.writer.turn(&self.connections)).await;
-        turn.unwrap_or_else(|late| Err(Error::unavailable(late))).map(Some)
+    async fn turn(&self, lines: &Lines) -> Result<Turn> {
+        let turn = timeout(ANSWER_LIMIT, lines.writer.turn(&self.connections)).await;
+        turn.unwrap_or_else(|late| Err(Error::unavailable(late)))
     }
 }
 
