@@ -15,5 +15,6 @@ mod public;
 mod reauth;
 mod reference;
 mod role;
+mod route;
 mod session;
 mod system;

@@ -13,7 +13,8 @@ use sqlx::{AssertSqlSafe, Connection as _, Executor as _, SqliteConnection};
 use super::{ADA, create, json, server_on_redis};
 use crate::app::{LIMITS, PASSWORD};
 use crate::person::Person;
-use crate::support::process::{Finished, Server, finish, run};
+use crate::support::binary::{Server, run};
+use crate::support::process::{Finished, finish};
 use crate::support::{START_LIMIT, postgres, redis, wait_until};
 
 fn backup(server: &Server, to: &str) -> Finished {

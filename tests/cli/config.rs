@@ -4,7 +4,7 @@ use doorward::id::Os;
 use doorward::token::key::{MasterSecret, SigningKey};
 
 use super::json;
-use crate::support::process::{Server, run};
+use crate::support::binary::{Server, run};
 use crate::support::scratch_dir;
 
 #[test]

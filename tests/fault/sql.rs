@@ -8,8 +8,8 @@ use sqlx::Executor as _;
 
 use super::*;
 use crate::person::Person;
+use crate::support::binary::Server;
 use crate::support::postgres::PostgresServer;
-use crate::support::process::Server;
 
 async fn on_own_postgres() -> (PostgresServer, TestApp) {
     let postgres = PostgresServer::start();

@@ -7,7 +7,7 @@ use sqlx::{AnyConnection, Connection as _, Executor as _};
 
 use super::*;
 use crate::person::Person;
-use crate::support::process::{Server, background, run};
+use crate::support::binary::{Server, background, run};
 use crate::support::{START_LIMIT, postgres, redis, scratch_dir, wait_until};
 
 /// A table of one of the later migrations: when it is made, others were.
