@@ -124,10 +124,7 @@ impl Server {
 }
 
 fn launch(port: u16, directory: &Path, environment: &[(String, String)]) -> (Daemon, Lines) {
-    let mut command = doorward(directory, pairs(environment));
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut daemon = Daemon::spawn("doorward", command).unwrap_or_else(|reason| panic!("{reason}"));
-    let lines = Lines::of(&mut daemon);
+    let (mut daemon, lines) = spawn(doorward(directory, pairs(environment)));
     daemon
         .wait_ready(
             START_LIMIT,
@@ -135,6 +132,13 @@ fn launch(port: u16, directory: &Path, environment: &[(String, String)]) -> (Dae
             || http::get(port, "/livez").is_ok_and(|answer| answer.status == 200),
         )
         .unwrap_or_else(|reason| panic!("{reason}"));
+    (daemon, lines)
+}
+
+fn spawn(mut command: Command) -> (Daemon, Lines) {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut daemon = Daemon::spawn("doorward", command).unwrap_or_else(|reason| panic!("{reason}"));
+    let lines = Lines::of(&mut daemon);
     (daemon, lines)
 }
 
@@ -154,13 +158,14 @@ pub fn run(arguments: &[&str], input: &str, environment: &[(&str, &str)]) -> Fin
     finish(command, input)
 }
 
-/// Starts a `doorward` command as [`run`] does, and leaves it running. Its directory comes along.
-pub fn background(arguments: &[&str], environment: &[(&str, &str)]) -> (TempDir, Daemon) {
+/// Starts a `doorward` command as [`run`] does, and leaves it running. Its directory and what it
+/// writes come along.
+pub fn background(arguments: &[&str], environment: &[(&str, &str)]) -> (TempDir, Daemon, Lines) {
     let directory = scratch_dir("run");
     let mut command = doorward(directory.path(), environment.iter().copied());
-    command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null());
-    let daemon = Daemon::spawn("doorward", command).unwrap_or_else(|reason| panic!("{reason}"));
-    (directory, daemon)
+    command.args(arguments);
+    let (daemon, lines) = spawn(command);
+    (directory, daemon, lines)
 }
 
 /// The binary under test.
