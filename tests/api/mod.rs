@@ -18,3 +18,4 @@ mod role;
 mod route;
 mod session;
 mod system;
+mod unshown;
