@@ -28,7 +28,7 @@ use crate::role::{self, Permission, RoleName};
 use email::Email;
 use notice::{Notice, NoticeKind};
 use password::{Hasher, Password, Policy, Precedence, Verdict};
-use store::{AccountStore, Change, Creation, Standings};
+use store::{AccountStore, Candidate, Change, Creation, Standings};
 
 pub use administration::{Actor, Invitation, Page};
 pub use declaration::KnownPermission;
@@ -123,6 +123,15 @@ impl Account {
     }
 }
 
+/// Somebody whose password was right.
+#[derive(Debug)]
+pub struct LoggedIn {
+    /// Their account.
+    pub account: Account,
+    /// Whether it was seen before on the device that they are on.
+    pub device_known: bool,
+}
+
 /// What the operator decides about accounts.
 #[derive(Clone, Debug)]
 pub struct AccountPolicy {
@@ -204,7 +213,7 @@ impl Accounts {
         }
     }
 
-    /// Checks an address and a password, notes the sign-in, and gives the account.
+    /// Checks an address and a password, and notes the sign-in on `device`.
     ///
     /// Whatever is wrong, the answer is the same and costs one hash (SR-20, SR-21).
     ///
@@ -215,17 +224,20 @@ impl Accounts {
         email: &str,
         password: SecretString,
         precedence: Precedence,
-    ) -> Result<Account> {
+        device: &str,
+    ) -> Result<LoggedIn> {
         // Too long to be anybody's password: not worth a hash, and no account's business.
         let Ok(password) = Password::from_secret(&password) else {
             return Err(self.login_refused(None).await);
         };
-        let credentials = match Email::parse(email) {
-            Ok(email) => self.store.credentials(&email).await?,
+        let candidate = match Email::parse(email) {
+            Ok(email) => self.store.candidate(&email, device).await?,
             Err(_) => None,
         };
-        let known = credentials.and_then(|found| Some((found.account, found.password_hash?)));
-        let Some((account, hash)) = known else {
+        let known = candidate.and_then(|Candidate { credentials, device_known }| {
+            Some((credentials.account, credentials.password_hash?, device_known))
+        });
+        let Some((account, hash, device_known)) = known else {
             self.hasher.verify_nobody(&password).await?;
             return Err(self.login_refused(None).await);
         };
@@ -240,7 +252,7 @@ impl Accounts {
         };
         let now = self.clock.now();
         match self.store.record_login(&account, &hash, rehashed.as_ref(), now).await? {
-            Some(account) => Ok(account),
+            Some(account) => Ok(LoggedIn { account, device_known }),
             None => Err(self.login_refused(Some(&account.id)).await),
         }
     }

@@ -114,7 +114,7 @@ impl Accounts {
         }
     }
 
-    /// Notes the device that a session begins on. If the account has been seen on others but never
+    /// Notes a new device that a session begins on. If the account has been seen on others but never
     /// on this one, its owner is told. The account as it is afterwards; whoever calls this
     /// publishes it.
     pub(crate) async fn meet(

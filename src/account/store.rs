@@ -76,6 +76,15 @@ pub struct Credentials {
     pub password_hash: Option<PasswordHash>,
 }
 
+/// Whose account an address names that somebody signs in with, before their password is checked.
+#[derive(Debug)]
+pub struct Candidate {
+    /// The account, and what the password is checked against.
+    pub credentials: Credentials,
+    /// Whether the account was seen before on the device that they are on.
+    pub device_known: bool,
+}
+
 /// Some of the accounts that have a role.
 #[derive(Debug, Default)]
 pub struct Holders {
@@ -148,6 +157,9 @@ pub trait AccountStore: Send + Sync + 'static {
 
     /// The account with this address, and its password hash.
     async fn credentials(&self, email: &Email) -> Result<Option<Credentials>>;
+
+    /// The account with this address, for somebody who signs in with it on `device`.
+    async fn candidate(&self, email: &Email, device: &str) -> Result<Option<Candidate>>;
 
     /// The account with this identifier, and its password hash.
     async fn credentials_of(&self, id: &AccountId) -> Result<Option<Credentials>>;

@@ -4,7 +4,7 @@ use super::admission;
 use super::device::Device;
 use super::store::{Live, Opened, Opening, Pair};
 use super::{Client, Issued, Presented, Session, Sessions};
-use crate::account::{Account, Status};
+use crate::account::{Account, LoggedIn, Status};
 use crate::audit::{Entry, Kind};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
@@ -24,6 +24,26 @@ pub struct Registration<'a> {
     pub password: SecretString,
     /// The name to show; may be empty.
     pub display_name: &'a str,
+}
+
+/// Somebody who has just proved who they are.
+struct Arrival {
+    account: Account,
+    /// What they are on, in words.
+    device: String,
+    /// Whether the account is known to have been seen on it.
+    device_known: bool,
+}
+
+impl Arrival {
+    /// Of the owner of a new account.
+    fn first(account: Account, client: &Client) -> Self {
+        Self { account, device: device_of(client), device_known: false }
+    }
+}
+
+fn device_of(client: &Client) -> String {
+    Device::from_user_agent(&client.user_agent).name
 }
 
 impl Sessions {
@@ -63,8 +83,10 @@ impl Sessions {
             Err(error) => return Err(self.not_admitted(error).await),
         };
         let precedence = admission::precedence(&attempt);
-        let account = match self.accounts.authenticate(email, password, precedence).await {
-            Ok(account) => account,
+        let device = device_of(&client);
+        let proof = self.accounts.authenticate(email, password, precedence, &device).await;
+        let LoggedIn { account, device_known } = match proof {
+            Ok(logged_in) => logged_in,
             Err(error) => {
                 if !matches!(error, Error::InvalidCredentials) {
                     attempt.not_made().await;
@@ -75,7 +97,8 @@ impl Sessions {
         let failures = attempt.failures_before();
         attempt.succeeded().await?;
         let account = self.tell_of_failures(account, failures).await;
-        let issued = self.open(account, remember, client, presented).await?;
+        let arrival = Arrival { account, device, device_known };
+        let issued = self.open(arrival, remember, client, presented).await?;
         let id = &issued.account.id;
         let event = Entry::of(Kind::LoginSuccess).about(id).by(id.as_str());
         self.audit.record(event.from(issued.session.ip)).await;
@@ -95,7 +118,7 @@ impl Sessions {
         let Registration { email, password, display_name } = registration;
         self.limits().register(client.ip, &client.gauge).await?;
         let account = self.accounts.register(email, password, display_name).await?;
-        self.open(account, false, client, presented).await
+        self.open(Arrival::first(account, &client), false, client, presented).await
     }
 
     /// Makes the first administrator, for whoever holds the set-up token, and signs them in.
@@ -112,7 +135,7 @@ impl Sessions {
         let Registration { email, password, display_name } = registration;
         self.limits().register(client.ip, &client.gauge).await?;
         let account = self.accounts.set_up(token, email, password, display_name).await?;
-        self.open(account, false, client, presented).await
+        self.open(Arrival::first(account, &client), false, client, presented).await
     }
 
     /// Changes the password of whoever is signed in: every other session ends, and this one gets
@@ -138,11 +161,12 @@ impl Sessions {
     /// [`Error::InvalidCredentials`] if the account was changed so that this no longer counts.
     async fn open(
         &self,
-        account: Account,
+        arrival: Arrival,
         remember: bool,
         client: Client,
         presented: &Presented,
     ) -> Result<Issued> {
+        let Arrival { mut account, device, device_known } = arrival;
         let now = self.clock.now();
         let session = Session::begin(
             &account,
@@ -153,8 +177,9 @@ impl Sessions {
             now,
             &*self.random,
         );
-        let device = Device::from_user_agent(&session.user_agent).name;
-        let account = self.accounts.meet(account, &device, &session.id).await;
+        if !device_known {
+            account = self.accounts.meet(account, &device, &session.id).await;
+        }
         let mut issued = self.establish(session, account, Opening::New, now).await?;
         issued.device = Some(self.device_token(&issued.account, presented));
         let (id, session) = (&issued.account.id, &issued.session);

@@ -180,6 +180,26 @@ on_both_databases! {
         assert_eq!(stored.unwrap().expose(), better.expose());
     }
 
+    async fn whoever_signs_in_is_known_to_have_been_seen_on_a_device(database: Database) {
+        let (store, device) = (&database.store, "Firefox on Linux");
+        let (ada, bob) = (email("ada@example.org"), email("bob@example.org"));
+        for one in [&ada, &bob] {
+            database.account(one.as_str()).await;
+        }
+        let seen = async |who| store.candidate(who, device).await.unwrap().unwrap();
+        let (first, other) = (seen(&ada).await, seen(&bob).await);
+        assert!(!first.device_known && !other.device_known);
+        assert_eq!(first.credentials.account.email, ada);
+        assert_eq!(first.credentials.password_hash.unwrap().expose(), hash("first").expose());
+
+        let (ada_id, bob_id) = (first.credentials.account.id, other.credentials.account.id);
+        store.note_device(&bob_id, device, NOW).await.unwrap();
+        store.note_device(&ada_id, "Safari on iPhone", NOW).await.unwrap();
+        assert!(!seen(&ada).await.device_known);
+        assert!(seen(&bob).await.device_known);
+        assert!(store.candidate(&email("eve@example.org"), device).await.unwrap().is_none());
+    }
+
     async fn a_login_with_a_password_of_the_past_is_refused(database: Database) {
         let store = &database.store;
         let ada = database.account("ada@example.org").await;

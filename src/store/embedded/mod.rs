@@ -13,6 +13,7 @@ mod draft;
 mod entry;
 mod guest;
 mod limit;
+mod line;
 mod lock;
 mod memory;
 mod order;
@@ -25,7 +26,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Connection as _, SqlitePool};
+use sqlx::{Connection as _, Executor as _, SqlitePool, raw_sql};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
@@ -43,6 +44,7 @@ use crate::token::refresh::Lineage;
 use draft::{Draft, Turn};
 use guest::Guest;
 pub use limit::EmbeddedLimits;
+use line::Line;
 pub use lock::ServerLock;
 use memory::Memory;
 pub(super) use rows::forget;
@@ -94,7 +96,8 @@ impl Embedded {
         };
         let memory = Arc::new(load_everything(&pool).await.map_err(failure)?);
         let (orders, inbox) = mpsc::channel(QUEUE);
-        let writer = Writer { memory: Arc::clone(&memory), pool, clock, _lock: lock };
+        let line = Line::new(pool);
+        let writer = Writer { memory: Arc::clone(&memory), line, clock, _lock: lock };
         let writer = tokio::spawn(writer.run(inbox));
         Ok(Self(Inner::Server { memory, orders, writer }))
     }
@@ -331,10 +334,11 @@ async fn open_database(database: &Path) -> sqlx::Result<SqlitePool> {
         .max_lifetime(None)
         .test_before_acquire(false)
         .after_release(|connection, _| {
-            // When the disk is full SQLite undoes a transaction by itself, which leaves the driver
-            // in one for ever. A new connection is in none.
+            // What was given up is undone; an error says that there was nothing. When the disk is full
+            // SQLite undoes a transaction by itself, which leaves the driver, where it knows of it, in
+            // one for ever. A new connection is in none.
             Box::pin(async move {
-                connection.ping().await?;
+                let _ = connection.execute(raw_sql("ROLLBACK")).await;
                 Ok(!connection.is_in_transaction())
             })
         })

@@ -196,6 +196,13 @@ pub(super) async fn any_announced(db: &mut SqliteConnection) -> Result<bool> {
     sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM embedded_change)").fetch_one(db).await
 }
 
+/// Begins a transaction in which nobody else can write, and says the same.
+pub(super) async fn begin(db: &mut SqliteConnection) -> Result<bool> {
+    sqlx::query_scalar("BEGIN IMMEDIATE; SELECT EXISTS (SELECT 1 FROM embedded_change)")
+        .fetch_one(db)
+        .await
+}
+
 /// Forgets all notices.
 pub(super) async fn clear_announced(db: &mut SqliteConnection) -> Result<()> {
     sqlx::query("DELETE FROM embedded_change").execute(db).await.map(drop)

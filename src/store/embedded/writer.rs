@@ -7,11 +7,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::{Sqlite, SqlitePool, Transaction};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::draft::Draft;
+use super::line::{Line, Turn};
 use super::lock::ServerLock;
 use super::memory::Memory;
 use super::rows;
@@ -44,7 +44,7 @@ pub(super) struct Writer {
     /// What requests are judged by.
     pub memory: Arc<Memory>,
     /// The one connection.
-    pub pool: SqlitePool,
+    pub line: Line,
     /// What time it is when the writer sweeps.
     pub clock: Arc<dyn Clock>,
     /// Held as long as the writer writes.
@@ -53,7 +53,7 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Serves until it is told to close or nobody is left to ask.
-    pub async fn run(self, mut orders: mpsc::Receiver<Order>) {
+    pub async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
         let (mut look, mut flush, mut sweep) =
             (every(LOOK_EVERY), every(FLUSH_EVERY), every(SWEEP_EVERY));
         let mut waiting = Vec::with_capacity(BATCH);
@@ -94,12 +94,13 @@ impl Writer {
     }
 
     /// Writes what is left and lets go of the database.
-    async fn finish(self, closed: Option<oneshot::Sender<()>>) {
+    async fn finish(mut self, closed: Option<oneshot::Sender<()>>) {
         if let Err(error) = self.flush().await {
             tracing::error!(%error, "the session store could not write when sessions were last seen");
         }
-        self.pool.close().await;
-        drop(self);
+        let Self { line, _lock: lock, .. } = self;
+        line.close().await;
+        drop(lock);
         if let Some(closed) = closed {
             // Who asked may have stopped waiting.
             let _ = closed.send(());
@@ -107,7 +108,7 @@ impl Writer {
     }
 
     /// Does what was asked for, in order, and answers once it is on disk.
-    async fn serve(&self, jobs: Vec<Job>) -> sqlx::Result<()> {
+    async fn serve(&mut self, jobs: Vec<Job>) -> sqlx::Result<()> {
         let answers = self
             .transact(|draft| jobs.into_iter().map(|job| job(draft)).collect::<Vec<Answer>>())
             .await?;
@@ -118,18 +119,16 @@ impl Writer {
     }
 
     /// Takes over what other processes have changed.
-    async fn look(&self) -> sqlx::Result<()> {
-        let mut db = self.pool.acquire().await?;
-        let anything = rows::any_announced(&mut db).await?;
-        drop(db);
-        if anything {
-            self.begin().await?.rollback().await?;
+    async fn look(&mut self) -> sqlx::Result<()> {
+        if self.line.any_announced().await? {
+            let turn = self.begin().await?;
+            self.line.rollback(turn).await?;
         }
         Ok(())
     }
 
     /// Writes the marks that requests have left.
-    async fn flush(&self) -> sqlx::Result<()> {
+    async fn flush(&mut self) -> sqlx::Result<()> {
         let noted = self.memory.take_noted();
         if noted.is_empty() {
             // That nothing had to be written says nothing about whether it could have been.
@@ -143,24 +142,24 @@ impl Writer {
     }
 
     /// Deletes what ended long ago.
-    async fn sweep(&self) -> sqlx::Result<()> {
+    async fn sweep(&mut self) -> sqlx::Result<()> {
         let now = self.clock.now();
         self.transact(|draft| draft.sweep(now)).await
     }
 
     /// Drafts changes, commits them, and only then makes them visible.
-    async fn transact<T>(&self, fill: impl FnOnce(&mut Draft<'_>) -> T) -> sqlx::Result<T> {
-        let mut transaction = self.begin().await?;
+    async fn transact<T>(&mut self, fill: impl FnOnce(&mut Draft<'_>) -> T) -> sqlx::Result<T> {
+        let mut turn = self.begin().await?;
         let (outcome, changes) = {
             let mut draft = Draft::over(&self.memory);
             let outcome = fill(&mut draft);
             (outcome, draft.finish())
         };
         if changes.is_empty() {
-            transaction.rollback().await?;
+            self.line.rollback(turn).await?;
         } else {
-            rows::write(&mut transaction, &changes).await?;
-            transaction.commit().await?;
+            rows::write(turn.db(), &changes).await?;
+            self.line.commit(turn).await?;
             self.memory.apply(changes);
         }
         Ok(outcome)
@@ -168,22 +167,23 @@ impl Writer {
 
     /// Begins a transaction in which memory and rows say the same: whatever another process has
     /// changed is taken over first, and none can change anything while the transaction lasts.
-    async fn begin(&self) -> sqlx::Result<Transaction<'static, Sqlite>> {
+    async fn begin(&mut self) -> sqlx::Result<Turn> {
         loop {
-            let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-            if !rows::any_announced(&mut transaction).await? {
-                return Ok(transaction);
+            let (mut turn, announced) = self.line.begin().await?;
+            if !announced {
+                return Ok(turn);
             }
-            let changed = rows::announced(&mut transaction).await?;
-            self.memory.replace_denied(rows::load_denied(&mut transaction).await?);
+            let db = turn.db();
+            let changed = rows::announced(db).await?;
+            self.memory.replace_denied(rows::load_denied(db).await?);
             for account in &changed {
-                let standing = rows::load(&mut transaction, account).await?;
+                let standing = rows::load(db, account).await?;
                 // Before the notice goes, for then the command that changed the rows returns. They
                 // are committed already.
                 self.memory.replace(account, standing);
             }
-            rows::clear_announced(&mut transaction).await?;
-            transaction.commit().await?;
+            rows::clear_announced(db).await?;
+            self.line.commit(turn).await?;
         }
     }
 }

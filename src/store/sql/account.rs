@@ -14,7 +14,8 @@ use crate::account::email::Email;
 use crate::account::notice::Notice;
 use crate::account::password::PasswordHash;
 use crate::account::store::{
-    AccountFilter, AccountStore, Change, Creation, Credentials, Holders, NewAccount, Sighting,
+    AccountFilter, AccountStore, Candidate, Change, Creation, Credentials, Holders, NewAccount,
+    Sighting,
 };
 use crate::account::{Account, Status};
 use crate::clock::Timestamp;
@@ -107,7 +108,7 @@ impl AccountStore for SqlStore {
                  (SELECT 1 FROM ended_session e WHERE e.session_id = $2)"
             ));
             let account = account.bind(id.as_str()).bind(session.as_str());
-            self.pool.read(account).await?.first().map(row::account).transpose()
+            self.pool.read_one(account).await?.as_ref().map(row::account).transpose()
         })
         .await
     }
@@ -141,6 +142,21 @@ impl AccountStore for SqlStore {
             sqlx::query(select_account!(more: ", a.password_hash", "WHERE a.email_key = $1"))
                 .bind(email.key());
         self.in_time("account.credentials", self.fetch_credentials(by_email)).await
+    }
+
+    async fn candidate(&self, email: &Email, device: &str) -> Result<Option<Candidate>> {
+        let by_email = sqlx::query(select_account!(
+            more: ", a.password_hash, (SELECT COUNT(*) FROM account_device d \
+             WHERE d.account_id = a.id AND d.device = $2) AS device_known",
+            "WHERE a.email_key = $1"
+        ));
+        let by_email = by_email.bind(email.key()).bind(device);
+        self.in_time("account.candidate", async {
+            let Some(row) = self.pool.read_one(by_email).await? else { return Ok(None) };
+            let device_known = row.try_get::<i64, _>("device_known")? > 0;
+            Ok(Some(Candidate { credentials: credentials(&row)?, device_known }))
+        })
+        .await
     }
 
     async fn credentials_of(&self, id: &AccountId) -> Result<Option<Credentials>> {
@@ -335,7 +351,7 @@ impl SqlStore {
     }
 
     async fn fetch_credentials(&self, query: Statement<'_>) -> Result<Option<Credentials>> {
-        self.pool.read(query).await?.first().map(credentials).transpose()
+        self.pool.read_one(query).await?.as_ref().map(credentials).transpose()
     }
 }
 

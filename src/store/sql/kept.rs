@@ -26,15 +26,15 @@ impl Place {
         Turn::begin(Arc::clone(&self.0).lock_owned().await, pool).await
     }
 
-    /// Reads with the connection, or with another one while that is in use.
-    pub async fn read(&self, pool: &Pool<Any>, query: Statement<'_>) -> Result<Vec<AnyRow>> {
+    /// Reads at most one row with the connection, or with another one while that is in use.
+    pub async fn read_one(&self, pool: &Pool<Any>, query: Statement<'_>) -> Result<Option<AnyRow>> {
         let Ok(place) = Arc::clone(&self.0).try_lock_owned() else {
-            return Ok(query.fetch_all(pool).await?);
+            return Ok(query.fetch_optional(pool).await?);
         };
         let mut turn = Turn::begin(place, pool).await?;
-        let rows = query.fetch_all(&mut *turn).await?;
+        let row = query.fetch_optional(&mut *turn).await?;
         turn.end();
-        Ok(rows)
+        Ok(row)
     }
 
     /// Whether a connection lies here that nobody uses.

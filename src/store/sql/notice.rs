@@ -47,7 +47,7 @@ impl SqlStore {
     ) -> Result<Sighting> {
         self.in_time("account.note_device", async {
             let known = sqlx::query("SELECT device FROM account_device WHERE account_id = $1");
-            let known = self.pool.read(known.bind(id.as_str())).await?;
+            let known = known.bind(id.as_str()).fetch_all(self.pool.reader()).await?;
             for row in &known {
                 if row.try_get::<&str, _>(0)? == device {
                     return Ok(Sighting::Known);

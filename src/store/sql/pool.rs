@@ -56,13 +56,15 @@ impl Engine {
     /// What every new connection is told.
     ///
     /// SQLite: readers go on while one writes (`WAL`), and what was answered is on the disk
-    /// (`FULL`, SR-73). PostgreSQL gives up shortly before we do, so that no lock outlives the
+    /// (`FULL`, SR-73). What undoes a statement that fails halfway stays in memory: with the rows of the
+    /// audit trail it is more than 64 KiB, for which SQLite would make a file each time. PostgreSQL gives up shortly before we do, so that no lock outlives the
     /// request that waits for it, and frees the locks of a server that vanished.
     fn greeting(self) -> &'static str {
         match self {
             Self::Sqlite => {
                 "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; \
-                 PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON"
+                 PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
+                 PRAGMA temp_store = MEMORY"
             }
             Self::Postgres => {
                 "SET statement_timeout = 4000; SET idle_in_transaction_session_timeout = 10000"
@@ -227,11 +229,11 @@ impl SqlPool {
         &self.connections
     }
 
-    /// Reads, on a connection that is kept for it if there is one.
-    pub(super) async fn read(&self, query: Statement<'_>) -> Result<Vec<AnyRow>> {
+    /// Reads at most one row, on a connection that is kept for it if there is one.
+    pub(super) async fn read_one(&self, query: Statement<'_>) -> Result<Option<AnyRow>> {
         match &self.kept {
-            Some(kept) => kept.reader.read(&self.connections, query).await,
-            None => Ok(query.fetch_all(&self.connections).await?),
+            Some(kept) => kept.reader.read_one(&self.connections, query).await,
+            None => Ok(query.fetch_optional(&self.connections).await?),
         }
     }
 
