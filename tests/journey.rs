@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use crate::app::PASSWORD;
+use crate::support::binary::Server;
 use crate::support::browser::{Browser, Options};
-use crate::support::process::Server;
 
 const ROOT: &str = "root@example.org";
 const ADA: &str = "ada@example.org";

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use crate::app::{LIMITS, PASSWORD};
 use crate::journey::sees;
 use crate::person::Person;
+use crate::support::binary::Server;
 use crate::support::browser::{Browser, Options};
-use crate::support::process::Server;
 
 const ROOT: &str = "root@example.org";
 

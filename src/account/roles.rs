@@ -5,8 +5,9 @@
 //! a batch at a time, and only then is the change answered. A request that comes between is judged by
 //! what its account held before. Nobody is left with that: an account that gets the role meanwhile is
 //! read after the commit, and one whose owner signs in meanwhile is too old for the session store.
-//! If this breaks off halfway, because a store is away, live sessions learn of the change at their
-//! next refresh; to make the same change again shows it at once.
+//! This may break off halfway, because a store is away or the server stops. A refresh does not make
+//! up for that: accounts whose turn had not come are of the version that is shown already. So the
+//! change itself notes that it is to be shown, and servers look after what stays noted.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use super::store::{AccountStore, Standings};
 use crate::audit::{Audit, Entry, Kind};
 use crate::clock::Clock;
 use crate::error::{Error, FieldError, Result};
-use crate::role::store::RoleChange;
+use crate::role::store::{RoleChange, Unshown};
 use crate::role::{Declared, Permission, Role, RoleName, RoleStore, checked_description};
 
 /// How many accounts are shown anew at a time.
@@ -249,8 +250,34 @@ impl Roles {
         names.iter().map(|name| find(name).ok_or_else(unknown_permission)).collect()
     }
 
+    /// Shows what roles grant now to those who were not shown it because that broke off; gives what
+    /// was unshown at first. Whoever changes a role is at it themselves for a while, so only what is
+    /// in `before`, an earlier answer, is taken up; without one, everything.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]: then what is left is unshown still.
+    pub async fn make_up(&self, before: Option<&[Unshown]>) -> Result<Vec<Unshown>> {
+        let unshown = self.store.unshown().await?;
+        let is_left = |one: &&Unshown| before.is_none_or(|before| before.contains(one));
+        for Unshown { role, .. } in unshown.iter().filter(is_left) {
+            self.show_holders(role).await?;
+            tracing::info!(%role, "a changed role is shown to everybody who has it, which had broken off");
+        }
+        Ok(unshown)
+    }
+
     /// Shows what a role grants now to everybody who has it.
     pub(super) async fn show_holders(&self, role: &RoleName) -> Result<()> {
+        // Read before any account is: a change that comes after this is shown by whoever makes it.
+        let unshown = self.store.unshown().await?;
+        self.show_one_by_one(role).await?;
+        match unshown.iter().find(|change| change.role == *role) {
+            Some(change) => self.store.shown(change).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn show_one_by_one(&self, role: &RoleName) -> Result<()> {
         let mut after = None;
         loop {
             let batch = self.accounts.touch_holders(role, after.as_ref(), BATCH).await?;

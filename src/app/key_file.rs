@@ -53,11 +53,7 @@ fn kept(
     let secret = make()?;
     // Written whole under another name first: a crash in between leaves no half a key.
     let draft = path.with_extension(format!("new-{}", std::process::id()));
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&draft)?;
+    let mut file = for_owner().create(true).truncate(true).open(&draft)?;
     file.write_all(secret.expose().as_bytes())?;
     file.sync_all()?;
     let linked = fs::hard_link(&draft, path);
@@ -66,6 +62,23 @@ fn kept(
         Ok(()) => Ok(secret),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(read()?),
         Err(error) => Err(format!("{} cannot be written: {error}", path.display()).into()),
+    }
+}
+
+/// How a file is written that only its owner reads.
+fn for_owner() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+/// Makes an empty file that only its owner reads, unless the file is there.
+pub(super) fn private_file(path: &Path) -> io::Result<()> {
+    match for_owner().create_new(true).open(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
     }
 }
 

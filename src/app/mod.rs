@@ -214,6 +214,7 @@ fn headers(config: &Config, registry: &Registry) -> Headers {
 fn tended(rocket: Rocket<Build>, public_url: String, retention: Option<Duration>) -> Rocket<Build> {
     rocket
         .attach(tend::keys())
+        .attach(tend::roles())
         .attach(tend::sessions())
         .attach(tend::database(retention))
         .attach(AdHoc::on_liftoff("Set-up link", move |rocket| {

@@ -184,15 +184,28 @@ pub(super) async fn embedded_stores(
     world: &World,
     role: Role,
 ) -> Result<Stores, StartError> {
-    let path = embedded_path(config);
+    let path = embedded_path(config)?;
     let sessions = Embedded::open(&path, role, Arc::clone(&world.clock)).await?;
     Ok((Arc::new(sessions), Arc::new(EmbeddedLimits::default())))
 }
 
 /// The file of the embedded session store: beside the accounts, or, if those are in PostgreSQL, in
-/// the data directory.
-fn embedded_path(config: &Config) -> PathBuf {
-    sqlite_path(config).unwrap_or_else(|| config.data_dir.join("doorward.db"))
+/// the data directory, where it is made first if it is not there.
+fn embedded_path(config: &Config) -> Result<PathBuf, StartError> {
+    if let Some(path) = sqlite_path(config) {
+        return Ok(path);
+    }
+    let folder = &config.data_dir;
+    let path = folder.join("doorward.db");
+    let made = key_file::private_folder(folder).and_then(|()| key_file::private_file(&path));
+    made.map_err(|error| {
+        format!(
+            "the embedded store cannot keep sessions in {}: {error}; set `data_dir` to a folder that \
+             the server may write to, or `store.url` to a Redis",
+            folder.display()
+        )
+    })?;
+    Ok(path)
 }
 
 /// The file of the accounts, unless they are in PostgreSQL.

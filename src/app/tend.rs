@@ -6,13 +6,15 @@ use std::time::Duration;
 use rocket::fairing::{AdHoc, Fairing};
 use rocket::tokio::time::sleep;
 
-use crate::account::Accounts;
+use crate::account::{Accounts, Roles};
 use crate::audit::{Audit, Entry, Kind, Origin};
 use crate::clock::{Clock, Timestamp};
 use crate::error::Result;
 use crate::session::Sessions;
 use crate::token::key::Keys;
 
+/// How often a server looks for changes of roles that were left unfinished.
+const MAKE_UP_EVERY: Duration = Duration::from_secs(30);
 /// How often a part of the list of all sessions is looked through.
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
 /// How long after its start a server first looks for rows that nobody needs any more.
@@ -54,6 +56,38 @@ async fn tend_keys(keys: Weak<Keys>, audit: Weak<Audit>) {
             _ => {}
         }
         failing = outcome.is_err();
+    }
+}
+
+/// Shows changes of roles to those who were not shown them because a server stopped halfway, or a
+/// store was away.
+pub(super) fn roles() -> impl Fairing {
+    AdHoc::on_liftoff("Roles", |rocket| {
+        Box::pin(async move {
+            if let Some(roles) = rocket.state::<Arc<Roles>>() {
+                rocket::tokio::spawn(make_up_for_roles(Arc::downgrade(roles)));
+            }
+        })
+    })
+}
+
+/// Ends when the server has ended. It begins at once, with everything: it may be this server that had
+/// stopped. What failed is done the next time.
+async fn make_up_for_roles(roles: Weak<Roles>) {
+    let mut before = None;
+    while let Some(roles) = roles.upgrade() {
+        match roles.make_up(before.as_deref()).await {
+            Ok(unshown) => before = Some(unshown),
+            Err(error) => {
+                let cause = crate::error::chain(&error);
+                tracing::warn!(
+                    cause,
+                    "a changed role may not have been shown to everybody who has it"
+                );
+            }
+        }
+        drop(roles);
+        sleep(MAKE_UP_EVERY).await;
     }
 }
 

@@ -53,10 +53,15 @@ fn public_url(config: &Config, reader: &mut Reader, warnings: &mut Vec<String>) 
         _ => {}
     }
     if config.profile != "debug" && here {
-        warnings.push(format!(
-            "public_url is {}: only browsers on this machine can sign in",
-            config.tokens.issuer
-        ));
+        let (issuer, given) = (&config.tokens.issuer, reader.is_given("public_url"));
+        warnings.push(if given {
+            format!("public_url is {issuer}: only browsers on this machine can sign in")
+        } else {
+            format!(
+                "public_url is not set and taken to be {issuer}: only browsers on this machine can sign in; set \
+                 `public_url`, or DOORWARD_PUBLIC_URL, to the origin at which browsers reach this server"
+            )
+        });
     }
 }
 

@@ -70,7 +70,7 @@ const fn number(min: u64, max: u64) -> Kind {
 pub(super) static KEYS: &[Key] = &[
     key("public_url", Kind::Text, "=http://localhost:8000, with the port that is served",
         "The origin at which browsers reach the server. Cookies, links and the issuer of tokens follow it. https, except on this machine."),
-    key("data_dir", Kind::Path, "data", "Where generated keys and the SQLite file are kept."),
+    key("data_dir", Kind::Path, "data", "Where generated keys, the SQLite file and the sessions of the embedded store are kept."),
     key("database.url", Kind::SecretUrl, "=sqlite://data/doorward.db, in `data_dir`",
         "Accounts, roles and audit. `sqlite:` or `postgres:`. A PostgreSQL server on another machine is reached with `sslmode=verify-full` unless the URL says `sslmode=disable`."),
     key("database.pool_size", number(1, 200), "10", "The most connections to the database that are open at a time; on SQLite there are two more, which are kept for sign-ins and refreshes."),

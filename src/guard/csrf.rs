@@ -5,7 +5,7 @@ use rocket::http::Method;
 use rocket::request::{FromRequest, Outcome, Request};
 
 use super::cookie::{self, Cookies};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, chain};
 use crate::id::{Os, Random, SecretString, SessionId, base64url, from_base64url, random_bytes};
 use crate::problem::{self, Problem};
 use crate::token::key::MasterSecret;
@@ -126,7 +126,7 @@ pub struct PublicOrigin(pub String);
 /// `X-CSRF-Token`. One that sends no cookies has nothing that could be abused.
 ///
 /// # Errors
-/// [`Error::CsrfRefused`].
+/// [`Error::CsrfRefused`], or what keeps the form token from being checked.
 pub async fn check(request: &Request<'_>) -> Result<()> {
     let safe = matches!(request.method(), Method::Get | Method::Head | Method::Options);
     if safe || super::bearer(request).is_some() {
@@ -157,14 +157,16 @@ fn carries_form_token(request: &Request<'_>) -> bool {
 /// Refuses a token that was not issued for this request's session, or else for its visitor.
 ///
 /// # Errors
-/// [`Error::CsrfRefused`]; [`Error::Unavailable`] if the session cannot be looked up.
+/// [`Error::CsrfRefused`]; [`Error::Unavailable`] or [`Error::Internal`] if the session cannot be
+/// looked up: the token may well be its own.
 pub async fn check_token(request: &Request<'_>, token: &str) -> Result<()> {
-    let tokens = request.rocket().state::<FormTokens>().ok_or(Error::CsrfRefused)?;
+    let tokens = tokens(request)?;
     match super::signed_in(request).await {
         Ok(live) => allow(tokens.holds(Binding::Session(&live.session.id), token)),
-        Err(error) => match **error {
-            Error::Unavailable(_) => Err(Error::unavailable("the session store does not answer")),
-            Error::Throttled(wait) => Err(Error::Throttled(wait)),
+        Err(error) => match &**error {
+            Error::Unavailable(cause) => Err(Error::unavailable(chain(&**cause))),
+            Error::Internal(cause) => Err(Error::internal(chain(&**cause))),
+            Error::Throttled(wait) => Err(Error::Throttled(*wait)),
             _ => check_visitor_token(request, token),
         },
     }
@@ -173,11 +175,16 @@ pub async fn check_token(request: &Request<'_>, token: &str) -> Result<()> {
 /// Refuses a token that was not issued for this visitor.
 ///
 /// # Errors
-/// [`Error::CsrfRefused`].
+/// [`Error::CsrfRefused`]; [`Error::Internal`] in an application without Doorward.
 pub fn check_visitor_token(request: &Request<'_>, token: &str) -> Result<()> {
-    let tokens = request.rocket().state::<FormTokens>().ok_or(Error::CsrfRefused)?;
+    let tokens = tokens(request)?;
     let visitor = cookie::read(request, cookie::PRE_LOGIN);
     allow(visitor.is_some_and(|id| tokens.holds(Binding::Visitor(id), token)))
+}
+
+fn tokens<'r>(request: &'r Request<'_>) -> Result<&'r FormTokens> {
+    let tokens = request.rocket().state::<FormTokens>();
+    tokens.ok_or_else(|| Error::internal("Doorward's services are not attached"))
 }
 
 fn allow(yes: bool) -> Result<()> {

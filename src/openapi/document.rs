@@ -156,6 +156,11 @@ impl Reference {
         Self(make.map(|make| LazyLock::new(Box::new(make) as Box<_>)))
     }
 
+    /// Whether it is shown.
+    pub fn is_shown(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// The document, if it is shown.
     pub fn get(&self) -> Option<&Document> {
         self.0.as_deref()

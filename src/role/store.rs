@@ -56,10 +56,21 @@ pub enum Withdrawal {
     Granted(Vec<RoleName>),
 }
 
+/// A role that was changed, and perhaps not shown to the sessions of everybody who has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unshown {
+    /// The role.
+    pub role: RoleName,
+    /// Names its last change.
+    pub ticket: String,
+}
+
 /// Where roles and the operator's permissions are kept. Every method is one transaction, and those
 /// that write wait for each other: what one decides holds until it is done.
 ///
 /// The role `admin` grants every permission there is, always.
+///
+/// A role that grants something else than before is [`Unshown`] from the same transaction on.
 #[async_trait]
 pub trait RoleStore: Send + Sync + 'static {
     /// All roles, by name.
@@ -89,4 +100,10 @@ pub trait RoleStore: Send + Sync + 'static {
 
     /// Deletes a role that no account has.
     async fn delete_role(&self, name: &RoleName) -> Result<RoleChange>;
+
+    /// The roles that were changed and not [`shown`](RoleStore::shown) since.
+    async fn unshown(&self) -> Result<Vec<Unshown>>;
+
+    /// Notes that a change was shown to everybody; one that came after it is unshown still.
+    async fn shown(&self, change: &Unshown) -> Result<()>;
 }

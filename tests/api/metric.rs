@@ -7,8 +7,8 @@ use doorward::app::Watch;
 use rocket::http::Method::{Get, Post};
 
 use crate::app::*;
+use crate::support::binary::Server;
 use crate::support::http;
-use crate::support::process::Server;
 use crate::support::redis::{Options, RedisServer};
 use crate::support::{free_port, wait_until};
 

@@ -15,5 +15,7 @@ mod public;
 mod reauth;
 mod reference;
 mod role;
+mod route;
 mod session;
 mod system;
+mod unshown;

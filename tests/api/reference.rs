@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::matrix::{DECLARED, Needs};
+use super::route::{DECLARED, Needs};
 use crate::app::*;
-use crate::support::process;
+use crate::support::binary;
 
 const DOCUMENT: &str = "/api/v1/openapi.json";
 
@@ -176,7 +176,7 @@ fn the_command_prints_the_reference_without_any_store() {
         ("DOORWARD_API_DOCS", "false"),
     ];
     let read = |arguments: &[&str]| {
-        let done = process::run(arguments, "", &nowhere);
+        let done = binary::run(arguments, "", &nowhere);
         assert_eq!(done.code, Some(0), "{}", done.stderr);
         done.stdout
     };

@@ -7,8 +7,8 @@ use crate::app::*;
 use crate::on_every_backend;
 
 const ROLES: &str = "/api/v1/admin/roles";
-const PERMISSIONS: &str = "/api/v1/admin/permissions";
-const ROOT: &str = "root@example.org";
+pub const PERMISSIONS: &str = "/api/v1/admin/permissions";
+pub const ROOT: &str = "root@example.org";
 
 pub fn role(name: &str) -> String {
     format!("{ROLES}/{name}")

@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use crate::app::{Backend, TestApp};
-use crate::support::process::{Finished, Server, run};
+use crate::support::binary::{Server, run};
+use crate::support::process::Finished;
 
 fn doorward(app: &TestApp, arguments: &[&str]) -> Finished {
     let environment = [

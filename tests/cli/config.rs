@@ -4,8 +4,8 @@ use doorward::id::Os;
 use doorward::token::key::{MasterSecret, SigningKey};
 
 use super::json;
-use crate::support::process::{Server, run};
-use crate::support::scratch_dir;
+use crate::support::binary::{Server, background, run};
+use crate::support::{free_port, scratch_dir};
 
 #[test]
 fn check_config_shows_what_holds_and_no_secret() {
@@ -37,6 +37,24 @@ fn check_config_shows_what_holds_and_no_secret() {
     let folder = folder.path().join("data").display().to_string();
     run(&["check-config"], "", &[("DOORWARD_DATA_DIR", &folder)]).done();
     assert!(!std::path::Path::new(&folder).exists(), "checking changes nothing");
+}
+
+#[test]
+fn a_server_for_which_nobody_set_a_public_url_says_so_and_serves() {
+    let port = free_port().to_string();
+    let release = [("ROCKET_PROFILE", "release"), ("ROCKET_PORT", &*port)];
+    let expected =
+        format!("public_url is not set and taken to be http://localhost:{port}: only browsers");
+    let checked = run(&["check-config"], "", &release).done();
+    assert!(checked.contains(&format!("warning: {expected}")), "{checked}");
+    let public = [&release[..], &[("DOORWARD_PUBLIC_URL", "https://login.example.com")]].concat();
+    let checked = run(&["check-config"], "", &public).done();
+    assert!(!checked.contains("warning"), "{checked}");
+
+    let (_directory, _server, lines) = background(&["serve"], &release);
+    lines.wait_for("\"message\":\"serving\"");
+    let told: Vec<_> = lines.all().into_iter().filter(|line| line.contains(&expected)).collect();
+    assert!(matches!(&told[..], [line] if line.contains("\"WARN\"")), "{told:?}");
 }
 
 #[test]

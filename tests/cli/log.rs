@@ -5,8 +5,8 @@ use serde_json::Value;
 use super::{ADA, create};
 use crate::app::{ACCESS, PASSWORD};
 use crate::person::Person;
+use crate::support::binary::Server;
 use crate::support::http;
-use crate::support::process::Server;
 
 /// What the server has written, line by line as JSON.
 fn written(server: &Server) -> Vec<Value> {

@@ -5,7 +5,8 @@ use doorward::token::key::{MasterSecret, SigningKey};
 use serde_json::Value;
 
 use crate::app::PASSWORD;
-use crate::support::process::{Finished, Server};
+use crate::support::binary::Server;
+use crate::support::process::Finished;
 use crate::support::redis;
 
 const ADA: &str = "ada@example.org";

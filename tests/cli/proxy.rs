@@ -1,6 +1,6 @@
 //! `doorward proxy-config`: what it prints, and what it does not print for.
 
-use crate::support::process::run;
+use crate::support::binary::run;
 
 const RULES: &str = r#"[
     {"host": "wiki.example.org", "path": "/admin", "allow": "users:read"},

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{ADA, create, json as parse};
 use crate::person::Person;
-use crate::support::process::Server;
+use crate::support::binary::Server;
 
 /// What somebody who is signed in holds at this moment.
 fn held(person: &mut Person) -> Value {

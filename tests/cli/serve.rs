@@ -1,12 +1,14 @@
 //! Starting, stopping and looking after the server.
 
+use doorward::id::Os;
+use doorward::token::key::{MasterSecret, SigningKey};
 use serde_json::Value;
 
 use super::{ADA, create, json};
 use crate::app::PASSWORD;
 use crate::person::Person;
-use crate::support::process::{Server, run};
-use crate::support::{free_port, scratch_dir};
+use crate::support::binary::{Server, background, run};
+use crate::support::{free_port, postgres, scratch_dir};
 
 on_both_stores! {
     fn a_restarted_server_knows_its_sessions(server: Server) {
@@ -106,6 +108,32 @@ fn a_server_that_cannot_listen_or_reach_its_stores_says_so() {
             assert!(!format!("{refused:?}").contains("hunter2"), "{refused:?}");
         }
     }
+}
+
+#[rocket::async_test]
+async fn the_embedded_store_beside_postgresql_makes_its_folder_or_says_what_to_set() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let database = postgres::create_database().await;
+    let (pem, secret) =
+        (SigningKey::generate_pem().expect("a key"), MasterSecret::generate_base64(&Os));
+    let port = free_port().to_string();
+    let settings = [
+        ("ROCKET_PORT", &*port),
+        ("DOORWARD_DATABASE_URL", &*database),
+        ("DOORWARD_KEYS_SIGNING", pem.expose()),
+        ("DOORWARD_KEYS_SECRET", secret.expose()),
+    ];
+    let (directory, _server, lines) = background(&["serve"], &settings);
+    lines.wait_for("serving");
+    for (name, expected) in [("data", 0o700), ("data/doorward.db", 0o600)] {
+        let made = std::fs::metadata(directory.path().join(name)).expect(name);
+        assert_eq!(made.permissions().mode() & 0o777, expected, "{name}");
+    }
+    let nowhere = [&settings[..], &[("DOORWARD_DATA_DIR", "/proc/nowhere")]].concat();
+    let refused = run(&["serve"], "", &nowhere);
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    let told = refused.stdout.lines().find(|line| line.contains("/proc/nowhere"));
+    assert!(told.is_some_and(|line| line.contains("set `data_dir`")), "{refused:?}");
 }
 
 #[test]

@@ -5,9 +5,9 @@ use std::time::Instant;
 use super::{ADA, create};
 use crate::app::{ACCESS, PASSWORD};
 use crate::person::Person;
+use crate::support::binary::Server;
 use crate::support::collector::{Collector, Span};
 use crate::support::http;
-use crate::support::process::Server;
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00f067aa0ba902b7";

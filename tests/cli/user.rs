@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{ADA, create, json};
 use crate::app::PASSWORD;
 use crate::person::Person;
-use crate::support::process::{Server, run};
+use crate::support::binary::{Server, run};
 
 on_both_stores! {
     fn accounts_are_made_listed_and_shown(server: Server) {

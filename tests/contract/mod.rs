@@ -10,7 +10,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::app::{LIMITS, PASSWORD};
-use crate::support::process::{Finished, Server, finish_within};
+use crate::support::binary::Server;
+use crate::support::process::{Finished, finish_within};
 use crate::support::{bound_to_us, http, python};
 
 /// How often each call is made in each manner, unless the environment says otherwise.

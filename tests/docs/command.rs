@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Block, guides, none};
 use crate::app::PASSWORD;
-use crate::support::process::{self, Server};
+use crate::support::binary::{self, Server};
 
 /// The words of a `doorward` command, up to the first that stands for something else.
 fn command(line: &str) -> Option<Vec<String>> {
@@ -48,7 +48,7 @@ fn every_command_that_is_shown_is_taken() {
         let mut arguments: Vec<&str> = words.iter().map(String::as_str).collect();
         // It reads all that stands before, and does nothing.
         arguments.push("--help");
-        let done = process::run(&arguments, "", &[]);
+        let done = binary::run(&arguments, "", &[]);
         if done.code != Some(0) {
             refused.push(format!("doorward {}: {}", words.join(" "), done.stderr));
         }

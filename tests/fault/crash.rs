@@ -12,7 +12,7 @@ use sqlx::Connection as _;
 
 use crate::app::PASSWORD;
 use crate::person::Person;
-use crate::support::process::Server;
+use crate::support::binary::Server;
 use crate::support::{START_LIMIT, wait_until};
 
 /// How many people act at the same time.

@@ -2,14 +2,14 @@
 
 use std::time::Instant;
 
-use rocket::http::Method::Post;
+use rocket::http::Method::{Post, Put};
 use serde_json::{Value, json};
-use sqlx::Executor as _;
+use sqlx::{Connection as _, Executor as _, PgConnection};
 
 use super::*;
 use crate::person::Person;
+use crate::support::binary::Server;
 use crate::support::postgres::PostgresServer;
-use crate::support::process::Server;
 
 async fn on_own_postgres() -> (PostgresServer, TestApp) {
     let postgres = PostgresServer::start();
@@ -39,6 +39,29 @@ async fn only_the_database_is_missed(app: &TestApp) {
     within(SESSION_LIMIT, "me", app.me()).await.expect(200);
     app.get("/livez").await.expect(200);
     app.stranger().get("/login").await.expect(200);
+}
+
+#[rocket::async_test]
+async fn role_change_that_breaks_off_is_finished() {
+    let (_postgres, app) = on_own_postgres().await;
+    let root = app.signed_in("root@example.org", &["admin"]).await;
+    let role = json!({ "name": "support", "permissions": ["users:read"] });
+    root.call(Post, "/api/v1/admin/roles", role).await.expect(201);
+    let grace = app.signed_in("grace@example.org", &["support"]).await;
+    let users = "/api/v1/admin/users";
+    grace.get(users).await.expect(200);
+    let url = app.client.rocket().figment().extract_inner::<String>("databases.doorward_sql.url");
+    let mut other = PgConnection::connect(&url.expect("a URL")).await.expect("it connects");
+    // The role can be changed, the accounts that have it cannot.
+    other.execute("BEGIN; LOCK TABLE account IN EXCLUSIVE MODE").await.expect("locked");
+    let body = json!({ "permissions": [] });
+    let change = root.call(Put, "/api/v1/admin/roles/support", body);
+    refused_for_now(within(DATABASE_LIMIT, "change", change).await);
+    other.execute("ROLLBACK").await.expect("unlocked");
+    grace.get(users).await.expect(200);
+    // Whatever became of the server that was asked, another one finishes it.
+    let _other = app.replica().await;
+    back(403, || grace.get(users)).await;
 }
 
 #[rocket::async_test]

@@ -7,7 +7,7 @@ use sqlx::{AnyConnection, Connection as _, Executor as _};
 
 use super::*;
 use crate::person::Person;
-use crate::support::process::{Server, background, run};
+use crate::support::binary::{Server, background, run};
 use crate::support::{START_LIMIT, postgres, redis, scratch_dir, wait_until};
 
 /// A table of one of the later migrations: when it is made, others were.
@@ -98,7 +98,7 @@ async fn kill_9_while_migrating_on_postgresql_is_made_up_for() {
             rocket::tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    let (_directory, mut killed) = background(&["migrate"], &settings.pairs());
+    let (_directory, mut killed, _) = background(&["migrate"], &settings.pairs());
     waiting(1, "it does not wait for the table").await;
     let starting = {
         let settings = Settings(settings.0.clone());
@@ -121,7 +121,7 @@ async fn kill_9_while_migrating_on_sqlite_leaves_nothing_half_done() {
         let file = directory.path().join("doorward.db");
         let database = format!("sqlite://{}", file.display());
         let settings = Settings::on(&database);
-        let (_directory, mut killed) = background(&["migrate"], &settings.pairs());
+        let (_directory, mut killed, _) = background(&["migrate"], &settings.pairs());
         // The file is there: it has begun.
         assert!(wait_until(START_LIMIT, || file.exists()));
         std::thread::sleep(Duration::from_millis(round));

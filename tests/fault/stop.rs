@@ -11,8 +11,8 @@ use sqlx::{Connection as _, Executor as _, SqliteConnection};
 
 use super::*;
 use crate::person::Person;
+use crate::support::binary::Server;
 use crate::support::http::Begun;
-use crate::support::process::Server;
 use crate::support::{START_LIMIT, http, postgres, redis, wait_until};
 
 /// How long a server may take to end (SR-74).

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::foreign::judge;
 use super::kid;
 use crate::app::{ACCESS, PASSWORD};
-use crate::support::process::Server;
+use crate::support::binary::Server;
 use crate::support::{http, wait_until};
 
 /// Runs `doorward keys … --json`, which must succeed.

@@ -5,8 +5,9 @@ use std::process::Command;
 
 use crate::app::*;
 use crate::person::Person;
+use crate::support::binary::Server;
 use crate::support::http::{self, Response};
-use crate::support::process::{Daemon, Server};
+use crate::support::process::Daemon;
 use crate::support::{START_LIMIT, bound_to_us, find_program, free_port, python};
 
 const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/verify");

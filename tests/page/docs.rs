@@ -37,3 +37,15 @@ async fn who_is_signed_in_keeps_the_way_back() {
     assert!(root.get("/api/docs").await.expect(200).text().contains("href=\"/admin\""));
     assert!(!app.get("/api/docs").await.expect(200).text().contains("href=\"/admin\""));
 }
+
+#[rocket::async_test]
+async fn the_dashboard_leads_to_it_unless_it_is_switched_off() {
+    for (shown, status) in [("true", 200), ("false", 404)] {
+        let settings = [("DOORWARD_API_DOCS", shown)];
+        let app = TestApp::boot_with(Backend::SqliteEmbedded, &settings).await;
+        let root = app.signed_in("root@example.org", &["admin"]).await;
+        let links = root.get("/admin").await.expect(200).between("href=\"/api/", "\"");
+        assert_eq!(links == ["docs"], status == 200, "{links:?}");
+        root.get("/api/docs").await.expect(status);
+    }
+}

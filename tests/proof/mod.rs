@@ -21,9 +21,10 @@ use serde_json::{Value, json};
 
 use crate::app::{ACCESS, LIMITS, ORIGIN, PASSWORD, REFRESH};
 use crate::person::Person;
+use crate::support::binary::Server;
 use crate::support::fleet::{Fleet, Kind};
 use crate::support::http::{self, Response};
-use crate::support::process::{Finished, Server};
+use crate::support::process::Finished;
 use crate::support::{START_LIMIT, free_port, postgres, wait_until};
 
 /// Who is there in every proof with a load.

@@ -11,8 +11,9 @@ use tempfile::TempDir;
 
 use super::upstream;
 use crate::app::{LIMITS, PASSWORD};
+use crate::support::binary::Server;
 use crate::support::http::{self, Response};
-use crate::support::process::{Daemon, Server};
+use crate::support::process::Daemon;
 use crate::support::{
     START_LIMIT, Shared, bound_to_us, find_program, free_port, read_log, scratch_dir, shared,
 };

@@ -85,6 +85,13 @@ async fn sr_70_a_form_token_is_not_called_foreign_because_nobody_can_look_up_who
         ask.json(&json!({ "display_name": "Ada" })).send().await
     };
     rename().await.expect(200);
+    let me = app.me().await.expect(200).json();
+    let shown = format!("dw:{{{}}}:account", me["user"]["id"].as_str().expect("an identifier"));
+    let redis = |command: &str| server.command(command).expect("Redis answers");
+    redis(&format!("COPY {shown} saved"));
+    redis(&format!("HSET {shown} j nonsense"));
+    rename().await.expect_problem(500, "internal");
+    redis(&format!("COPY saved {shown} REPLACE"));
     while app.refresh().await.status.code == 200 {}
     let access = app.cookie(ACCESS).expect("signed in");
     app.drop_cookie(ACCESS);

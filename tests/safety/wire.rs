@@ -4,8 +4,8 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::Duration;
 
+use crate::support::binary::Server;
 use crate::support::http;
-use crate::support::process::Server;
 
 /// Sends these bytes and reads until the server closes, or for two seconds.
 fn exchange(port: u16, bytes: &[u8]) -> String {

@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+pub mod binary;
 pub mod browser;
 #[cfg(feature = "otel")]
 pub mod collector;

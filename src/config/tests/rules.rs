@@ -112,8 +112,20 @@ fn sr_76_plain_http_is_for_this_machine() {
         assert!(config.insecure_cookies && config.warnings()[0].contains("insecure_cookies"));
     }
     refused("", "release", &[PUBLIC, ("DOORWARD_INSECURE_COOKIES", "true")], &["no use with"]);
-    let config = accepted("", "release", &[]);
-    assert!(config.warnings()[0].contains("only browsers on this machine"));
+}
+
+#[test]
+fn a_public_url_that_was_forgotten_is_told() {
+    let told = |profile, env: &[(&str, &str)]| accepted("", profile, env).warnings().join("\n");
+    for profile in ["release", "staging"] {
+        let forgotten = told(profile, &[]);
+        assert!(forgotten.contains("DOORWARD_PUBLIC_URL"), "{forgotten}");
+        let meant = told(profile, &[("DOORWARD_PUBLIC_URL", "http://localhost:8000")]);
+        assert!(meant.contains("only browsers on this machine"), "{meant}");
+        assert!(!meant.contains("DOORWARD_PUBLIC_URL"), "{meant}");
+        assert_eq!(told(profile, &[PUBLIC]), "");
+    }
+    assert_eq!(told("debug", &[]), "");
 }
 
 #[test]

@@ -13,6 +13,7 @@ use crate::audit::Audit;
 use crate::audit::stats::{self, Numbers};
 use crate::clock::{Clock, Timestamp};
 use crate::guard::{AdminView, Allowed};
+use crate::openapi::Reference;
 use crate::page::error::Refusal;
 use crate::page::part::number;
 use crate::page::show::Shown;
@@ -29,6 +30,8 @@ pub struct OverviewPage {
     pub chart: Option<Chart>,
     /// Each store and whether it answers.
     pub stores: Vec<StoreHealth>,
+    /// Whether this server shows the reference of the JSON interface.
+    pub has_reference: bool,
 }
 
 impl Page for OverviewPage {
@@ -68,6 +71,7 @@ pub(super) fn routes() -> Vec<Route> {
 }
 
 /// The numbers of the moment, the last 24 hours, and the health of the stores.
+#[allow(clippy::too_many_arguments, reason = "it looks at everything")]
 #[get("/admin")]
 async fn show(
     _viewer: Allowed<AdminView>,
@@ -76,6 +80,7 @@ async fn show(
     store: &State<Arc<dyn SessionStore>>,
     sessions: &State<Arc<Sessions>>,
     audit: &State<Arc<Audit>>,
+    reference: &State<Reference>,
     clock: &State<Arc<dyn Clock>>,
 ) -> Result<Shown<OverviewPage>, Refusal> {
     let now = clock.now();
@@ -105,7 +110,9 @@ async fn show(
         health("Database", "accounts, roles and the audit log", database.is_ok()),
         health("Session store", "live sessions", store.is_ok()),
     ];
-    Ok(Shown::good(OverviewPage { figures, chart: hours.as_deref().and_then(draw), stores }))
+    let chart = hours.as_deref().and_then(draw);
+    let has_reference = reference.is_shown();
+    Ok(Shown::good(OverviewPage { figures, chart, stores, has_reference }))
 }
 
 /// One of the numbers of an hour.

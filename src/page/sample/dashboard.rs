@@ -61,6 +61,7 @@ pub(super) fn print_overview(press: &mut Press) {
             store("Accounts", "PostgreSQL, 2 ms", true),
             store("Sessions", "Redis, 1 ms", false),
         ],
+        has_reference: true,
     };
     press.print("admin", "/admin", true, &overview);
 }

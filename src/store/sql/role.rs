@@ -10,7 +10,8 @@ use super::kept::Write;
 use super::{SqlStore, row};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
-use crate::role::store::{Declaration, MAX_DECLARED, MAX_ROLES, RoleChange, Withdrawal};
+use crate::id::{Os, base64url, random_bytes};
+use crate::role::store::{Declaration, MAX_DECLARED, MAX_ROLES, RoleChange, Unshown, Withdrawal};
 use crate::role::{Declared, Permission, Role, RoleName, RoleStore};
 
 #[async_trait]
@@ -64,6 +65,7 @@ impl RoleStore for SqlStore {
                 .execute(&mut *write)
                 .await?;
                 grant(&mut write, &RoleName::admin(), &new.name).await?;
+                note_unshown(&mut write, &RoleName::admin()).await?;
                 Declaration::Done
             };
             write.end(declaration == Declaration::Done).await?;
@@ -127,6 +129,9 @@ impl RoleStore for SqlStore {
                 Some(found) if found != *before => RoleChange::Moved,
                 Some(_) => {
                     describe_role(&mut write, after).await?;
+                    if before.permissions != after.permissions {
+                        note_unshown(&mut write, &after.name).await?;
+                    }
                     replace_permissions(&mut write, after).await?
                 }
             };
@@ -150,6 +155,30 @@ impl RoleStore for SqlStore {
                 Err(error) => return Err(error.into()),
             };
             end(write, change).await
+        })
+        .await
+    }
+
+    async fn unshown(&self) -> Result<Vec<Unshown>> {
+        self.in_time("role.list_unshown", async {
+            let all = sqlx::query("SELECT role, ticket FROM unshown_role");
+            let unshown = |row: &sqlx::any::AnyRow| {
+                Ok(Unshown { role: role_name(row, "role")?, ticket: row.try_get("ticket")? })
+            };
+            all.fetch_all(self.pool.reader()).await?.iter().map(unshown).collect()
+        })
+        .await
+    }
+
+    async fn shown(&self, change: &Unshown) -> Result<()> {
+        self.in_time("role.note_shown", async {
+            let mut write = self.pool.write().await?;
+            sqlx::query("DELETE FROM unshown_role WHERE role = $1 AND ticket = $2")
+                .bind(change.role.as_str())
+                .bind(change.ticket.as_str())
+                .execute(&mut *write)
+                .await?;
+            write.commit().await
         })
         .await
     }
@@ -218,8 +247,9 @@ async fn withdrawn(connection: &mut AnyConnection, name: &Permission) -> Result<
     }
     sqlx::query("DELETE FROM role_permission WHERE permission = $1")
         .bind(name.as_str())
-        .execute(connection)
+        .execute(&mut *connection)
         .await?;
+    note_unshown(connection, &RoleName::admin()).await?;
     Ok(Withdrawal::Done)
 }
 
@@ -257,6 +287,21 @@ async fn grant(
         .bind(permission.as_str())
         .execute(connection)
         .await?;
+    Ok(())
+}
+
+/// Notes that the holders of a role are to be shown what it grants from now on.
+async fn note_unshown(connection: &mut AnyConnection, role: &RoleName) -> Result<()> {
+    // Random: a ticket is never that of another change, not even of a role of the same name.
+    let ticket = base64url(random_bytes::<16>(&Os));
+    sqlx::query(
+        "INSERT INTO unshown_role (role, ticket) VALUES ($1, $2) \
+         ON CONFLICT (role) DO UPDATE SET ticket = excluded.ticket",
+    )
+    .bind(role.as_str())
+    .bind(ticket)
+    .execute(connection)
+    .await?;
     Ok(())
 }
 
