@@ -17,6 +17,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
+use rocket::fairing::AdHoc;
 use serde_json::{Value, json};
 
 use crate::api;
@@ -204,20 +205,24 @@ async fn serve(config: Config, world: World) -> Result<(), StartError> {
     let drain = config.drain;
     let (address, public_url) =
         (format!("{}:{}", config.server.address, config.server.port), config.tokens.issuer.clone());
-    let rocket = app::stop::prepare(app::build(config, world)?);
-    let rocket = rocket.ignite().await.map_err(|error| tell(&error))?;
-    tracing::info!(address, public_url, "serving");
-    let ended = app::stop::serve(rocket, drain).await.map_err(|error| tell(&error))?;
+    let tell = |error| tell(&error, &address);
+    let told = address.clone();
+    let serving = AdHoc::on_liftoff("Serving", |_| {
+        Box::pin(async move { tracing::info!(address = told, public_url, "serving") })
+    });
+    let rocket = app::stop::prepare(app::build(config, world)?.attach(serving));
+    let rocket = rocket.ignite().await.map_err(tell)?;
+    let ended = app::stop::serve(rocket, drain).await.map_err(tell)?;
     // Requests that were finished while the server stopped have recorded events, too.
     app::finish(ended).await;
     Ok(())
 }
 
 /// What Rocket says of a failed start, as one line; asking for it keeps Rocket from panicking.
-fn tell(error: &rocket::Error) -> StartError {
+fn tell(error: &rocket::Error, address: &str) -> StartError {
     use rocket::error::ErrorKind;
     match error.kind() {
-        ErrorKind::Bind(cause) => format!("cannot listen: {cause}").into(),
+        ErrorKind::Bind(cause) => format!("cannot listen on {address}: {cause}").into(),
         ErrorKind::FailedFairings(_) => "the server cannot start; the line above says why".into(),
         other => other.to_string().into(),
     }

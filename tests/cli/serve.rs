@@ -93,7 +93,9 @@ fn a_server_that_cannot_listen_or_reach_its_stores_says_so() {
     let port = server.port().to_string();
     let refused = run(&["serve"], "", &[("ROCKET_PORT", &port)]);
     assert_eq!(refused.code, Some(1), "{refused:?}");
-    assert!(refused.stderr.starts_with("doorward: cannot listen"), "{refused:?}");
+    let told = format!("doorward: cannot listen on 127.0.0.1:{port}");
+    assert!(refused.stderr.starts_with(&told), "{refused:?}");
+    assert!(!refused.stdout.contains("serving"), "{refused:?}");
 
     let nowhere = format!("postgres://dw:hunter2@127.0.0.1:{}/dw", free_port());
     for database in [&*nowhere, "sqlite:///proc/nowhere/dw.db"] {
