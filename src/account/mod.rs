@@ -213,7 +213,8 @@ impl Accounts {
         }
     }
 
-    /// Checks an address and a password, and notes the sign-in on `device`.
+    /// Checks an address and a password, notes the sign-in, and says whether the account was seen
+    /// before on `device`.
     ///
     /// Whatever is wrong, the answer is the same and costs one hash (SR-20, SR-21).
     ///

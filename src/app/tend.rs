@@ -62,13 +62,7 @@ async fn tend_keys(keys: Weak<Keys>, audit: Weak<Audit>) {
 /// Shows changes of roles to those who were not shown them because a server stopped halfway, or a
 /// store was away.
 pub(super) fn roles() -> impl Fairing {
-    AdHoc::on_liftoff("Roles", |rocket| {
-        Box::pin(async move {
-            if let Some(roles) = rocket.state::<Arc<Roles>>() {
-                rocket::tokio::spawn(make_up_for_roles(Arc::downgrade(roles)));
-            }
-        })
-    })
+    looked_after("Roles", make_up_for_roles)
 }
 
 /// Ends when the server has ended. It begins at once, with everything: it may be this server that had
@@ -93,13 +87,7 @@ async fn make_up_for_roles(roles: Weak<Roles>) {
 
 /// Walks through the list of all sessions, so that those which ended by themselves leave it.
 pub(super) fn sessions() -> impl Fairing {
-    AdHoc::on_liftoff("Sessions", |rocket| {
-        Box::pin(async move {
-            if let Some(sessions) = rocket.state::<Arc<Sessions>>() {
-                rocket::tokio::spawn(sweep_sessions(Arc::downgrade(sessions)));
-            }
-        })
-    })
+    looked_after("Sessions", sweep_sessions)
 }
 
 /// Ends when the server has ended. While the store is away there is nothing to sweep up.
@@ -154,4 +142,19 @@ async fn clear(accounts: &Accounts, audit: &Audit, before: Option<Timestamp>) ->
         audit.retain(before).await?;
     }
     Ok(())
+}
+
+/// Has a service looked after by a task of its own, from when the server serves.
+fn looked_after<T, F>(name: &'static str, work: fn(Weak<T>) -> F) -> impl Fairing
+where
+    T: Send + Sync + 'static,
+    F: Future<Output = ()> + Send + 'static,
+{
+    AdHoc::on_liftoff(name, move |rocket| {
+        Box::pin(async move {
+            if let Some(service) = rocket.state::<Arc<T>>() {
+                rocket::tokio::spawn(work(Arc::downgrade(service)));
+            }
+        })
+    })
 }
