@@ -13,6 +13,14 @@ fn rule(host: &str, path: &str, methods: &[&str], allow: &str) -> Rule {
     Rule::read(&spec, "https").unwrap_or_else(|what| panic!("{what}"))
 }
 
+#[test]
+fn no_new_role_is_called_like_a_word_of_the_rules() {
+    for word in [Requirement::Nothing, Requirement::SignedIn].map(|word| word.to_string()) {
+        let name = crate::role::RoleName::parse(&word);
+        assert!(name.is_some_and(|name| name.is_reserved()), "{word}");
+    }
+}
+
 fn access() -> Access {
     let rules = vec![
         rule("app.example.org", "/", &["OPTIONS"], "public"),

@@ -90,7 +90,7 @@ impl Roles {
         description: &str,
         permissions: &[String],
     ) -> Result<Role> {
-        let role = self.checked(name, description, permissions).await?;
+        let role = self.checked(new_name(name), description, permissions).await?;
         self.require(actor, role.permissions.iter()).await?;
         done(self.store.create_role(&role, self.clock.now()).await?)?;
         let detail =
@@ -100,20 +100,12 @@ impl Roles {
     }
 
     /// A role as it was asked for, or every field that is wrong.
-    async fn checked(&self, name: &str, description: &str, permissions: &[String]) -> Result<Role> {
-        let name = match RoleName::parse(name) {
-            None => Err(Error::field(
-                "name",
-                "invalid_role_name",
-                "Use 1 to 32 of a-z, 0-9, - and _, the first one a letter.",
-            )),
-            Some(name) if name.is_reserved() => Err(Error::field(
-                "name",
-                "reserved_name",
-                "Another name, please: this one is in use.",
-            )),
-            Some(name) => Ok(name),
-        };
+    async fn checked(
+        &self,
+        name: Result<RoleName>,
+        description: &str,
+        permissions: &[String],
+    ) -> Result<Role> {
         let mut wrong: Vec<FieldError> = Vec::new();
         let name = super::admission::keep_error(name, &mut wrong)?;
         let description =
@@ -147,6 +139,7 @@ impl Roles {
             let before = all.iter().find(|role| role.name.as_str() == name);
             let before = before.ok_or(Error::NotFound)?;
             let description = description.unwrap_or(&before.description);
+            let name = Ok(before.name.clone());
             let after = self.checked(name, description, permissions).await?;
             self.require_change(actor, before, Some(&after), &all).await?;
             self.standings.ping().await?;
@@ -302,6 +295,23 @@ fn done(change: RoleChange) -> Result<()> {
         RoleChange::Moved | RoleChange::Held => {
             Err(Error::internal("a change of a role ended in a way that it cannot"))
         }
+    }
+}
+
+/// The name of a role to be made.
+fn new_name(text: &str) -> Result<RoleName> {
+    match RoleName::parse(text) {
+        None => Err(Error::field(
+            "name",
+            "invalid_role_name",
+            "Use 1 to 32 of a-z, 0-9, - and _, the first one a letter.",
+        )),
+        Some(name) if name.is_reserved() => Err(Error::field(
+            "name",
+            "reserved_name",
+            "Doorward uses this name for something else. Choose another one.",
+        )),
+        Some(name) => Ok(name),
     }
 }
 

@@ -82,3 +82,16 @@ pub fn request_id() -> Option<String> {
 pub(super) fn actor() -> Option<String> {
     ORIGIN.try_with(|origin| origin.actor.get().cloned()).ok().flatten()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::role::RoleName;
+
+    #[test]
+    fn no_new_role_is_called_like_an_actor() {
+        for actor in [OPERATOR, SERVER] {
+            assert!(RoleName::parse(actor).is_some_and(|name| name.is_reserved()), "{actor}");
+        }
+    }
+}

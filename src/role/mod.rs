@@ -17,6 +17,11 @@ pub use store::RoleStore;
 /// Longest description of a role or a permission, in characters.
 const MAX_DESCRIPTION: usize = 200;
 
+/// Names that no new role is given, because they mean something else where names of roles stand
+/// too: actors of the audit trail (`operator`, `server`), words of access rules (`public`,
+/// `signed_in`), the address of a page (`new`), and the program itself.
+const RESERVED: [&str; 6] = ["doorward", "new", "operator", "public", "server", "signed_in"];
+
 /// Lets an operation pass if `granted` holds `needed`.
 ///
 /// # Errors
@@ -63,9 +68,9 @@ impl RoleName {
         Self(Self::USER.into())
     }
 
-    /// Whether the pages need the name for something else.
+    /// Whether the program uses the name for something else. A role that has it already keeps it.
     pub(crate) fn is_reserved(&self) -> bool {
-        self.as_str() == "new"
+        RESERVED.contains(&self.as_str())
     }
 
     /// Whether Doorward itself relies on this role, so that it cannot be deleted.

@@ -284,6 +284,12 @@ async fn a_role_and_a_permission_are_read_strictly() {
         (Post, ROLES, json!({}), &["name: required"][..]),
         (Post, ROLES, json!({ "name": "Support" }), &["name: invalid_role_name"]),
         (Post, ROLES, json!({ "name": "new" }), &["name: reserved_name"]),
+        (Post, ROLES, json!({ "name": "server" }), &["name: reserved_name"]),
+        (Post, ROLES, json!({ "name": "operator" }), &["name: reserved_name"]),
+        (Post, ROLES, json!({ "name": "Operator" }), &["name: invalid_role_name"]),
+        (Post, ROLES, json!({ "name": "public" }), &["name: reserved_name"]),
+        (Post, ROLES, json!({ "name": "signed_in" }), &["name: reserved_name"]),
+        (Post, ROLES, json!({ "name": "doorward" }), &["name: reserved_name"]),
         (Post, ROLES, json!({ "name": "x", "extra": 1 }), &["extra: unknown_field"]),
         (
             Post,
@@ -341,6 +347,21 @@ async fn a_role_and_a_permission_are_read_strictly() {
         let path = format!("{PERMISSIONS}/{nothing}");
         root.call(Delete, &path, Value::Null).await.expect_problem(404, "not_found");
     }
+}
+
+#[rocket::async_test]
+async fn a_role_that_has_a_reserved_name_from_before_goes_on() {
+    let app = TestApp::light().await;
+    let root = app.signed_in(ROOT, &["admin"]).await;
+    app.add_role("operator", &["users:read"]).await;
+    let ada = app.signed_in("ada@example.org", &["operator"]).await;
+    ada.get("/api/v1/admin/users").await.expect(200);
+    let body = json!({ "description": "Runs machines", "permissions": ["audit:read"] });
+    root.call(Put, &role("operator"), body).await.expect(200);
+    assert_eq!(held(&ada).await, ["audit:read"]);
+    root.call(Delete, &role("operator"), Value::Null).await.expect(204);
+    let body = json!({ "name": "operator" });
+    root.call(Post, ROLES, body).await.expect_problem(422, "validation_failed");
 }
 
 #[rocket::async_test]
