@@ -74,7 +74,7 @@ pub enum Error {
     PermissionGranted(String),
 
     /// The change would leave nobody who can administer (SR-51).
-    #[error("at least one enabled administrator must remain")]
+    #[error("at least one administrator who can sign in must remain")]
     LastAdmin,
 
     /// The one-time set-up link is spent, expired or not ours.

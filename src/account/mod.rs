@@ -5,6 +5,7 @@ mod admission;
 mod confirm;
 mod declaration;
 pub mod email;
+mod means;
 pub mod notice;
 pub mod password;
 mod roles;
@@ -32,6 +33,7 @@ use store::{AccountStore, Candidate, Change, Creation, Standings};
 
 pub use administration::{Actor, Invitation, Page};
 pub use declaration::KnownPermission;
+pub use means::SignInMeans;
 pub use roles::Roles;
 pub use setup::SETUP_LINK_LIFETIME;
 

@@ -13,10 +13,10 @@ use crate::role::RoleName;
 pub const SETUP_LINK_LIFETIME: Duration = Duration::from_secs(15 * 60);
 
 impl Accounts {
-    /// A fresh one-time token for `/setup`, good for [`SETUP_LINK_LIFETIME`]; `None` once an
-    /// administrator exists (SR-6).
+    /// A fresh one-time token for `/setup`, good for [`SETUP_LINK_LIFETIME`]; `None` while an
+    /// administrator can sign in (SR-6).
     pub async fn issue_setup_token(&self) -> Result<Option<SecretString>> {
-        if self.store.admin_exists().await? {
+        if self.store.admin_can_sign_in().await? {
             return Ok(None);
         }
         let token = base64url(random_bytes::<32>(&*self.random));

@@ -39,7 +39,7 @@ pub enum Creation {
     EmailTaken,
     /// One of the roles does not exist.
     UnknownRole,
-    /// The set-up link is spent, expired or unknown, or an administrator exists already.
+    /// The set-up link is spent, expired or unknown, or an administrator can sign in already.
     SetupRefused,
 }
 
@@ -52,7 +52,7 @@ pub enum Change {
     NotFound,
     /// One of the roles does not exist.
     UnknownRole,
-    /// It would have left no enabled administrator (SR-51).
+    /// It would have left no administrator who can sign in (SR-51).
     LastAdmin,
 }
 
@@ -122,8 +122,8 @@ pub trait AccountStore: Send + Sync + 'static {
 
     /// Makes the first administrator, spending the set-up token with this digest.
     ///
-    /// Succeeds at most once over all replicas: only while no administrator exists, and only
-    /// with a token that was added and has not passed its `expires_at`.
+    /// Succeeds at most once over all replicas: only while no administrator can sign in, and
+    /// only with a token that was added and has not passed its `expires_at`.
     async fn create_first_admin(&self, new: &NewAccount, setup_digest: &str) -> Result<Creation>;
 
     /// Remembers the digest of a set-up token until `expires_at`, and forgets expired ones.
@@ -137,8 +137,9 @@ pub trait AccountStore: Send + Sync + 'static {
     /// Whether a set-up token with this digest would be taken at `now`.
     async fn setup_token_works(&self, digest: &str, now: Timestamp) -> Result<bool>;
 
-    /// Whether an enabled administrator exists.
-    async fn admin_exists(&self) -> Result<bool>;
+    /// Whether there is an administrator who can sign in, by
+    /// [`SignInMeans`](super::SignInMeans::can_sign_in).
+    async fn admin_can_sign_in(&self) -> Result<bool>;
 
     /// The account with this identifier.
     async fn get(&self, id: &AccountId) -> Result<Option<Account>>;

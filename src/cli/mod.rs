@@ -164,7 +164,7 @@ async fn run(command: Option<Command>, config: Config) -> Result<Option<Report>,
         Some(Command::SetupLink) => {
             let services = Services::open(&config, &world).await?;
             let token = recorded(&services, services.accounts.issue_setup_token()).await?;
-            let token = token.ok_or("an administrator exists already")?;
+            let token = token.ok_or("an administrator who can sign in exists already")?;
             let link = app::setup_link(&config.tokens.issuer, token.expose());
             let url = link.rsplit(' ').next().unwrap_or_default().to_owned();
             Ok(Some(Report::new(link, json!({ "setup_link": url }))))

@@ -3,7 +3,7 @@
 use doorward::account::Status;
 use doorward::id::{AccountId, from_base64url, sha256};
 use doorward::session::store::{Opened, Opening, Pair};
-use rocket::http::Method::{Delete, Get, Patch, Put};
+use rocket::http::Method::{Delete, Get, Patch, Post, Put};
 use serde_json::{Value, json};
 
 use crate::app::*;
@@ -195,6 +195,11 @@ on_every_backend! {
         root.call(Delete, ME, json!({ "password": PASSWORD })).await
             .expect_problem(409, "last_admin");
         root.me().await.expect(200);
+        // One without a password could not take over.
+        let bare = json!({ "email": "bare@example.org", "roles": ["admin"] });
+        root.call(Post, "/api/v1/admin/users", bare).await.expect(201);
+        root.call(Delete, ME, json!({ "password": PASSWORD })).await
+            .expect_problem(409, "last_admin");
         app.create("second@example.org", &["admin"]).await;
         root.call(Delete, ME, json!({ "password": PASSWORD })).await.expect(204);
     }

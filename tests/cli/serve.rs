@@ -45,7 +45,7 @@ on_both_stores! {
         assert_eq!(done.header("location"), Some("/admin"));
         assert_eq!(root.get(at).status, 403);
         let refused = server.run(&["setup-link"], "").failed();
-        assert_eq!(refused, "doorward: an administrator exists already");
+        assert_eq!(refused, "doorward: an administrator who can sign in exists already");
     }
 
     fn a_server_says_whether_it_is_ready(server: Server) {

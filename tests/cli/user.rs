@@ -114,11 +114,11 @@ on_both_stores! {
         assert!(said.starts_with("doorward: roles: "), "{said}");
         for last in [&["disable", ADA][..], &["delete", ADA], &["set-roles", ADA, "user"]] {
             let said = about(&[&["user"], last].concat(), "");
-            assert_eq!(said, "doorward: at least one enabled administrator must remain");
+            assert_eq!(said, "doorward: at least one administrator who can sign in must remain");
         }
         let refused = server.run(&["--json", "user", "disable", ADA], "");
         let value = json(&refused.stdout);
-        assert_eq!(value["error"], "at least one enabled administrator must remain");
+        assert_eq!(value["error"], "at least one administrator who can sign in must remain");
         assert_eq!(refused.code, Some(1));
     }
 }

@@ -39,7 +39,7 @@ on_every_backend! {
     async fn sr_51_the_last_administrator_stays(app: TestApp) {
         let root = app.signed_in("root@example.org", &["admin"]).await;
         let refused = root.submit(AT, AT, &[("password", PASSWORD)]).await.expect(409);
-        refused.says("At least one enabled administrator must remain.");
+        refused.says("At least one administrator who can sign in must remain.");
         root.get("/admin").await.expect(200);
 
         app.create("second@example.org", &["admin"]).await;

@@ -55,6 +55,23 @@ on_every_backend! {
         assert_eq!(app.accounts().count().await.expect("the store answers"), 1);
     }
 
+    async fn sr_6_the_link_works_where_no_administrator_can_sign_in(app: TestApp) {
+        let roles: &std::sync::Arc<dyn doorward::role::RoleStore> = app.service();
+        let invitation = doorward::account::Invitation {
+            email: "bare@example.org",
+            display_name: "",
+            password: None,
+            roles: &["admin".to_owned()],
+        };
+        let operator = doorward::account::Actor::Operator;
+        app.accounts().create(operator, &**roles, invitation).await.expect("it is made");
+        let token = app.setup_token().await;
+        app.get(&link(&token)).await.expect(200).says("Nobody can administer here yet");
+        let done = app.submit(&link(&token), "/setup", &fields(&token)).await;
+        done.expect_redirect("/admin");
+        assert!(app.accounts().issue_setup_token().await.expect("the store answers").is_none());
+    }
+
     async fn sr_6_the_link_expires_after_a_quarter_of_an_hour(app: TestApp) {
         let token = app.setup_token().await;
         let form = app.get(&link(&token)).await.expect(200).hidden("csrf_token");

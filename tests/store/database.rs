@@ -1,6 +1,7 @@
 //! An SQL database of a test's own, and accounts to put in it.
 
 use std::path::Path;
+use std::time::Duration;
 
 use doorward::account::email::Email;
 use doorward::account::password::PasswordHash;
@@ -18,6 +19,9 @@ use crate::support::{postgres, scratch_dir};
 
 /// When the tests take place.
 pub const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+/// A minute.
+pub const MINUTE: Duration = Duration::from_secs(60);
 
 /// Connections of a test's pool.
 pub const POOL_SIZE: u32 = 8;
@@ -87,11 +91,12 @@ impl Database {
         query.fetch_one(&mut *connection).await.expect("a number")
     }
 
-    /// How many enabled administrators there are.
-    pub async fn enabled_admins(&self) -> i64 {
+    /// How many administrators can sign in.
+    pub async fn admins_who_can_sign_in(&self) -> i64 {
         self.number(
             "SELECT COUNT(*) FROM account_role r JOIN account a ON a.id = r.account_id \
-             WHERE r.role = 'admin' AND a.status = 'active'",
+             WHERE r.role = 'admin' AND a.status = 'active' \
+             AND a.password_hash IS NOT NULL",
         )
         .await
     }

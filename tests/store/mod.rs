@@ -1,6 +1,7 @@
 //! What every backend promises, on every backend.
 
 mod account;
+mod admin;
 mod behind;
 mod bench;
 mod cluster;

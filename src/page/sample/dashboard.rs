@@ -118,7 +118,7 @@ pub(super) fn print_people(press: &mut Press) {
     let own = UserPage { is_self: true, permissions: Vec::new(), ..disabled };
     press.print("admin-user-self", "/admin/users/x", true, &own);
     let delete = DeleteUserPage {
-        faults: faults(say, &[], Some("At least one enabled administrator must remain.")),
+        faults: faults(say, &[], Some("At least one administrator who can sign in must remain.")),
         user: own.user,
     };
     press.print("admin-delete-user", "/admin/users/x/delete", true, &delete);

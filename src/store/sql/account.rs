@@ -5,7 +5,7 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 
 use super::change::{
-    Statement, admin_exists, disable, enable, end_creation, end_guarded, insert, lock_admins,
+    Statement, admin_can_sign_in, disable, enable, end_creation, end_guarded, insert, lock_admins,
     replace_roles, spend_setup_token, update,
 };
 use super::row::{self, select_account};
@@ -42,7 +42,7 @@ impl AccountStore for SqlStore {
         self.in_time("account.create_first_admin", async {
             let mut write = self.pool.write().await?;
             lock_admins(&mut write).await?;
-            let refused = admin_exists(&mut write).await?
+            let refused = admin_can_sign_in(&mut write).await?
                 || !spend_setup_token(&mut write, setup_digest, new.created_at).await?;
             let creation =
                 if refused { Creation::SetupRefused } else { insert(&mut write, new).await? };
@@ -80,15 +80,15 @@ impl AccountStore for SqlStore {
                     .bind(now.as_millis())
                     .fetch_optional(&mut *connection)
                     .await?;
-            Ok(known.is_some() && !admin_exists(&mut connection).await?)
+            Ok(known.is_some() && !admin_can_sign_in(&mut connection).await?)
         })
         .await
     }
 
-    async fn admin_exists(&self) -> Result<bool> {
-        self.in_time("account.admin_exists", async {
+    async fn admin_can_sign_in(&self) -> Result<bool> {
+        self.in_time("account.admin_can_sign_in", async {
             let mut connection = self.pool.reader().acquire().await?;
-            admin_exists(&mut connection).await
+            admin_can_sign_in(&mut connection).await
         })
         .await
     }
@@ -214,7 +214,7 @@ impl AccountStore for SqlStore {
         self.in_time("account.set_status", async {
             let mut write = self.pool.write().await?;
             lock_admins(&mut write).await?;
-            let guarded = admin_exists(&mut write).await?;
+            let guarded = admin_can_sign_in(&mut write).await?;
             let change = match status {
                 Status::Active => update(&mut write, id, enable(id)).await?,
                 Status::Disabled => update(&mut write, id, disable(id)).await?,
@@ -228,7 +228,7 @@ impl AccountStore for SqlStore {
         self.in_time("account.set_roles", async {
             let mut write = self.pool.write().await?;
             lock_admins(&mut write).await?;
-            let guarded = admin_exists(&mut write).await?;
+            let guarded = admin_can_sign_in(&mut write).await?;
             let change = replace_roles(&mut write, id, roles).await?;
             let change = end_guarded(write, guarded, change).await?;
             if !matches!(change, Change::Done(_)) {
@@ -284,7 +284,7 @@ impl AccountStore for SqlStore {
         self.in_time("account.delete", async {
             let mut write = self.pool.write().await?;
             lock_admins(&mut write).await?;
-            let guarded = admin_exists(&mut write).await?;
+            let guarded = admin_can_sign_in(&mut write).await?;
             // Changed first, so that nobody changes it between being read and being deleted.
             let change = update(&mut write, id, disable(id)).await?;
             sqlx::query("DELETE FROM account WHERE id = $1")

@@ -1,14 +1,14 @@
 //! The steps that transactions on accounts are made of.
 
-use sqlx::AnyConnection;
 use sqlx::any::{Any, AnyArguments};
 use sqlx::query::Query;
+use sqlx::{AnyConnection, Row as _};
 
 use super::kept::Write;
 use super::row;
-use crate::account::Status;
 use crate::account::password::PasswordHash;
 use crate::account::store::{Change, Creation, NewAccount};
+use crate::account::{SignInMeans, Status};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::id::AccountId;
@@ -29,17 +29,26 @@ pub(super) async fn lock_admins(connection: &mut AnyConnection) -> Result<()> {
     Ok(())
 }
 
-/// Whether an enabled administrator exists, as the transaction sees it.
-pub(super) async fn admin_exists(connection: &mut AnyConnection) -> Result<bool> {
-    let one = sqlx::query(
-        "SELECT a.id FROM account_role r JOIN account a ON a.id = r.account_id \
-         WHERE r.role = $1 AND a.status = $2 LIMIT 1",
+/// Whether an administrator can sign in, as the transaction sees it.
+pub(super) async fn admin_can_sign_in(connection: &mut AnyConnection) -> Result<bool> {
+    // What distinguishes them and no more: a few rows, however many administrators there are.
+    let rows = sqlx::query(
+        "SELECT DISTINCT a.status, \
+         CAST(CASE WHEN a.password_hash IS NULL THEN 0 ELSE 1 END AS BIGINT) AS has_password \
+         FROM account_role r JOIN account a ON a.id = r.account_id WHERE r.role = $1",
     )
     .bind(RoleName::ADMIN)
-    .bind(Status::Active.as_str())
-    .fetch_optional(connection)
+    .fetch_all(connection)
     .await?;
-    Ok(one.is_some())
+    for row in &rows {
+        let status: String = row.try_get("status")?;
+        let status = Status::parse(&status).ok_or_else(|| row::corrupt("status"))?;
+        let has_password = row.try_get::<i64, _>("has_password")? != 0;
+        if (SignInMeans { status, has_password }).can_sign_in() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Whether the token could be spent. No other set-up token is good for anything afterwards.
@@ -169,14 +178,14 @@ pub(super) async fn end_creation(write: Write, creation: Creation) -> Result<Cre
     Ok(creation)
 }
 
-/// Keeps the change, unless it took the last enabled administrator away (SR-51). `guarded` says
-/// whether there was one before it.
+/// Keeps the change, unless it took the last administrator away who can sign in (SR-51).
+/// `guarded` says whether there was one before it.
 pub(super) async fn end_guarded(mut write: Write, guarded: bool, change: Change) -> Result<Change> {
     if !matches!(change, Change::Done(_)) {
         write.end(false).await?;
         return Ok(change);
     }
-    if guarded && !admin_exists(&mut write).await? {
+    if guarded && !admin_can_sign_in(&mut write).await? {
         write.end(false).await?;
         return Ok(Change::LastAdmin);
     }

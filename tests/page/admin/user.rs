@@ -167,7 +167,7 @@ on_every_backend! {
         let at = about(&id, "");
         for action in ["/roles", "/disable", "/delete"] {
             let refused = deputy.submit(&at, &about(&id, action), &[]).await.expect(409);
-            refused.says("At least one enabled administrator must remain.");
+            refused.says("At least one administrator who can sign in must remain.");
         }
         app.stranger().log_in(ROOT).await;
 
