@@ -4,68 +4,12 @@ use std::collections::BTreeSet;
 
 use super::notice::{Notice, NoticeKind};
 use super::store::{AccountFilter, Creation};
-use super::{Account, Accounts, Status, checked_display_name, done};
-use crate::audit::{self, Entry, Kind};
+use super::{Account, Accounts, Actor, Status, checked_display_name, done};
+use crate::audit::{Entry, Kind};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::id::{AccountId, SecretString, base64url, from_base64url};
-use crate::role::{Permission, Role, RoleName, RoleStore};
-
-/// Who makes a change.
-#[derive(Clone, Copy, Debug)]
-pub enum Actor<'a> {
-    /// Somebody who is signed in: bound by what they hold, and unable to shut themselves out.
-    Account(&'a Account),
-    /// Whoever runs the server, on its command line.
-    Operator,
-}
-
-impl Actor<'_> {
-    /// Nobody demotes, disables or deletes themselves: that takes a second administrator.
-    fn must_be_another(&self, id: &AccountId) -> Result<()> {
-        match self {
-            Self::Account(actor) if actor.id == *id => {
-                Err(Error::Conflict("you cannot do this to your own account"))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Nobody decides about a permission that they do not hold.
-    pub(super) fn must_hold<'p>(
-        &self,
-        mut permissions: impl Iterator<Item = &'p Permission>,
-    ) -> Result<()> {
-        let Self::Account(actor) = self else { return Ok(()) };
-        match permissions.find(|permission| !actor.permissions.contains(*permission)) {
-            Some(permission) => Err(Error::PermissionDenied(permission.to_string())),
-            None => Ok(()),
-        }
-    }
-
-    /// The event, as one of the actor's.
-    pub(super) fn sign(&self, event: Entry) -> Entry {
-        match self {
-            Self::Account(account) => event.by(account.id.as_str()),
-            Self::Operator => event.by(audit::OPERATOR),
-        }
-    }
-
-    /// Nobody stops an account that holds more than they do.
-    fn may_stop(&self, account: &Account) -> Result<()> {
-        self.must_hold(account.permissions.iter())
-    }
-
-    /// Whether the actor holds all that `role` grants.
-    pub fn may_grant_role(&self, role: &Role) -> bool {
-        self.may_grant(std::iter::once(role)).is_ok()
-    }
-
-    /// Nobody grants what they do not hold.
-    fn may_grant<'r>(&self, roles: impl Iterator<Item = &'r Role>) -> Result<()> {
-        self.must_hold(roles.flat_map(|role| &role.permissions))
-    }
-}
+use crate::role::{Role, RoleName, RoleStore};
 
 /// An account that an administrator or the operator makes for somebody.
 #[derive(Debug)]
@@ -124,8 +68,8 @@ impl Accounts {
     /// Gives an account exactly these roles; they count from the next request on (SR-35).
     ///
     /// # Errors
-    /// [`Error::Invalid`] for `roles`; [`Error::PermissionDenied`] if one of them, or one that is
-    /// taken away, grants what the actor does not hold; [`Error::Conflict`] for one's own account;
+    /// [`Error::Invalid`] for `roles`; [`Error::PermissionDenied`] if the account, or a role that is
+    /// given, holds what the actor does not; [`Error::Conflict`] for one's own account;
     /// [`Error::LastAdmin`]; [`Error::NotFound`].
     pub async fn set_roles(
         &self,
@@ -135,7 +79,7 @@ impl Accounts {
         names: &[String],
     ) -> Result<Account> {
         actor.must_be_another(id)?;
-        let before = self.get(id).await?;
+        let before = self.changeable(actor, id).await?;
         let names = self.existing(roles, names).await?;
         let wanted: BTreeSet<RoleName> = names.iter().map(|role| role.name.clone()).collect();
         // Taking away is deciding about a permission just as giving is; what stays is not touched.
@@ -165,7 +109,7 @@ impl Accounts {
         status: Status,
     ) -> Result<Account> {
         actor.must_be_another(id)?;
-        self.require_power(actor, id).await?;
+        self.changeable(actor, id).await?;
         self.standings.ping().await?;
         let account = done(self.store.set_status(id, status).await?)?;
         let kind = match status {
@@ -186,7 +130,8 @@ impl Accounts {
     /// part.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for `display_name`; as [`Accounts::set_status`] if the state changes.
+    /// [`Error::Invalid`] for `display_name`; [`Error::PermissionDenied`] if the account holds what
+    /// the actor does not; as [`Accounts::set_status`] if the state changes.
     pub async fn change(
         &self,
         actor: Actor<'_>,
@@ -195,7 +140,7 @@ impl Accounts {
         status: Option<Status>,
     ) -> Result<Account> {
         let display_name = display_name.map(checked_display_name).transpose()?;
-        let mut account = self.get(id).await?;
+        let mut account = self.changeable(actor, id).await?;
         // To disable is done again, for if it broke off halfway it must be finished.
         let due = |status: &Status| *status != account.status || *status == Status::Disabled;
         if let Some(status) = status.filter(due) {
@@ -224,11 +169,21 @@ impl Accounts {
         Ok(account)
     }
 
-    /// Ends all sessions of an account, for good (SR-38); says how many there were.
+    /// Ends all sessions of somebody's account, for good (SR-38); says how many there were.
+    ///
+    /// # Errors
+    /// [`Error::PermissionDenied`] if the account holds what the actor does not;
+    /// [`Error::NotFound`].
+    pub async fn end_sessions(&self, actor: Actor<'_>, id: &AccountId) -> Result<u64> {
+        self.changeable(actor, id).await?;
+        self.end_own_sessions(id).await
+    }
+
+    /// Ends all sessions of an account for its owner, for good (SR-38); says how many there were.
     ///
     /// # Errors
     /// [`Error::NotFound`].
-    pub async fn end_sessions(&self, id: &AccountId) -> Result<u64> {
+    pub async fn end_own_sessions(&self, id: &AccountId) -> Result<u64> {
         self.standings.ping().await?;
         let account = done(self.store.raise_session_epoch(id).await?)?;
         let ended = self.standings.revoke(&account, None, self.clock.now()).await;
@@ -245,7 +200,7 @@ impl Accounts {
     /// what the actor does not; [`Error::LastAdmin`]; [`Error::NotFound`].
     pub async fn delete(&self, actor: Actor<'_>, id: &AccountId) -> Result<()> {
         actor.must_be_another(id)?;
-        self.require_power(actor, id).await?;
+        self.changeable(actor, id).await?;
         self.erase(id, Some(actor)).await
     }
 
@@ -308,17 +263,6 @@ impl Accounts {
             Err(Error::NotFound | Error::Invalid(_)) => Ok(text.to_owned()),
             Err(error) => Err(error),
         }
-    }
-
-    /// Lets nobody stop an account that holds more than they do, and records who tries.
-    async fn require_power(&self, actor: Actor<'_>, id: &AccountId) -> Result<()> {
-        let refused = actor.may_stop(&self.get(id).await?);
-        if let Err(Error::PermissionDenied(permission)) = &refused {
-            let event =
-                Entry::of(Kind::AuthzFail).detail(format!("to stop who holds {permission}"));
-            self.record_by(Some(actor), event.about(id)).await;
-        }
-        refused
     }
 
     /// Lets nobody grant or take away what they do not hold, and records who tries.

@@ -1,5 +1,6 @@
 //! Accounts: who there is, what proves it, and every change an account can go through.
 
+mod actor;
 mod administration;
 mod admission;
 mod confirm;
@@ -31,7 +32,8 @@ use notice::{Notice, NoticeKind};
 use password::{Hasher, Password, Policy, Precedence, Verdict};
 use store::{AccountStore, Candidate, Change, Creation, Standings};
 
-pub use administration::{Actor, Invitation, Page};
+pub use actor::Actor;
+pub use administration::{Invitation, Page};
 pub use declaration::KnownPermission;
 pub use means::SignInMeans;
 pub use roles::Roles;

@@ -165,7 +165,7 @@ async fn end_sessions(
     let revoked = match query.others {
         Some("true") => sessions.end_others(account, &viewer.0.session.id).await?,
         None | Some("false") => {
-            let revoked = accounts.end_sessions(account).await?;
+            let revoked = accounts.end_own_sessions(account).await?;
             cookies.take_back();
             revoked
         }

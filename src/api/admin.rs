@@ -233,11 +233,12 @@ async fn user_sessions(
 /// Ends all sessions of an account.
 #[delete("/admin/users/<id>/sessions")]
 async fn end_user_sessions(
-    _viewer: Fresh<Allowed<SessionsRevoke>>,
+    viewer: Fresh<Allowed<SessionsRevoke>>,
     id: &str,
     accounts: &State<Arc<Accounts>>,
 ) -> Result<Json<RevokedBody>, Problem> {
-    let revoked = accounts.end_sessions(&account_id(id)?).await?;
+    let actor = Actor::Account(&viewer.0.account);
+    let revoked = accounts.end_sessions(actor, &account_id(id)?).await?;
     Ok(Json(RevokedBody { revoked }))
 }
 

@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use super::list;
 use super::shape::{Cursor, Limit, Network};
 use super::view::{ListBody, RevokedBody, SomebodysSessionView};
+use crate::account::Actor;
 use crate::error::Error;
 use crate::guard::fresh::Fresh;
 use crate::guard::json::Json;
@@ -29,8 +30,9 @@ pub(super) fn calls() -> Calls {
             ),
             call!(end, "endSession", "End a session"),
             call!(end_all, "endSessions", "End many sessions").more(
-                "Those that the filter lets through: a thousand at most, and never the one \
-                 that asks. Give a `user`, an `ip`, or both.",
+                "Those that the filter lets through: a thousand at most, never the one that \
+                 asks, and none of an account that holds more than it. Give a `user`, an `ip`, or \
+                 both.",
             ),
         ],
     }
@@ -73,11 +75,12 @@ async fn sessions(
 /// Ends a session, whosever it is.
 #[delete("/admin/sessions/<id>")]
 async fn end(
-    _viewer: Fresh<Allowed<SessionsRevoke>>,
+    viewer: Fresh<Allowed<SessionsRevoke>>,
     id: &str,
     sessions: &State<Arc<Sessions>>,
 ) -> Result<NoContent, Problem> {
-    sessions.end_anybodys(&SessionId::parse(id).ok_or(Error::NotFound)?).await?;
+    let session = SessionId::parse(id).ok_or(Error::NotFound)?;
+    sessions.end_anybodys(Actor::Account(&viewer.0.account), &session).await?;
     Ok(NoContent)
 }
 
@@ -109,7 +112,7 @@ async fn end_all(
         let message = "Give a user, an ip, or both.";
         return Err(Error::field("user", "required", message).into());
     }
-    let selection = sessions.select(&filter, &viewer.0.session.id).await?;
+    let selection = sessions.select(&filter, &viewer.0).await?;
     let revoked = sessions.end_all(&selection).await?;
     Ok(Json(RevokedBody { revoked }))
 }

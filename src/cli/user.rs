@@ -117,7 +117,7 @@ pub(super) async fn run(command: Command, services: &Services) -> Result<Report,
         }
         Command::EndSessions { account } => {
             let account = find(services, &account).await?;
-            let revoked = accounts.end_sessions(&account.id).await?;
+            let revoked = accounts.end_sessions(Actor::Operator, &account.id).await?;
             let sessions = count(revoked, "session", "sessions");
             let line = format!("Ended {sessions} of {}.", account.email);
             Ok(Report::new(line, json!({ "revoked": revoked })))

@@ -4,6 +4,7 @@ mod admission;
 pub mod deny;
 pub mod device;
 mod everybody;
+pub mod others;
 mod reauth;
 mod recognise;
 mod record;

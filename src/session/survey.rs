@@ -1,25 +1,17 @@
-//! Everybody's sessions: found by person and by address, a stretch at a time, and ended many at once.
+//! Everybody's sessions: found by person and by address, a stretch at a time.
 
 use std::cmp::Reverse;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use futures::StreamExt as _;
-use futures::stream;
 use ipnet::IpNet;
 
 use super::store::Live;
 use super::{Session, Sessions};
 use crate::account::Account;
-use crate::audit::{Entry, Kind};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::id::{AccountId, SessionId, base64url, from_base64url};
-
-/// How many sessions end at once, at most.
-pub const MAX_AT_ONCE: usize = 1000;
-/// How many of them the store is asked to end at the same time.
-const ABREAST: usize = 32;
 
 /// Which live sessions of all accounts a store is to look for.
 #[derive(Clone, Debug)]
@@ -119,15 +111,6 @@ pub struct SessionPage {
     pub next_cursor: Option<String>,
 }
 
-/// The sessions that are to end together.
-#[derive(Debug)]
-pub struct Selection {
-    /// Them, without the one that asks.
-    pub chosen: Vec<Live>,
-    /// Whether there are more than end at once.
-    pub more: bool,
-}
-
 /// Reads an address or a network: `203.0.113.7`, `203.0.113.0/24`, `2001:db8::/32`.
 pub fn network(text: &str) -> Option<IpNet> {
     let text = text.trim();
@@ -184,7 +167,7 @@ impl Sessions {
         Ok(SessionPage { items: stretch.live, next_cursor })
     }
 
-    async fn stretch(
+    pub(super) async fn stretch(
         &self,
         filter: &SessionFilter,
         after: Option<Place>,
@@ -215,90 +198,6 @@ impl Sessions {
                 Ok(Stretch { live: sessions.into_iter().map(live).collect(), next })
             }
         }
-    }
-
-    /// Everything that a filter lets through, up to [`MAX_AT_ONCE`], but for the session that asks.
-    pub async fn select(&self, filter: &SessionFilter, asking: &SessionId) -> Result<Selection> {
-        let (mut chosen, mut after) = (Vec::new(), None);
-        loop {
-            let room = MAX_AT_ONCE + 1 - chosen.len();
-            let stretch = self.stretch(filter, after, room).await?;
-            let others = stretch.live.into_iter().filter(|live| live.session.id != *asking);
-            chosen.extend(others);
-            after = stretch.next;
-            if after.is_none() || chosen.len() > MAX_AT_ONCE {
-                let more = after.is_some() || chosen.len() > MAX_AT_ONCE;
-                chosen.truncate(MAX_AT_ONCE);
-                return Ok(Selection { chosen, more });
-            }
-        }
-    }
-
-    /// Those of these sessions that are alive, but for the session that asks.
-    pub async fn select_named(
-        &self,
-        mut names: Vec<(AccountId, SessionId)>,
-        asking: &SessionId,
-    ) -> Result<Selection> {
-        names.retain(|(_, session)| session != asking);
-        names.truncate(MAX_AT_ONCE);
-        let looks =
-            stream::iter(names).map(|(owner, name)| async move { self.live(&owner, &name).await });
-        let found: Vec<Result<Option<Live>>> = looks.buffered(ABREAST).collect().await;
-        let found: Vec<Option<Live>> = found.into_iter().collect::<Result<_>>()?;
-        Ok(Selection { chosen: found.into_iter().flatten().collect(), more: false })
-    }
-
-    /// The session of this name, if it is alive.
-    async fn live(&self, owner: &AccountId, name: &SessionId) -> Result<Option<Live>> {
-        let sessions = self.store.list(owner, self.clock.now()).await?;
-        let Some(session) = sessions.into_iter().find(|one| one.id == *name) else {
-            return Ok(None);
-        };
-        let account = self.accounts.current(owner).await?;
-        Ok(account.map(|account| Live { session: Arc::new(session), account: Arc::new(account) }))
-    }
-
-    /// Ends a session, whosever it is.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] if there is no such session.
-    pub async fn end_anybodys(&self, session: &SessionId) -> Result<()> {
-        let owner = self.store.owner(session).await?.ok_or(Error::NotFound)?;
-        self.end(&owner, session).await
-    }
-
-    /// Ends these sessions for good; says how many there still were.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`] if the store failed on one of them; the others have ended.
-    pub async fn end_all(&self, selection: &Selection) -> Result<u64> {
-        let names: Vec<(AccountId, SessionId)> = selection
-            .chosen
-            .iter()
-            .map(|live| (live.session.account.clone(), live.session.id.clone()))
-            .collect();
-        let ends = stream::iter(names).map(|(account, session)| async move {
-            let outcome = self.store.end(&account, &session).await;
-            (account, session, outcome)
-        });
-        let outcomes: Vec<_> = ends.buffer_unordered(ABREAST).collect().await;
-        let (mut ended, mut failure) = (Vec::new(), None);
-        for (account, session, outcome) in outcomes {
-            match outcome {
-                Ok(true) => ended.push((account, session)),
-                Ok(false) => {}
-                Err(error) => failure = Some(error),
-            }
-        }
-        let names: Vec<SessionId> = ended.iter().map(|(_, session)| session.clone()).collect();
-        self.remember_ended(&names).await;
-        for (account, session) in &ended {
-            let event = Entry::of(Kind::SessionEnded).about(account);
-            let detail = format!("session {session}, one of {} together", ended.len());
-            self.audit.record(event.detail(detail)).await;
-        }
-        failure.map_or(Ok(ended.len() as u64), Err)
     }
 
     /// How many sessions are alive, by and large: those that ran out a while ago may still count.

@@ -145,7 +145,7 @@ impl Life<'_> {
             }
             Step::RevokeAll => {
                 let account = self.app.accounts().find(&self.email).await.expect("it is there");
-                self.app.accounts().end_sessions(&account.id).await.expect("the store answers");
+                self.app.accounts().end_own_sessions(&account.id).await.expect("the store answers");
                 self.ended.extend(self.issued.iter().map(|pair| pair.session.clone()));
             }
             Step::Wait(secs) => self.app.later(seconds(*secs)),

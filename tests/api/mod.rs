@@ -17,5 +17,6 @@ mod reference;
 mod role;
 mod route;
 mod session;
+mod strength;
 mod system;
 mod unshown;

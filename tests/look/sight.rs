@@ -107,6 +107,7 @@ async fn support(stage: &Stage) -> Walk {
         [
             ("people-support", "/admin/users", Nothing),
             ("person-support", &stage.person(ADA).await, Nothing),
+            ("person-stronger", &stage.person(GRACE).await, Nothing),
         ],
     )
 }

@@ -16,8 +16,8 @@ use crate::page::show::{Either, FormAnswer, See, Shown};
 use crate::page::view::Page;
 use crate::role::{Permission, require};
 use crate::session::Sessions;
+use crate::session::others::{MAX_AT_ONCE, Selection};
 use crate::session::store::Live;
-use crate::session::survey::{MAX_AT_ONCE, Selection};
 
 /// Lists live sessions (`GET /admin/sessions`).
 #[derive(Debug, Default, Serialize)]
@@ -63,6 +63,8 @@ pub struct EndSessionsPage {
     pub any: bool,
     /// Whether there are more than end at once.
     pub more: bool,
+    /// How many go on because their owners hold more than the viewer, if there are any.
+    pub spared: Option<String>,
     /// Whose sessions end, if a filter chooses them.
     pub user: String,
     /// From where, if a filter chooses them.
@@ -144,17 +146,17 @@ impl Chosen {
     }
 
     /// What is to end: the ticked sessions, or, if none is ticked, what the filter lets through.
-    async fn select(&self, sessions: &Sessions, asking: &SessionId) -> DomainResult<Selection> {
+    async fn select(&self, sessions: &Sessions, viewer: &Live) -> DomainResult<Selection> {
         if !self.session.is_empty() {
             let names: Option<Vec<_>> = self.session.iter().map(|name| read(name)).collect();
-            return sessions.select_named(names.ok_or(Error::NotFound)?, asking).await;
+            return sessions.select_named(names.ok_or(Error::NotFound)?, viewer).await;
         }
         let filter = sessions.filter(&self.user, &self.ip).await?;
         if filter.is_narrow() {
-            sessions.select(&filter, asking).await
+            sessions.select(&filter, viewer).await
         } else {
             // An empty form must not end everybody's sessions.
-            Ok(Selection { chosen: Vec::new(), more: false })
+            Ok(Selection::default())
         }
     }
 }
@@ -211,6 +213,8 @@ fn asked(selection: &Selection, chosen: Chosen, asking: &SessionId) -> EndSessio
         how_many: count(selection.chosen.len() as u64, "session", "sessions"),
         any: !selection.chosen.is_empty(),
         more: selection.more,
+        spared: (selection.spared > 0)
+            .then(|| count(selection.spared as u64, "session", "sessions")),
         user: chosen.user,
         ip: chosen.ip,
         ticked: chosen.session,
@@ -226,8 +230,8 @@ async fn ask(
     chosen: Chosen,
     sessions: &State<Arc<Sessions>>,
 ) -> Result<Shown<EndSessionsPage>, Refusal> {
+    let selection = chosen.select(sessions, &viewer.0).await?;
     let asking = &viewer.0.session.id;
-    let selection = chosen.select(sessions, asking).await?;
     Ok(Shown::good(asked(&selection, chosen, asking)))
 }
 
@@ -239,14 +243,14 @@ async fn end(
     sessions: &State<Arc<Sessions>>,
 ) -> Result<FormAnswer<EndSessionsPage>, Refusal> {
     let (chosen, asking) = (form.0, &viewer.0.session.id);
-    let selection = chosen.select(sessions, asking).await?;
+    let selection = chosen.select(sessions, &viewer.0).await?;
     match sessions.end_all(&selection).await {
         Ok(ended) => {
             let list = chosen.href("/admin/sessions", None);
             Ok(Either::This(See(format!("{list}&done=sessions&n={ended}"))))
         }
         Err(error) => {
-            let left = chosen.select(sessions, asking).await?;
+            let left = chosen.select(sessions, &viewer.0).await?;
             let page = asked(&left, chosen, asking);
             let faults = Faults::from(&error);
             Ok(Either::That(Shown::refused(EndSessionsPage { faults, ..page }, &error)))

@@ -50,6 +50,8 @@ pub struct UserPage {
     pub can_write: bool,
     /// Whether the viewer may end sessions.
     pub can_revoke: bool,
+    /// Whether the account holds what the viewer does not, who then cannot change it (SR-51).
+    pub is_stronger: bool,
     /// Whether it is the viewer's own account, which they cannot demote, disable or delete here (SR-51).
     pub is_self: bool,
 }
@@ -124,6 +126,7 @@ impl Desk<'_> {
         } else {
             Vec::new()
         };
+        let is_stronger = Actor::Account(&viewer.account).may_change(&account).is_err();
         let has = |name: &str| account.roles.iter().any(|role| role.as_str() == name);
         Ok(UserPage {
             faults: Faults::default(),
@@ -134,8 +137,9 @@ impl Desk<'_> {
             events: events.into_iter().map(EventRow::from).collect(),
             can_audit,
             can_see_sessions,
-            can_write: holds(Permission::USERS_WRITE),
-            can_revoke: holds(Permission::SESSIONS_REVOKE),
+            can_write: holds(Permission::USERS_WRITE) && !is_stronger,
+            can_revoke: holds(Permission::SESSIONS_REVOKE) && !is_stronger,
+            is_stronger,
             is_self: account.id == viewer.account.id,
         })
     }
@@ -177,7 +181,7 @@ struct RolesForm {
     roles: Vec<String>,
 }
 
-/// Gives the person the ticked roles. A locked box is not sent, and stays as it was.
+/// Gives the person the ticked roles.
 #[post("/admin/users/<id>/roles", data = "<form>")]
 async fn set_roles(
     viewer: Fresh<Allowed<UsersWrite>>,
@@ -186,11 +190,8 @@ async fn set_roles(
     desk: Desk<'_>,
 ) -> Result<FormAnswer<UserPage>, Refusal> {
     let id = account_id(id)?;
-    let mut names = form.0.roles;
-    let shown = desk.page(&viewer.0, &id).await?.roles;
-    names.extend(shown.into_iter().filter(|r| r.locked && r.checked).map(|role| role.name));
     let actor = Actor::Account(&viewer.0.account);
-    let done = desk.accounts.set_roles(actor, &***desk.roles, &id, &names).await;
+    let done = desk.accounts.set_roles(actor, &***desk.roles, &id, &form.0.roles).await;
     desk.answer(&viewer.0, &id, done, "roles").await
 }
 
@@ -235,14 +236,15 @@ async fn end_sessions(
     desk: Desk<'_>,
 ) -> Result<FormAnswer<UserPage>, Refusal> {
     let id = account_id(id)?;
-    let done = desk.accounts.end_sessions(&id).await;
+    let actor = Actor::Account(&viewer.0.account);
+    let done = desk.accounts.end_sessions(actor, &id).await;
     desk.answer(&viewer.0, &id, done, "ended").await
 }
 
 /// Signs the person out on one device.
 #[post("/admin/users/<id>/sessions/<session>/revoke", data = "<_form>")]
 async fn revoke(
-    _viewer: Fresh<Allowed<SessionsRevoke>>,
+    viewer: Fresh<Allowed<SessionsRevoke>>,
     id: &str,
     session: &str,
     _form: Form<Confirmed>,
@@ -250,18 +252,19 @@ async fn revoke(
 ) -> Result<See, Refusal> {
     let id = account_id(id)?;
     let session = SessionId::parse(session).ok_or(Error::NotFound)?;
-    sessions.end(&id, &session).await?;
+    sessions.end_of_another(Actor::Account(&viewer.0.account), &id, &session).await?;
     Ok(See::with_notice(&format!("/admin/users/{id}"), "session"))
 }
 
 /// Asks once more.
 #[get("/admin/users/<id>/delete")]
 async fn ask_delete(
-    _viewer: Allowed<UsersWrite>,
+    viewer: Allowed<UsersWrite>,
     id: &str,
     accounts: &State<Arc<Accounts>>,
 ) -> Result<Shown<DeleteUserPage>, Refusal> {
-    let account = accounts.get(&account_id(id)?).await?;
+    let actor = Actor::Account(&viewer.0.account);
+    let account = accounts.changeable(actor, &account_id(id)?).await?;
     Ok(Shown::good(DeleteUserPage::of(&account, Faults::default())))
 }
 

@@ -105,6 +105,7 @@ pub(super) fn print_people(press: &mut Press) {
         can_see_sessions: true,
         can_write: true,
         can_revoke: true,
+        is_stronger: false,
         is_self: false,
     };
     press.print("admin-user", "/admin/users/x", true, &page);
@@ -115,7 +116,16 @@ pub(super) fn print_people(press: &mut Press) {
         ..page
     };
     press.print("admin-user-disabled", "/admin/users/x", true, &disabled);
-    let own = UserPage { is_self: true, permissions: Vec::new(), ..disabled };
+    let stronger = UserPage { can_write: false, can_revoke: false, is_stronger: true, ..disabled };
+    press.print("admin-user-stronger", "/admin/users/x", true, &stronger);
+    let own = UserPage {
+        is_self: true,
+        is_stronger: false,
+        can_write: true,
+        can_revoke: true,
+        permissions: Vec::new(),
+        ..stronger
+    };
     press.print("admin-user-self", "/admin/users/x", true, &own);
     let delete = DeleteUserPage {
         faults: faults(say, &[], Some("At least one administrator who can sign in must remain.")),

@@ -47,6 +47,7 @@ pub(super) fn print_sessions(press: &mut Press) {
         how_many: "4 sessions".into(),
         any: true,
         more: true,
+        spared: Some("2 sessions".into()),
         user: say("ada@example.org"),
         ip: say("2001:db8::/32"),
         ticked: vec![say("dXNlcg.c2Vzc2lvbg")],
