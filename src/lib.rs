@@ -8,6 +8,8 @@
 //! | backends | [`store`]: where accounts and sessions are kept |
 //! | roof | [`config`], [`app`], [`cli`]: what puts it together |
 #![forbid(unsafe_code)]
+// They panic where nobody reads: `app::output` is the way out.
+#![deny(clippy::print_stdout, clippy::print_stderr, clippy::dbg_macro)]
 
 pub mod access;
 pub mod account;

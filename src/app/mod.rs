@@ -5,6 +5,7 @@ mod fairing;
 mod key_file;
 mod leave;
 mod metrics;
+pub(crate) mod output;
 mod policy;
 mod process;
 pub mod restore;
@@ -172,7 +173,7 @@ fn complain(error: &StartError) {
     if tracing::dispatcher::has_been_set() {
         tracing::error!(cause, "the server cannot start");
     } else {
-        eprintln!("doorward: the server cannot start: {cause}");
+        output::complain(&format!("doorward: the server cannot start: {cause}"));
     }
 }
 
@@ -300,7 +301,10 @@ pub async fn finish(rocket: Rocket<Ignite>) {
 async fn print_setup_link(rocket: &Rocket<Orbit>, public_url: &str) {
     let Some(accounts) = rocket.state::<Arc<Accounts>>() else { return };
     match accounts.issue_setup_token().await {
-        Ok(Some(token)) => println!("{}", setup_link(public_url, token.expose())),
+        Ok(Some(token)) => output::announce(
+            setup_link(public_url, token.expose()),
+            "doorward: failed to write the set-up link to standard output; `doorward setup-link` makes another",
+        ),
         Ok(None) => {}
         Err(error) => tracing::error!(cause = %error, "the set-up link could not be made"),
     }

@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::Report;
+use super::report::{Extent, Printer, Report};
 use crate::app::{Services, StartError};
 use crate::audit::store::EventFilter;
 use crate::audit::verify::Checkpoint;
@@ -28,9 +28,8 @@ pub(super) enum Command {
         /// Only what this account, `operator` or `server` did
         #[arg(long)]
         actor: Option<String>,
-        /// At most this many
-        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-        limit: u32,
+        #[command(flatten)]
+        extent: Extent,
     },
 }
 
@@ -42,18 +41,21 @@ fn kind(text: &str) -> Result<Kind, &'static str> {
     Kind::parse(text).ok_or("there is no such kind of event; docs/audit.md lists them")
 }
 
-pub(super) async fn run(command: Command, services: &Services) -> Result<Report, StartError> {
+pub(super) async fn run(
+    command: Command,
+    services: &Services,
+    printer: &mut Printer,
+) -> Result<Report, StartError> {
     match command {
         Command::Verify { checkpoint } => verify(services, checkpoint.as_ref()).await,
-        Command::List { kind, subject, actor, limit } => {
-            let filter = EventFilter { kind, subject, actor, limit, ..EventFilter::default() };
-            let page = services.audit.list(filter, None).await?;
-            let mut lines: Vec<String> = page.items.iter().map(line).collect();
-            if page.next_cursor.is_some() {
-                lines.push(format!("(the latest {limit}; --limit shows more)"));
-            }
-            let items: Vec<Value> = page.items.iter().map(value).collect();
-            Ok(Report { lines, value: json!({ "items": items }), failed: false })
+        Command::List { kind, subject, actor, extent } => {
+            let filter = EventFilter { kind, subject, actor, ..EventFilter::default() };
+            let read = async |limit, cursor: Option<String>| {
+                let filter = EventFilter { limit, ..filter.clone() };
+                let page = services.audit.list(filter, cursor.as_deref()).await?;
+                Ok((page.items, page.next_cursor))
+            };
+            extent.print(printer, read, |event| (line(event), value(event))).await
         }
     }
 }
@@ -87,14 +89,15 @@ async fn verify(
             "detail": broken.to_string(),
         })),
     });
-    Ok(Report { lines, value, failed: verdict.broken.is_some() })
+    let mut report = Report::of(lines, value);
+    report.failed = verdict.broken.is_some();
+    Ok(report)
 }
 
-/// One line for an event. What stands in the table may have been put there by somebody else than
-/// us, so that control characters are shown and not obeyed.
+/// One line for an event.
 fn line(event: &Event) -> String {
     let word = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
-    let line = format!(
+    format!(
         "{}  {}  {}  by {}  about {}  from {}  {}",
         event.at,
         event.kind,
@@ -103,9 +106,7 @@ fn line(event: &Event) -> String {
         word(&event.subject),
         word(&event.ip),
         event.detail.as_deref().unwrap_or_default(),
-    );
-    let shown = |c: char| if c.is_control() { '\u{fffd}' } else { c };
-    line.trim_end().chars().map(shown).collect()
+    )
 }
 
 fn value(event: &Event) -> Value {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
-use super::Report;
+use super::report::Report;
 use crate::app::restore::{self, Restored};
 use crate::app::{StartError, World};
 use crate::config::Config;
@@ -34,7 +34,7 @@ pub(super) async fn back_up(asked: &Backup, config: &Config) -> Result<Report, S
     let file = asked.to.display().to_string();
     let line =
         format!("Wrote {file}. Keep it apart from keys.secret, without which it is of no use.");
-    Ok(Report::new(line, json!({ "backup": file })))
+    Ok(Report::done(line, json!({ "backup": file })))
 }
 
 pub(super) async fn restore(
@@ -48,7 +48,7 @@ pub(super) async fn restore(
     };
     let before = before.map(|path| path.display().to_string());
     let sessions = count(ended, "session", "sessions");
-    let mut report = Report::new(
+    let mut report = Report::done(
         format!("Restored. Ended {sessions}; a new key signs. Everybody has to sign in again."),
         json!({ "restored": true, "revoked": ended, "before": before }),
     );

@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::Report;
+use super::report::Report;
 use crate::app::StartError;
 use crate::config::Server;
 

@@ -3,7 +3,7 @@
 use clap::{Subcommand, ValueEnum};
 use serde_json::json;
 
-use super::Report;
+use super::report::Report;
 use crate::api::view::{KeyBody, ListBody, SigningKeyView};
 use crate::app::{Services, StartError};
 use crate::audit;
@@ -59,7 +59,7 @@ pub(super) async fn run(command: Command, services: &Services) -> Result<Report,
 fn list(keys: &Keys) -> Report {
     let views = keys.list();
     let value = json!(ListBody::whole(views.iter().map(SigningKeyView::from).collect()));
-    Report { lines: views.iter().map(line).collect(), value, failed: false }
+    Report::of(views.iter().map(line).collect(), value)
 }
 
 fn rotated(made: &KeyView, start: Start) -> Report {
@@ -72,11 +72,10 @@ fn rotated(made: &KeyView, start: Start) -> Report {
             Keys::TEND_EVERY.as_secs()
         ),
     };
-    Report {
-        lines: vec![format!("Made {}", line(made)), when],
-        value: json!(KeyBody::from(made)),
-        failed: false,
-    }
+    let made_line = format!("Made {}", line(made));
+    let mut report = Report::done(made_line, json!(KeyBody::from(made)));
+    report.lines.push(when);
+    report
 }
 
 /// One line for a key: what it is, and until when.

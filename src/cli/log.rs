@@ -1,6 +1,6 @@
 //! Where log lines go: standard output, written by a thread of their own, off the request path.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,7 @@ use super::json::JsonLine;
 use super::otel::{self, Traces};
 use super::text::TextLine;
 use crate::app::StartError;
+use crate::app::output::{self, Stream};
 use crate::config::{Config, Log, LogFormat};
 
 /// How long lines are gathered before they are written together. To wake the thread and to make a
@@ -30,6 +31,9 @@ const CAPACITY: usize = 1024 * 1024;
 /// How long the end of the program waits for its last lines to be taken.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
+/// The name of the thread that writes lines.
+pub(super) const THREAD: &str = "log";
+
 /// Starts logging; it ends, with everything written, when the guard is dropped.
 ///
 /// A command that does its work and ends says what it has to say itself, so only warnings are
@@ -43,38 +47,48 @@ pub(super) fn start(config: &Config, serves: bool) -> Result<Guard, StartError> 
         Some(endpoint) if serves => Some(otel::start(endpoint)?),
         _ => None,
     };
-    let sink: Box<dyn Write + Send> =
-        if serves { Box::new(io::stdout()) } else { Box::new(io::stderr()) };
+    let (sink, name, is_terminal) = if serves {
+        (Stream::stdout(), "standard output", io::stdout().is_terminal())
+    } else {
+        (Stream::stderr(), "standard error", io::stderr().is_terminal())
+    };
     let shared = Arc::<Shared>::default();
     let guard = Guard(Arc::clone(&shared), traces);
     let writer = Arc::clone(&shared);
     // Without a thread there is no log, but a server that serves.
-    let _ = std::thread::Builder::new().name("log".to_owned()).spawn(move || shared.write_to(sink));
+    let thread = std::thread::Builder::new().name(THREAD.to_owned());
+    let _ = thread.spawn(move || shared.write_to(Sink::new(sink, name)));
     let level = if serves { log.level } else { tracing::Level::WARN };
     // Rocket and the drivers are quiet unless something is wrong with them.
     let filter = EnvFilter::new(format!(
         "warn,doorward={level},audit={level},access={level},csp={level},rocket=off"
     ));
     match guard.1.as_ref().map(Traces::layer) {
-        None => Registry::default().with(filter).with(lines(log, writer)).init(),
+        None => Registry::default().with(filter).with(lines(log, writer, is_terminal)).init(),
         // Each sees only what it is for: the log no spans, the collector no lines.
         Some(traces) => {
-            Registry::default().with(traces).with(lines(log, writer).with_filter(filter)).init();
+            Registry::default()
+                .with(traces)
+                .with(lines(log, writer, is_terminal).with_filter(filter))
+                .init();
         }
     }
     Ok(guard)
 }
 
 /// What makes lines of events.
-fn lines<S>(log: &Log, writer: Arc<Shared>) -> Box<dyn Layer<S> + Send + Sync>
+fn lines<S>(log: &Log, writer: Arc<Shared>, is_terminal: bool) -> Box<dyn Layer<S> + Send + Sync>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
-    let lines = fmt::layer().with_writer(move || Gatherer(Arc::clone(&writer)));
+    let lines = fmt::layer()
+        // It would be told on standard error, with a panic where nobody reads that.
+        .log_internal_errors(false)
+        .with_writer(move || Gatherer(Arc::clone(&writer)));
     match log.format {
         LogFormat::Json => lines.event_format(JsonLine).boxed(),
         LogFormat::Text => {
-            let lines = lines.with_ansi(io::IsTerminal::is_terminal(&io::stdout()));
+            let lines = lines.with_ansi(is_terminal);
             lines.event_format(TextLine::default()).boxed()
         }
     }
@@ -138,12 +152,11 @@ impl Shared {
     }
 
     /// The life of the thread that writes.
-    fn write_to(&self, mut sink: impl Write) {
+    fn write_to(&self, mut sink: Sink<impl Write>) {
         let mut lines = Vec::new();
         loop {
-            let (dropped, ending) = self.gather(&mut lines);
-            // Standard output may be closed; then there is nobody to tell.
-            let _ = sink.write_all(&lines).and_then(|()| sink.flush());
+            let (mut dropped, ending) = self.gather(&mut lines);
+            dropped += sink.put(&lines);
             lines.clear();
             if dropped > 0 {
                 tracing::warn!(dropped, "log lines were dropped: they are not taken fast enough");
@@ -168,6 +181,68 @@ impl Shared {
         let (mut waiting, _) = waited.unwrap_or_else(PoisonError::into_inner);
         std::mem::swap(&mut waiting.lines, lines);
         (std::mem::take(&mut waiting.dropped), waiting.ending)
+    }
+}
+
+/// Where lines end up. What it does not take is lost, and the server goes on.
+struct Sink<W> {
+    to: W,
+    /// What it is called.
+    name: &'static str,
+    /// Whether it took nothing the last time.
+    failing: bool,
+    /// Whether it took only the beginning of a line.
+    torn: bool,
+    lost: u64,
+}
+
+impl<W: Write> Sink<W> {
+    fn new(to: W, name: &'static str) -> Self {
+        Self { to, name, failing: false, torn: false, lost: 0 }
+    }
+
+    /// Writes lines; gives how many were lost up to now, once it takes some again.
+    fn put(&mut self, lines: &[u8]) -> u64 {
+        if lines.is_empty() {
+            return 0;
+        }
+        let mut rest = lines;
+        let mended = if self.torn { self.to.write_all(b"\n") } else { Ok(()) };
+        let written = mended.and_then(|()| self.write(&mut rest));
+        let newlines = |bytes: &[u8]| bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
+        if rest.len() < lines.len() {
+            self.torn = lines[..lines.len() - rest.len()].last() != Some(&b'\n');
+        }
+        self.lost += newlines(rest);
+        match written {
+            Ok(()) => {
+                self.failing = false;
+                std::mem::take(&mut self.lost)
+            }
+            Err(error) => {
+                // Once, on the other stream: there is no log to say it in.
+                if !std::mem::replace(&mut self.failing, true) {
+                    let name = self.name;
+                    output::complain(&format!(
+                        "doorward: failed to write the log to {name}; lines are lost: {error}"
+                    ));
+                }
+                0
+            }
+        }
+    }
+
+    /// Writes as much as is taken, and leaves what is not in `rest`.
+    fn write(&mut self, rest: &mut &[u8]) -> io::Result<()> {
+        while !rest.is_empty() {
+            match self.to.write(rest) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => *rest = rest.get(count..).unwrap_or_default(),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.to.flush()
     }
 }
 
@@ -206,7 +281,7 @@ mod tests {
     fn started(reader: &Reader) -> Guard {
         let guard = Guard(Arc::default(), None);
         let (shared, sink) = (Arc::clone(&guard.0), reader.clone());
-        std::thread::spawn(move || shared.write_to(sink));
+        std::thread::spawn(move || shared.write_to(Sink::new(sink, "a test")));
         guard
     }
 
@@ -235,5 +310,32 @@ mod tests {
         let waiting = guard.0.lock();
         assert!(waiting.lines.len() <= CAPACITY && waiting.dropped > 0);
         drop((waiting, stuck));
+    }
+
+    /// A disk with room for so many bytes.
+    struct Disk(Vec<u8>, usize);
+
+    impl Write for Disk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let room = self.1.saturating_sub(self.0.len()).min(bytes.len());
+            self.0.extend_from_slice(&bytes[..room]);
+            if room == 0 { Err(io::ErrorKind::StorageFull.into()) } else { Ok(room) }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_disk_that_was_full_gets_whole_lines_again_and_the_number_of_those_that_are_lost() {
+        let mut sink = Sink::new(Disk(Vec::new(), 10), "a test");
+        assert_eq!(sink.put(b"first\nsecond\nthird\n"), 0);
+        assert_eq!(sink.put(b"fourth\n"), 0);
+        sink.to.1 = 100;
+        assert_eq!(sink.put(b"fifth\n"), 3);
+        assert_eq!(sink.to.0, b"first\nseco\nfifth\n");
+        assert_eq!(sink.put(b"sixth\n"), 0);
+        assert!(sink.to.0.ends_with(b"\nfifth\nsixth\n"));
     }
 }

@@ -7,24 +7,28 @@ mod json;
 mod keys;
 mod log;
 mod otel;
+mod panic;
 mod proxy;
+mod report;
 mod role;
 mod text;
 mod token;
 mod user;
 
+use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 use rocket::fairing::AdHoc;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::api;
-use crate::app::{self, Services, StartError, World};
+use crate::app::{self, Services, StartError, World, output};
 use crate::audit::Origin;
 use crate::config::{Config, Refused};
 use crate::error::chain;
+use report::{Printer, Report, Unwritten};
 
 /// Accounts, sessions and roles for web applications.
 #[derive(Parser)]
@@ -77,40 +81,25 @@ enum Command {
     Healthcheck,
 }
 
-/// What a command has to say: lines for people, or a value for programs.
-struct Report {
-    lines: Vec<String>,
-    value: Value,
-    /// Whether what it says is bad news: then the exit code is 1.
-    failed: bool,
-}
-
-impl Report {
-    fn new(line: impl Into<String>, value: Value) -> Self {
-        Self { lines: vec![line.into()], value, failed: false }
-    }
-
-    fn print(&self, json: bool) {
-        if json {
-            println!("{}", self.value);
-        } else {
-            self.lines.iter().for_each(|line| println!("{line}"));
-        }
-    }
-}
-
 /// Runs the command line of this process. The exit code is 0 if it is done, 1 if it failed and 2 if
 /// it was used wrongly.
+///
+/// A reader of standard output who goes away early (`doorward user list | head`) changes none of that.
 pub fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    panic::report();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(usage) => return print_usage(&usage),
+    };
+    let mut printer = Printer::new(arguments.json);
     let config = match Config::load() {
         Ok(config) => config,
-        Err(refused) => return refuse(&refused, arguments.json),
+        Err(refused) => return refuse(&refused, &mut printer),
     };
     let serves = matches!(arguments.command, None | Some(Command::Serve));
     let _log = match log::start(&config, serves) {
         Ok(log) => log,
-        Err(error) => return fail(&explain(&*error), arguments.json),
+        Err(error) => return fail(&*error, &mut printer),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(config.server.workers)
@@ -118,26 +107,52 @@ pub fn main() -> ExitCode {
         .enable_all()
         .build();
     let done = match runtime {
-        Ok(runtime) => runtime.block_on(run(arguments.command, config)),
+        Ok(runtime) => runtime.block_on(run(arguments.command, config, &mut printer)),
         Err(error) => Err(error.into()),
     };
-    match done {
-        Ok(report) => {
-            report.iter().for_each(|report| report.print(arguments.json));
-            let failed = report.is_some_and(|report| report.failed);
-            if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    let failed = done.and_then(|report| match report {
+        Some(report) => {
+            printer.report(&report)?;
+            Ok(report.failed)
         }
-        Err(error) => fail(&explain(&*error), arguments.json),
+        None => Ok(false),
+    });
+    match failed {
+        Ok(false) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::FAILURE,
+        Err(error) => fail(&*error, &mut printer),
     }
 }
 
-async fn run(command: Option<Command>, config: Config) -> Result<Option<Report>, StartError> {
+/// What clap has to say: help to standard output, wrong usage to standard error.
+fn print_usage(usage: &clap::Error) -> ExitCode {
+    let text = usage.render();
+    let terminal =
+        if usage.use_stderr() { io::stderr().is_terminal() } else { io::stdout().is_terminal() };
+    let colours = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let text = if colours { text.ansi().to_string() } else { text.to_string() };
+    let code = ExitCode::from(u8::try_from(usage.exit_code()).unwrap_or(2));
+    if usage.use_stderr() {
+        output::complain(text.trim_end());
+        return code;
+    }
+    match output::print(&text).map_err(Unwritten::from) {
+        Err(error) if !error.is_nobody_reading() => fail(&error, &mut Printer::new(false)),
+        _ => code,
+    }
+}
+
+async fn run(
+    command: Option<Command>,
+    config: Config,
+    printer: &mut Printer,
+) -> Result<Option<Report>, StartError> {
     let world = World::default();
     match command {
         None | Some(Command::Serve) => serve(config, world).await.map(|()| None),
         Some(Command::User(command)) => {
             let services = Services::open(&config, &world).await?;
-            recorded(&services, user::run(command, &services)).await.map(Some)
+            recorded(&services, user::run(command, &services, printer)).await.map(Some)
         }
         Some(Command::Role(command)) => {
             let services = Services::open(&config, &world).await?;
@@ -149,7 +164,7 @@ async fn run(command: Option<Command>, config: Config) -> Result<Option<Report>,
         }
         Some(Command::Audit(command)) => {
             let services = Services::open(&config, &world).await?;
-            audit::run(command, &services).await.map(Some)
+            audit::run(command, &services, printer).await.map(Some)
         }
         Some(Command::Token(command)) => {
             let services = Services::open(&config, &world).await?;
@@ -167,11 +182,13 @@ async fn run(command: Option<Command>, config: Config) -> Result<Option<Report>,
             let token = token.ok_or("an administrator who can sign in exists already")?;
             let link = app::setup_link(&config.tokens.issuer, token.expose());
             let url = link.rsplit(' ').next().unwrap_or_default().to_owned();
-            Ok(Some(Report::new(link, json!({ "setup_link": url }))))
+            // The link itself belongs on standard output alone.
+            let report = Report::new(link, json!({ "setup_link": url }));
+            Ok(Some(report.having_done("made a set-up link; run it again for another")))
         }
         Some(Command::Migrate) => {
             Services::migrate(&config).await?;
-            Ok(Some(Report::new("The database is up to date.", json!({ "migrated": true }))))
+            Ok(Some(Report::done("The database is up to date.", json!({ "migrated": true }))))
         }
         Some(Command::CheckConfig) => {
             let settings = serde_json::to_value(config.report())?;
@@ -228,19 +245,23 @@ fn tell(error: &rocket::Error, address: &str) -> StartError {
     }
 }
 
-fn refuse(refused: &Refused, json: bool) -> ExitCode {
-    if json {
-        println!("{}", json!({ "error": "configuration", "problems": refused.problems() }));
-    }
-    eprintln!("{refused}");
+fn refuse(refused: &Refused, printer: &mut Printer) -> ExitCode {
+    printer.failure(&json!({ "error": "configuration", "problems": refused.problems() }));
+    output::complain(&refused.to_string());
     ExitCode::FAILURE
 }
 
-fn fail(message: &str, json: bool) -> ExitCode {
-    if json {
-        println!("{}", json!({ "error": message }));
+fn fail(
+    error: &(dyn std::error::Error + Send + Sync + 'static),
+    printer: &mut Printer,
+) -> ExitCode {
+    let unwritten = error.downcast_ref::<Unwritten>();
+    if unwritten.is_some_and(Unwritten::is_nobody_reading) {
+        return ExitCode::SUCCESS;
     }
-    eprintln!("doorward: {message}");
+    let message = unwritten.map_or_else(|| explain(error), ToString::to_string);
+    printer.failure(&json!({ "error": message }));
+    output::complain(&format!("doorward: {message}"));
     ExitCode::FAILURE
 }
 

@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::Report;
+use super::report::Report;
 use crate::account::{Actor, KnownPermission};
 use crate::app::{Services, StartError};
 use crate::page::part::count;
@@ -73,26 +73,22 @@ pub(super) async fn run(command: Command, services: &Services) -> Result<Report,
                 item["accounts"] = json!(number(role));
                 item
             });
-            Ok(Report {
-                lines: lines.collect(),
-                value: json!({ "items": items.collect::<Vec<_>>() }),
-                failed: false,
-            })
+            Ok(Report::list(lines.collect(), items.collect()))
         }
         Command::Create { name, description, permissions } => {
             let role = roles.create(Actor::Operator, &name, &description, &permissions).await?;
-            Ok(Report::new(format!("Created {}", line(&role)), json!({ "role": value(&role) })))
+            Ok(Report::done(format!("Created {}", line(&role)), json!({ "role": value(&role) })))
         }
         Command::Set { name, description, permissions } => {
             let description = description.as_deref();
             let role = roles.change(Actor::Operator, &name, description, &permissions).await?;
-            Ok(Report::new(format!("Changed {}", line(&role)), json!({ "role": value(&role) })))
+            Ok(Report::done(format!("Changed {}", line(&role)), json!({ "role": value(&role) })))
         }
         Command::Delete { name } => {
             let taken = roles.delete(Actor::Operator, &name).await?;
             let people = count(taken, "person", "people");
             let line = format!("Deleted {name}, and took it from {people}.");
-            Ok(Report::new(line, json!({ "deleted": name, "accounts": taken })))
+            Ok(Report::done(line, json!({ "deleted": name, "accounts": taken })))
         }
     }
 }
@@ -108,20 +104,17 @@ pub(super) async fn run_permission(
             let line = |one: &KnownPermission| {
                 format!("{}  {}  {}", one.name, one.source.as_str(), one.description)
             };
-            Ok(Report {
-                lines: all.iter().map(line).collect(),
-                value: json!({ "items": all.iter().map(permission).collect::<Vec<_>>() }),
-                failed: false,
-            })
+            let items = all.iter().map(permission).collect();
+            Ok(Report::list(all.iter().map(line).collect(), items))
         }
         PermissionCommand::Create { name, description } => {
             let made = roles.declare(Actor::Operator, &name, &description).await?;
             let line = format!("Declared {}; the role admin grants it.", made.name);
-            Ok(Report::new(line, json!({ "permission": permission(&made) })))
+            Ok(Report::done(line, json!({ "permission": permission(&made) })))
         }
         PermissionCommand::Delete { name } => {
             roles.withdraw(Actor::Operator, &name).await?;
-            Ok(Report::new(format!("Withdrew {name}."), json!({ "withdrawn": name })))
+            Ok(Report::done(format!("Withdrew {name}."), json!({ "withdrawn": name })))
         }
     }
 }

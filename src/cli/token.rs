@@ -5,7 +5,7 @@ use std::io::Read as _;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::Report;
+use super::report::Report;
 use crate::app::{Services, StartError};
 use crate::id::SecretString;
 use crate::session::deny::Denial;
@@ -33,7 +33,7 @@ pub(super) async fn run(command: Command, services: &Services) -> Result<Report,
                 None => Denial::Token(read_token()?),
             };
             services.sessions.deny_token(denial, &reason).await?;
-            Ok(Report::new("The token is refused.", json!({ "denied": true })))
+            Ok(Report::done("The token is refused.", json!({ "denied": true })))
         }
         Command::List => list(services).await,
     }
@@ -58,7 +58,7 @@ async fn list(services: &Services) -> Result<Report, StartError> {
             })
         })
         .collect();
-    Ok(Report { lines, value: json!({ "items": items }), failed: false })
+    Ok(Report::list(lines, items))
 }
 
 /// The token from standard input: never an argument, which every process on the machine can see.

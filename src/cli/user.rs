@@ -1,14 +1,15 @@
 //! `doorward user …`: accounts, as the operator changes them.
 
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::io::{BufRead as _, IsTerminal as _};
 
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::{Report, find};
+use super::find;
+use super::report::{Extent, Printer, Report};
 use crate::account::store::AccountFilter;
 use crate::account::{Account, Actor, Invitation, Status};
-use crate::app::{Services, StartError};
+use crate::app::{Services, StartError, output};
 use crate::id::SecretString;
 use crate::page::part::count;
 
@@ -31,9 +32,8 @@ pub(super) enum Command {
         /// Only those whose address or name contains this
         #[arg(long)]
         search: Option<String>,
-        /// At most this many
-        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-        limit: u32,
+        #[command(flatten)]
+        extent: Extent,
     },
     /// Show one account and its sessions
     Show {
@@ -81,7 +81,11 @@ pub(super) enum Command {
     },
 }
 
-pub(super) async fn run(command: Command, services: &Services) -> Result<Report, StartError> {
+pub(super) async fn run(
+    command: Command,
+    services: &Services,
+    printer: &mut Printer,
+) -> Result<Report, StartError> {
     let accounts = &services.accounts;
     match command {
         Command::Create { email, name, roles } => {
@@ -95,7 +99,7 @@ pub(super) async fn run(command: Command, services: &Services) -> Result<Report,
                 accounts.create(Actor::Operator, &*services.role_store, invitation).await?;
             Ok(changed("Created", &account))
         }
-        Command::List { search, limit } => list(services, search, limit).await,
+        Command::List { search, extent } => list(services, search, extent, printer).await,
         Command::Show { account } => show(services, &account).await,
         Command::Disable { account } => set_status(services, &account, Status::Disabled).await,
         Command::Enable { account } => set_status(services, &account, Status::Active).await,
@@ -120,7 +124,7 @@ pub(super) async fn run(command: Command, services: &Services) -> Result<Report,
             let revoked = accounts.end_sessions(Actor::Operator, &account.id).await?;
             let sessions = count(revoked, "session", "sessions");
             let line = format!("Ended {sessions} of {}.", account.email);
-            Ok(Report::new(line, json!({ "revoked": revoked })))
+            Ok(Report::done(line, json!({ "revoked": revoked })))
         }
     }
 }
@@ -135,16 +139,15 @@ async fn set_status(services: &Services, name: &str, status: Status) -> Result<R
 async fn list(
     services: &Services,
     search: Option<String>,
-    limit: u32,
+    extent: Extent,
+    printer: &mut Printer,
 ) -> Result<Report, StartError> {
-    let filter = AccountFilter { q: search, limit, ..AccountFilter::default() };
-    let page = services.accounts.list(filter, None).await?;
-    let mut lines: Vec<String> = page.items.iter().map(line).collect();
-    if page.next_cursor.is_some() {
-        lines.push(format!("(the newest {limit}; --limit shows more)"));
-    }
-    let value = json!({ "items": page.items.iter().map(value).collect::<Vec<_>>() });
-    Ok(Report { lines, value, failed: false })
+    let read = async |limit, cursor: Option<String>| {
+        let filter = AccountFilter { q: search.clone(), limit, ..AccountFilter::default() };
+        let page = services.accounts.list(filter, cursor.as_deref()).await?;
+        Ok((page.items, page.next_cursor))
+    };
+    extent.print(printer, read, |account| (line(account), value(account))).await
 }
 
 async fn show(services: &Services, name: &str) -> Result<Report, StartError> {
@@ -158,15 +161,11 @@ async fn show(services: &Services, name: &str) -> Result<Report, StartError> {
         .iter()
         .map(|s| json!({ "id": s.id, "ip": s.ip, "last_seen_at": s.last_seen_at.to_string() }))
         .collect();
-    Ok(Report {
-        lines,
-        value: json!({ "user": value(&account), "sessions": sessions }),
-        failed: false,
-    })
+    Ok(Report::of(lines, json!({ "user": value(&account), "sessions": sessions })))
 }
 
 fn changed(verb: &str, account: &Account) -> Report {
-    Report::new(format!("{verb} {}", line(account)), json!({ "user": value(account) }))
+    Report::done(format!("{verb} {}", line(account)), json!({ "user": value(account) }))
 }
 
 fn line(account: &Account) -> String {
@@ -190,8 +189,7 @@ fn value(account: &Account) -> Value {
 fn read_password() -> Result<SecretString, StartError> {
     let stdin = std::io::stdin();
     if stdin.is_terminal() {
-        eprint!("Password (shown as you type; end with Enter): ");
-        std::io::stderr().flush()?;
+        output::ask("Password (shown as you type; end with Enter): ");
     }
     let mut line = String::new();
     stdin.lock().read_line(&mut line)?;

@@ -34,7 +34,9 @@ macro_rules! on_both_stores {
 
 mod backup;
 mod config;
+mod list;
 mod log;
+mod output;
 mod proxy;
 mod role;
 mod serve;

@@ -30,7 +30,7 @@ on_both_stores! {
         assert_eq!(list["items"].as_array().map(Vec::len), Some(1));
         assert_eq!(list["items"][0]["email"], ADA);
         let list = server.run(&["user", "list", "--limit", "1"], "").done();
-        assert!(list.ends_with("(the newest 1; --limit shows more)\n"), "{list}");
+        assert!(list.lines().last().is_some_and(|line| line.starts_with("(there are more: --cursor ")));
 
         let id = bob["id"].as_str().expect("an identifier");
         let shown = server.run(&["user", "show", id], "").done();
@@ -131,7 +131,7 @@ fn wrong_usage_is_told_apart_from_failure() {
         &["user", "create", "--email", ADA, "--password", PASSWORD],
         &["user", "set-password", ADA, PASSWORD],
         &["user", "list", "--limit", "0"],
-        &["user", "list", "--limit", "10001"],
+        &["user", "list", "--limit", "many"],
         &["user", "shout", ADA],
         &["fly"],
         &["--fly"],

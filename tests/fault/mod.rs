@@ -3,6 +3,7 @@
 
 mod clock;
 mod crash;
+mod output;
 mod redis;
 mod slow;
 mod sql;

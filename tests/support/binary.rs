@@ -168,6 +168,20 @@ pub fn background(arguments: &[&str], environment: &[(&str, &str)]) -> (TempDir,
     (directory, daemon, lines)
 }
 
+/// Starts a `doorward` command as [`run`] does, and leaves it running with these streams.
+pub fn unheard(
+    arguments: &[&str],
+    environment: &[(&str, &str)],
+    stdout: Stdio,
+    stderr: Stdio,
+) -> (TempDir, Daemon) {
+    let directory = scratch_dir("run");
+    let mut command = doorward(directory.path(), environment.iter().copied());
+    command.args(arguments).stdout(stdout).stderr(stderr);
+    let daemon = Daemon::spawn("doorward", command).unwrap_or_else(|reason| panic!("{reason}"));
+    (directory, daemon)
+}
+
 /// The binary under test.
 const DOORWARD: &str = env!("CARGO_BIN_EXE_doorward");
 

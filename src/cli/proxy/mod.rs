@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tera::{Context, Tera};
 
-use super::Report;
+use super::report::Report;
 use crate::access::Host;
 use crate::api::authz::IDENTITY_HEADERS;
 use crate::app::StartError;
