@@ -7,13 +7,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::key_file::private_folder;
 use super::service::sqlite_path;
 use super::{Services, StartError, World, cause};
 use crate::audit::{Entry, Kind, Origin, key};
 use crate::config::Config;
 use crate::error::Error;
 use crate::id::SecretString;
+use crate::private_file::make_folder;
 use crate::store::embedded::ServerLock;
 use crate::store::sql::snapshot::{Snapshot, alone, beside, reserve};
 use crate::token::key::Start;
@@ -69,7 +69,7 @@ pub async fn restore(config: &Config, world: &World, from: &Path) -> Result<Rest
     let was_there = database.exists();
     // On a new machine there is nothing yet.
     if let Some(folder) = database.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        private_folder(folder)?;
+        make_folder(folder)?;
     }
     let _lock = ServerLock::take(&database).await.map_err(|error| match error {
         Error::Conflict(_) => "a server works with this database; stop it first".into(),

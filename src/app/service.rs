@@ -15,6 +15,7 @@ use crate::guard::csrf::FormTokens;
 use crate::limit::Limits;
 use crate::limit::store::LimitStore;
 use crate::metric::Registry;
+use crate::private_file;
 use crate::role::RoleStore;
 use crate::session::Sessions;
 use crate::session::store::SessionStore;
@@ -197,7 +198,7 @@ fn embedded_path(config: &Config) -> Result<PathBuf, StartError> {
     }
     let folder = &config.data_dir;
     let path = folder.join("doorward.db");
-    let made = key_file::private_folder(folder).and_then(|()| key_file::private_file(&path));
+    let made = private_file::make_folder(folder).and_then(|()| private_file::make_empty(&path));
     made.map_err(|error| {
         format!(
             "the embedded store cannot keep sessions in {}: {error}; set `data_dir` to a folder that \

@@ -3,6 +3,7 @@
 use clap::{Subcommand, ValueEnum};
 use serde_json::json;
 
+use super::generate::{self, Generate};
 use super::report::Report;
 use crate::api::view::{KeyBody, ListBody, SigningKeyView};
 use crate::app::{Services, StartError};
@@ -14,6 +15,8 @@ use crate::token::key::{self, KeyState, KeyView, Keys, Start};
 pub(super) enum Command {
     /// List the keys that there are and have been, oldest first
     List,
+    /// Make the keys that replicas share: signing key and secret, in new files
+    Generate(Generate),
     /// Make the next key: published at once, it signs after `keys.lead`
     Rotate {
         /// How the next key signs (as the last one, if not given)
@@ -47,6 +50,7 @@ pub(super) async fn run(command: Command, services: &Services) -> Result<Report,
     let keys = &services.keys;
     match command {
         Command::List => Ok(list(keys)),
+        Command::Generate(asked) => generate::run(&asked),
         Command::Rotate { algorithm, now } => {
             let start = if now { Start::Now } else { Start::AfterLead };
             let algorithm = algorithm.map(Into::into);

@@ -2,7 +2,9 @@
 
 mod audit;
 mod backup;
+mod generate;
 mod health;
+mod input;
 mod json;
 mod keys;
 mod log;
@@ -92,6 +94,10 @@ pub fn main() -> ExitCode {
         Err(usage) => return print_usage(&usage),
     };
     let mut printer = Printer::new(arguments.json);
+    if let Some(Command::Keys(keys::Command::Generate(asked))) = &arguments.command {
+        // A configuration that lacks these keys may be refused, so none is read.
+        return finish(generate::run(asked), &mut printer);
+    }
     let config = match Config::load() {
         Ok(config) => config,
         Err(refused) => return refuse(&refused, &mut printer),
@@ -110,17 +116,23 @@ pub fn main() -> ExitCode {
         Ok(runtime) => runtime.block_on(run(arguments.command, config, &mut printer)),
         Err(error) => Err(error.into()),
     };
-    let failed = done.and_then(|report| match report {
-        Some(report) => {
-            printer.report(&report)?;
-            Ok(report.failed)
-        }
-        None => Ok(false),
+    match done {
+        Ok(None) => ExitCode::SUCCESS,
+        Ok(Some(report)) => finish(Ok(report), &mut printer),
+        Err(error) => finish(Err(error), &mut printer),
+    }
+}
+
+/// Prints what a command came to; gives its exit code.
+fn finish(done: Result<Report, StartError>, printer: &mut Printer) -> ExitCode {
+    let failed = done.and_then(|report| {
+        printer.report(&report)?;
+        Ok(report.failed)
     });
     match failed {
         Ok(false) => ExitCode::SUCCESS,
         Ok(true) => ExitCode::FAILURE,
-        Err(error) => fail(&*error, &mut printer),
+        Err(error) => fail(&*error, printer),
     }
 }
 

@@ -1,13 +1,11 @@
 //! `doorward token …`: the denylist of single access tokens.
 
-use std::io::Read as _;
-
 use clap::Subcommand;
 use serde_json::{Value, json};
 
+use super::input;
 use super::report::Report;
 use crate::app::{Services, StartError};
-use crate::id::SecretString;
 use crate::session::deny::Denial;
 
 #[derive(Subcommand)]
@@ -30,7 +28,7 @@ pub(super) async fn run(command: Command, services: &Services) -> Result<Report,
         Command::Deny { jti, reason } => {
             let denial = match jti {
                 Some(jti) => Denial::Jti(jti),
-                None => Denial::Token(read_token()?),
+                None => Denial::Token(input::token()?),
             };
             services.sessions.deny_token(denial, &reason).await?;
             Ok(Report::done("The token is refused.", json!({ "denied": true })))
@@ -59,13 +57,4 @@ async fn list(services: &Services) -> Result<Report, StartError> {
         })
         .collect();
     Ok(Report::list(lines, items))
-}
-
-/// The token from standard input: never an argument, which every process on the machine can see.
-fn read_token() -> Result<SecretString, StartError> {
-    let mut text = String::new();
-    std::io::stdin().lock().take(8192).read_to_string(&mut text)?;
-    let token = SecretString::new(text.trim());
-    zeroize::Zeroize::zeroize(&mut text);
-    Ok(token)
 }

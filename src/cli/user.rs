@@ -1,16 +1,13 @@
 //! `doorward user …`: accounts, as the operator changes them.
 
-use std::io::{BufRead as _, IsTerminal as _};
-
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::find;
 use super::report::{Extent, Printer, Report};
+use super::{find, input};
 use crate::account::store::AccountFilter;
 use crate::account::{Account, Actor, Invitation, Status};
-use crate::app::{Services, StartError, output};
-use crate::id::SecretString;
+use crate::app::{Services, StartError};
 use crate::page::part::count;
 
 #[derive(Subcommand)]
@@ -92,7 +89,7 @@ pub(super) async fn run(
             let invitation = Invitation {
                 email: &email,
                 display_name: &name,
-                password: Some(read_password()?),
+                password: Some(input::password()?),
                 roles: &roles,
             };
             let account =
@@ -116,7 +113,7 @@ pub(super) async fn run(
         }
         Command::SetPassword { account } => {
             let id = find(services, &account).await?.id;
-            let account = accounts.set_password(&id, read_password()?).await?;
+            let account = accounts.set_password(&id, input::password()?).await?;
             Ok(changed("Changed the password of", &account))
         }
         Command::EndSessions { account } => {
@@ -183,20 +180,4 @@ fn value(account: &Account) -> Value {
         "created_at": account.created_at.to_string(),
         "last_login_at": account.last_login_at.map(|at| at.to_string()),
     })
-}
-
-/// The first line of standard input: never an argument, which every process on the machine can see.
-fn read_password() -> Result<SecretString, StartError> {
-    let stdin = std::io::stdin();
-    if stdin.is_terminal() {
-        output::ask("Password (shown as you type; end with Enter): ");
-    }
-    let mut line = String::new();
-    stdin.lock().read_line(&mut line)?;
-    let password = SecretString::new(line.trim_end_matches(['\r', '\n']));
-    zeroize::Zeroize::zeroize(&mut line);
-    if password.expose().is_empty() {
-        return Err("no password: write it to standard input".into());
-    }
-    Ok(password)
 }

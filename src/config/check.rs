@@ -156,7 +156,10 @@ fn store(config: &Config, reader: &mut Reader, warnings: &mut Vec<String>) {
         if !given && !reader.is_given(name) {
             reader.problem(
                 name,
-                format!("is missing: replicas that share a store must share it; set `{name}_file`"),
+                format!(
+                    "is missing: replicas that share a store must share it; `doorward keys generate` makes \
+                     it, `{name}_file` names it"
+                ),
             );
         }
     }

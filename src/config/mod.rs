@@ -31,6 +31,7 @@ pub use section::{
 };
 
 use crate::access::Access;
+use crate::private_file;
 use source::{Household, Sources};
 
 /// Everything that an operator decides. Its `Debug` shows no secret.
@@ -112,7 +113,18 @@ impl Config {
         Self::load_from(Household::Shared)
     }
 
+    /// The `data_dir` in force, whatever else is wrong with the configuration.
+    pub(crate) fn data_dir_alone() -> PathBuf {
+        let sources = Self::sources(Household::Alone);
+        sources.map_or_else(|_| PathBuf::from("data"), |sources| read::data_dir(&sources))
+    }
+
     fn load_from(household: Household) -> Result<Self, Refused> {
+        read::config(&Self::sources(household)?)
+    }
+
+    /// What there is to read a configuration from.
+    fn sources(household: Household) -> Result<Sources, Refused> {
         let lossy = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
         let env: Vec<(String, String)> =
             std::env::vars_os().map(|(name, text)| (lossy(name), lossy(text))).collect();
@@ -122,8 +134,10 @@ impl Config {
                 .map(|(_, text)| text)
         };
         let toml_name = find("ROCKET_CONFIG").cloned().unwrap_or_else(|| "Rocket.toml".to_owned());
-        let toml = match std::fs::read_to_string(&toml_name) {
-            Ok(toml) => toml,
+        let toml = match std::fs::read(&toml_name) {
+            Ok(bytes) => private_file::decode(&bytes)
+                .map_err(|what| Refused::one(format!("{toml_name} {what}")))?
+                .to_owned(),
             // Nobody has to have a file, unless they name one.
             Err(error)
                 if error.kind() == std::io::ErrorKind::NotFound
@@ -141,7 +155,7 @@ impl Config {
             None => ("release", "release build"),
         };
         let profile = profile.to_ascii_lowercase();
-        read::config(&Sources { toml, toml_name, profile, profile_source, env, household })
+        Ok(Sources { toml, toml_name, profile, profile_source, env, household })
     }
 
     /// Reads a configuration from the text of a `Rocket.toml`, with the profile `profile` selected, and from the

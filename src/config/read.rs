@@ -6,6 +6,7 @@ use std::time::Duration;
 use ::rocket::figment::Figment;
 use ::rocket::figment::value::Value;
 use url::Url;
+use zeroize::Zeroizing;
 
 use super::key::{Key, Kind};
 use super::report::{Report, Setting};
@@ -13,7 +14,7 @@ use super::section::{
     Api, Cookies, Cors, Database, Keys, Limits, Log, LogFormat, Metrics, Passwords, Permissions,
     Proxies, Registration, Security, Server, Store, Telemetry, Templates, Tokens, Trail,
 };
-use super::source::{FILE, Given, Sources, gather};
+use super::source::{FILE, Gathered, Given, Sources, gather};
 use super::{Config, Refused, check, rocket, secret, value};
 use crate::access::{Access, Rule};
 use crate::id::SecretString;
@@ -35,6 +36,12 @@ pub(super) fn config(sources: &Sources) -> Result<Config, Refused> {
     let mut config = reader.config((profile, sources.profile_source), server, rockets);
     config.warnings = check::across(&mut config, &mut reader, sources);
     if reader.problems.is_empty() { Ok(config) } else { Err(Refused { problems: reader.problems }) }
+}
+
+/// The `data_dir` alone.
+pub(super) fn data_dir(sources: &Sources) -> PathBuf {
+    let Gathered { ours: given, problems, .. } = gather(sources);
+    PathBuf::from(Reader { given, problems }.text("data_dir").unwrap_or_default())
 }
 
 /// Reads settings by name and collects what is wrong with them.
@@ -120,14 +127,14 @@ impl Reader {
 
     fn database(&mut self) -> Database {
         Database {
-            url: self.secret("database.url").unwrap_or_default(),
+            url: self.secret_url("database.url"),
             pool_size: self.number("database.pool_size"),
         }
     }
 
     fn store(&mut self) -> Store {
         Store {
-            url: self.secret("store.url").unwrap_or_default(),
+            url: self.secret_url("store.url"),
             prefix: self.parse("store.prefix", name_of_32).unwrap_or_default(),
             near_cache: self.duration_or_off("store.near_cache"),
         }
@@ -322,9 +329,21 @@ impl Reader {
         let value = self.value(name)?;
         let private = matches!(Key::named(name).kind, Kind::Secret);
         match value.find_ref(FILE).map(|path| value::text(path).unwrap_or_default()) {
-            None => self.text(name).map(SecretString::new),
+            None => self.text(name).map(Zeroizing::new).map(|text| secret::given(&text)),
             Some(path) => {
                 secret::read(&path, private).map_err(|what| self.problem(name, what)).ok()
+            }
+        }
+    }
+
+    /// A connection URL; an empty one in place of what is none, which is told here.
+    fn secret_url(&mut self, name: &str) -> SecretString {
+        let Some(url) = self.secret(name) else { return SecretString::default() };
+        match secret::check_url(&url) {
+            Ok(()) => url,
+            Err(what) => {
+                self.problem(name, what);
+                SecretString::default()
             }
         }
     }

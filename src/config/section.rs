@@ -8,10 +8,10 @@ use ipnet::IpNet;
 use url::Url;
 use zeroize::Zeroizing;
 
-use super::secret;
 use crate::id::SecretString;
 use crate::limit::Quota;
 use crate::role::Declared;
+use crate::token::key::strong_bytes;
 
 /// Where and how the server listens: what Rocket is given.
 #[derive(Clone, Debug)]
@@ -106,7 +106,7 @@ pub struct Keys {
 impl Keys {
     /// The bytes of `secret`, 32 or more, wiped when dropped.
     pub fn secret_bytes(&self) -> Option<Zeroizing<Vec<u8>>> {
-        secret::from_base64(self.secret.as_ref()?.expose())
+        strong_bytes(self.secret.as_ref()?).ok()
     }
 }
 
@@ -141,7 +141,7 @@ impl Passwords {
 
     /// The bytes of `pepper`, 32 or more, wiped when dropped.
     pub fn pepper_bytes(&self) -> Option<Zeroizing<Vec<u8>>> {
-        secret::from_base64(self.pepper.as_ref()?.expose())
+        strong_bytes(self.pepper.as_ref()?).ok()
     }
 }
 

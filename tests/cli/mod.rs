@@ -39,6 +39,7 @@ mod log;
 mod output;
 mod proxy;
 mod role;
+mod secret;
 mod serve;
 #[cfg(feature = "otel")]
 mod trace;

@@ -34,11 +34,16 @@ impl BreachedFile {
     /// The file cannot be read, or does not begin with a line as above ([`io::ErrorKind::InvalidData`]).
     pub fn open(path: impl Into<PathBuf>) -> io::Result<Self> {
         let path = path.into();
-        let first = read_at(&mut File::open(&path)?, 0, MAX_LINE as u64)?;
+        let mut file = File::open(&path)?;
+        let start = start_of(&mut file)?;
+        let first = read_at(&mut file, start, MAX_LINE as u64)?;
         let line = first.split(|&b| b == b'\n').next().unwrap_or_default();
         let algorithm = match hash_of_line(line).len() {
             40 => &SHA1_FOR_LEGACY_USE_ONLY,
             64 => &SHA256,
+            _ if first.contains(&0) => {
+                return Err(of_another_kind(&path, "is UTF-16; save it as UTF-8"));
+            }
             _ => return Err(not_sorted_hashes(&path)),
         };
         Ok(Self { path, algorithm })
@@ -53,8 +58,8 @@ impl BreachedFile {
         let wanted = hex(digest::digest(self.algorithm, password.expose().as_bytes()).as_ref());
         let mut file = File::open(&self.path)?;
         // The line looked for, if it is there, begins in low..high; both are always starts of lines.
-        let (mut low, mut high) = (0, file.metadata()?.len());
-        while high - low > WINDOW {
+        let (mut low, mut high) = (start_of(&mut file)?, file.metadata()?.len());
+        while high.saturating_sub(low) > WINDOW {
             let middle = low + (high - low) / 2;
             let block = read_at(&mut file, middle, 2 * MAX_LINE as u64)?;
             let newline = block.iter().position(|&b| b == b'\n');
@@ -67,7 +72,7 @@ impl BreachedFile {
                 Ordering::Greater => low = start,
             }
         }
-        let rest = read_at(&mut file, low, high - low)?;
+        let rest = read_at(&mut file, low, high.saturating_sub(low))?;
         for line in rest.split(|&b| b == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
             if self.compare(&wanted, line)? == Ordering::Equal {
                 return Ok(true);
@@ -97,6 +102,13 @@ fn hash_of_line(line: &[u8]) -> &[u8] {
     if hash.iter().all(u8::is_ascii_hexdigit) { hash } else { &[] }
 }
 
+/// Where the first line begins: behind a byte order mark, if there is one.
+fn start_of(file: &mut File) -> io::Result<u64> {
+    const MARK: &[u8] = b"\xef\xbb\xbf";
+    let length = MARK.len() as u64;
+    Ok(if read_at(file, 0, length)? == MARK { length } else { 0 })
+}
+
 /// At most `length` bytes from `offset` on.
 fn read_at(file: &mut File, offset: u64, length: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
@@ -111,11 +123,11 @@ fn hex(bytes: &[u8]) -> Vec<u8> {
 }
 
 fn not_sorted_hashes(path: &Path) -> io::Error {
-    let message = format!(
-        "{} must hold SHA-1 or SHA-256 hashes in hexadecimal, sorted, one a line",
-        path.display()
-    );
-    io::Error::new(io::ErrorKind::InvalidData, message)
+    of_another_kind(path, "must hold SHA-1 or SHA-256 hashes in hexadecimal, sorted, one a line")
+}
+
+fn of_another_kind(path: &Path, what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("{} {what}", path.display()))
 }
 
 #[cfg(test)]
@@ -151,11 +163,15 @@ mod tests {
 
     #[test]
     fn sr_3_the_breached_file_is_searched_on_the_disk() {
-        for (algorithm, ending) in
-            [(&SHA1_FOR_LEGACY_USE_ONLY, ":3861493\r\n"), (&SHA256, "\n"), (&SHA256, ":1\n")]
-        {
+        for (algorithm, ending, mark) in [
+            (&SHA1_FOR_LEGACY_USE_ONLY, ":3861493\r\n", ""),
+            (&SHA256, "\n", "\u{feff}"),
+            (&SHA256, ":1\n", ""),
+        ] {
             for count in [1, 2, 200, 3000] {
                 let file = file(algorithm, count, ending);
+                let text = std::fs::read_to_string(file.path()).unwrap();
+                std::fs::write(file.path(), format!("{mark}{text}")).unwrap();
                 let breached = BreachedFile::open(file.path()).unwrap();
                 for number in 0..count {
                     let listed = breached.contains(&password(number)).unwrap();

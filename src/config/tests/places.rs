@@ -165,7 +165,7 @@ fn a_secret_file_that_is_missing_empty_or_given_twice_is_a_clear_error() {
     let missing = ("DOORWARD_KEYS_SECRET_FILE", "/nowhere/secret");
     refused("", "debug", &[missing], &["`keys.secret`", "/nowhere/secret", "cannot be read"]);
     let folder = ("DOORWARD_KEYS_SECRET_FILE", "/");
-    refused("", "debug", &[folder], &["is not a file"]);
+    refused("", "debug", &[folder], &["is a folder, not a file"]);
     let empty = file(0o600, "\n");
     let empty = ("DOORWARD_KEYS_SECRET_FILE", empty.to_str().expect("a plain path"));
     refused("", "debug", &[empty], &["is empty"]);

@@ -177,14 +177,18 @@ fn sr_76_replicas_share_their_keys() {
 
 #[test]
 fn sr_76_a_weak_or_wrong_key_is_refused() {
-    refused_value("keys.secret", "c2hvcnQ=", &["holds 5 bytes", "openssl rand -base64 32"]);
+    refused_value("keys.secret", "c2hvcnQ=", &["holds 5 bytes", "doorward keys generate"]);
     refused_value("keys.secret", "change me!", &["not base64"]);
     let same = "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=";
     refused_value("keys.secret", same, &["placeholder"]);
     refused_value("passwords.pepper", same, &["passwords.pepper", "placeholder"]);
     refused_value("keys.signing", SECRET, &["not a private key in PEM"]);
     let damaged = SIGNING.replace("MC4C", "MC4D");
-    refused_value("keys.signing", &damaged, &["not an Ed25519 or P-256 key", "openssl genpkey"]);
+    refused_value(
+        "keys.signing",
+        &damaged,
+        &["not an Ed25519 or P-256 key", "doorward keys generate"],
+    );
     let bare = SECRET.trim_end_matches('=');
     assert!(accepted("", "debug", &[("DOORWARD_KEYS_SECRET", bare)]).keys.secret_bytes().is_some());
 }

@@ -1,5 +1,6 @@
 //! Keys: the pairs that sign tokens, how one follows the other, and the secret behind the rest.
 
+mod pem;
 mod ring;
 mod rotation;
 mod secret;
@@ -22,25 +23,18 @@ use crate::id::{SecretString, base64url, sha256};
 
 pub use ring::{KeyRing, KeyState, KeyView};
 pub use rotation::{KeyPolicy, Keys, Start};
-pub use secret::{MasterSecret, Sealing};
+pub use secret::{MasterSecret, Sealing, strong_bytes};
 pub use store::{KeyRecord, KeyStore};
 
 /// A key that cannot be used, and why; for the operator, at start.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     /// It is no PKCS#8 PEM of a key of a kind that signs here (SR-30).
-    #[error(
-        "not an Ed25519 or P-256 private key in PKCS#8 PEM form (make one with: openssl genpkey -algorithm ed25519)"
-    )]
-    NotASigningKey,
-    /// The master secret has too little in it.
-    #[error(
-        "the secret must be base64 of at least 32 random bytes (make one with: openssl rand -base64 32)"
-    )]
-    WeakSecret,
-    /// The same byte, again and again: not a secret.
-    #[error("the secret is not random")]
-    NotRandom,
+    #[error("{0}; make one with: doorward keys generate")]
+    NotASigningKey(&'static str),
+    /// The secret is no base64, or has too little in it. Says what, and never repeats it.
+    #[error("{0}; make one with: doorward keys generate")]
+    WeakSecret(String),
     /// The database holds a key that this master secret does not open.
     #[error(
         "the signing key {0} in the database was sealed under another `keys.secret`; \
@@ -144,24 +138,28 @@ enum Pair {
     P256(EcdsaKeyPair),
 }
 
+/// What is wrong with a key that is none of ours.
+const UNFIT: &str = "it is not an Ed25519 or P-256 key in PKCS#8";
+
 impl SigningKey {
     /// Reads a private key: PKCS#8 in PEM.
     ///
     /// # Errors
     /// [`KeyError::NotASigningKey`] for anything but an Ed25519 or a P-256 key.
     pub fn from_pem(pem: &SecretString) -> Result<Self, KeyError> {
-        let der = pkcs8_of(pem).ok_or(KeyError::NotASigningKey)?;
+        let der = pem::pkcs8_of(pem)?;
         if let Ok(pair) = Ed25519KeyPair::from_pkcs8_maybe_unchecked(&der) {
             return Self::ed25519(pair);
         }
         let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &der)
-            .map_err(|_| KeyError::NotASigningKey)?;
+            .map_err(|_| KeyError::NotASigningKey(UNFIT))?;
         Self::p256(pair)
     }
 
     fn ed25519(pair: Ed25519KeyPair) -> Result<Self, KeyError> {
         let x = base64url(pair.public_key());
-        let decoding = DecodingKey::from_ed_components(&x).map_err(|_| KeyError::NotASigningKey)?;
+        let decoding =
+            DecodingKey::from_ed_components(&x).map_err(|_| KeyError::NotASigningKey(UNFIT))?;
         // RFC 7638: the required members in lexicographic order, without white space.
         let id = sha256(format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}"#));
         let algorithm = Algorithm::EdDsa;
@@ -175,10 +173,10 @@ impl SigningKey {
     fn p256(pair: EcdsaKeyPair) -> Result<Self, KeyError> {
         // The uncompressed point of SEC 1 §2.3.3: 0x04, x, y.
         let point = pair.public_key().as_ref().strip_prefix(&[4]).filter(|point| point.len() == 64);
-        let (x, y) = point.ok_or(KeyError::NotASigningKey)?.split_at(32);
+        let (x, y) = point.ok_or(KeyError::NotASigningKey(UNFIT))?.split_at(32);
         let (x, y) = (base64url(x), base64url(y));
         let decoding =
-            DecodingKey::from_ec_components(&x, &y).map_err(|_| KeyError::NotASigningKey)?;
+            DecodingKey::from_ec_components(&x, &y).map_err(|_| KeyError::NotASigningKey(UNFIT))?;
         let id = sha256(format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#));
         let algorithm = Algorithm::Es256;
         let jwk = json!({
@@ -227,15 +225,6 @@ impl SigningKey {
         let algorithm = self.algorithm.jsonwebtoken();
         jsonwebtoken::crypto::verify(signature, message, &self.decoding, algorithm).unwrap_or(false)
     }
-}
-
-/// The DER inside a PEM block of type `PRIVATE KEY` (RFC 7468 §10).
-fn pkcs8_of(pem: &SecretString) -> Option<Zeroizing<Vec<u8>>> {
-    let (_, rest) = pem.expose().split_once("-----BEGIN PRIVATE KEY-----")?;
-    let (body, _) = rest.split_once("-----END PRIVATE KEY-----")?;
-    let body: Zeroizing<String> =
-        Zeroizing::new(body.chars().filter(|c| !c.is_ascii_whitespace()).collect());
-    STANDARD.decode(body.as_bytes()).ok().map(Zeroizing::new)
 }
 
 #[cfg(test)]

@@ -9,38 +9,72 @@ use zeroize::Zeroizing;
 use super::KeyError;
 use crate::error::{Error, Result};
 use crate::id::{Random, SecretString, base64url, from_base64url, random_bytes};
+use crate::private_file::BYTE_ORDER_MARK;
+
+/// The fewest bytes of a secret (SR-76).
+const MIN_BYTES: usize = 32;
+
+/// The bytes of a secret: base64 in either alphabet, padded or not, of at least 32 bytes. Lines may be broken
+/// anywhere: they are no part of it.
+///
+/// # Errors
+/// [`KeyError::WeakSecret`].
+pub fn strong_bytes(text: &SecretString) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+    let weak = |what: String| Err(KeyError::WeakSecret(what));
+    let mut canonical = Zeroizing::new(String::with_capacity(text.expose().len()));
+    canonical.extend(text.expose().chars().filter(|c| !c.is_ascii_whitespace()).map(|c| match c {
+        '+' => '-',
+        '/' => '_',
+        other => other,
+    }));
+    let bare = canonical.trim_start_matches(BYTE_ORDER_MARK).trim_end_matches('=');
+    let bytes = from_base64url(bare).map(Zeroizing::new).filter(|_| !bare.is_empty());
+    let Some(bytes) = bytes else {
+        return weak(why_not_base64(text.expose()));
+    };
+    // Text in hexadecimal is valid base64 as well, with half as much in it as it seems.
+    let in_hex = bare.bytes().all(|b| b.is_ascii_hexdigit()).then_some(bare.len() / 2);
+    let content = in_hex.unwrap_or(bytes.len());
+    if content < MIN_BYTES {
+        let hex = if in_hex.is_some() { "it is hexadecimal and " } else { "it " };
+        return weak(format!("{hex}holds {content} bytes, fewer than {MIN_BYTES}"));
+    }
+    // 32 random bytes hold about 30 different ones; fewer than 16 does not happen by chance.
+    let distinct: std::collections::BTreeSet<u8> = bytes.iter().copied().collect();
+    if distinct.len() < MIN_BYTES / 2 {
+        return weak("it is not random, it looks like a placeholder".to_owned());
+    }
+    Ok(bytes)
+}
+
+/// What keeps a text from being base64. Names no character of it but those that cannot be seen.
+fn why_not_base64(text: &str) -> String {
+    let text = text.trim();
+    let quote = |mark: char| text.len() > 1 && text.starts_with(mark) && text.ends_with(mark);
+    let invisible = |c: &char| !c.is_ascii() || c.is_ascii_control();
+    if text.is_empty() {
+        "it is empty".to_owned()
+    } else if text.contains("-----BEGIN ") {
+        "it is not base64 but PEM: that belongs into `keys.signing`".to_owned()
+    } else if quote('"') || quote('\'') {
+        "it is not base64: it stands in quotes; leave them out".to_owned()
+    } else if let Some(c) = text.chars().filter(|c| !c.is_ascii_whitespace()).find(invisible) {
+        format!("it is not base64: it holds the character U+{:04X}", u32::from(c))
+    } else {
+        "it is not base64".to_owned()
+    }
+}
 
 /// The secret that all replicas share, from which keys for single purposes are derived.
 pub struct MasterSecret(hkdf::Prk);
 
 impl MasterSecret {
-    /// Reads the secret: base64 (either alphabet) of at least 32 bytes.
+    /// Reads the secret, as [`strong_bytes`] does.
     ///
     /// # Errors
-    /// [`KeyError::WeakSecret`], [`KeyError::NotRandom`].
+    /// [`KeyError::WeakSecret`].
     pub fn from_base64(text: &SecretString) -> Result<Self, KeyError> {
-        let canonical: Zeroizing<String> = Zeroizing::new(
-            text.expose()
-                .trim()
-                .trim_end_matches('=')
-                .chars()
-                .map(|c| match c {
-                    '+' => '-',
-                    '/' => '_',
-                    other => other,
-                })
-                .collect(),
-        );
-        let bytes = from_base64url(&canonical).ok_or(KeyError::WeakSecret)?;
-        let bytes = Zeroizing::new(bytes);
-        if bytes.len() < 32 {
-            return Err(KeyError::WeakSecret);
-        }
-        let distinct: std::collections::BTreeSet<u8> = bytes.iter().copied().collect();
-        if distinct.len() < 8 {
-            return Err(KeyError::NotRandom);
-        }
-        Ok(Self::from_bytes(&bytes))
+        Ok(Self::from_bytes(&strong_bytes(text)?))
     }
 
     /// A fresh secret as [`MasterSecret::from_base64`] reads it.
@@ -116,19 +150,58 @@ mod tests {
     use super::*;
     use crate::id::Os;
 
+    fn read(text: &str) -> Result<Vec<u8>, String> {
+        let bytes = strong_bytes(&SecretString::new(text));
+        bytes.map(|bytes| bytes.to_vec()).map_err(|error| error.to_string())
+    }
+
     #[test]
     fn sr_76_weak_secrets_are_refused() {
-        for weak in ["", "hunter2", "c2hvcnQ=", &STANDARD.encode([7; 32])] {
-            assert!(MasterSecret::from_base64(&SecretString::new(weak)).is_err(), "{weak}");
+        for (weak, why) in [
+            ("", "empty"),
+            ("hunter2!", "not base64"),
+            ("c2hvcnQ=", "holds 5 bytes"),
+            (&STANDARD.encode([7; 32]), "placeholder"),
+            (
+                "0123456789abcdef0123456789abcdef0123456789abcdef",
+                "it is hexadecimal and holds 24 bytes",
+            ),
+            ("\"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\"", "quotes"),
+            ("AAECAwQFBgcICQoLDA0ODxAREhM\u{200b}UFRYXGBkaGxwdHh8=", "U+200B"),
+            ("-----BEGIN PRIVATE KEY-----", "keys.signing"),
+        ] {
+            let error = read(weak).unwrap_err();
+            assert!(error.contains(why) && error.contains("doorward keys generate"), "{error}");
+            assert!(!error.contains("hunter2"), "{error}");
         }
         assert!(MasterSecret::from_base64(&MasterSecret::generate_base64(&Os)).is_ok());
         let of = |length: u8, distinct: u8| {
-            let bytes: Vec<u8> = (0..length).map(|n| n % distinct).collect();
-            MasterSecret::from_base64(&SecretString::new(STANDARD.encode(bytes))).err()
+            read(&STANDARD.encode((0..length).map(|n| n % distinct).collect::<Vec<u8>>()))
         };
-        assert!(of(32, 8).is_none() && of(48, 48).is_none());
-        assert!(matches!(of(31, 31), Some(KeyError::WeakSecret)));
-        assert!(matches!(of(48, 7), Some(KeyError::NotRandom)));
+        assert!(of(32, 16).is_ok() && of(48, 48).is_ok());
+        assert!(of(31, 31).is_err_and(|error| error.contains("holds 31 bytes")));
+        assert!(of(48, 15).is_err_and(|error| error.contains("placeholder")));
+    }
+
+    #[test]
+    fn a_secret_is_the_same_however_its_base64_is_written() {
+        let bytes: Vec<u8> = (0..96).map(|n: u8| n.wrapping_mul(151).wrapping_add(62)).collect();
+        let text = STANDARD.encode(&bytes);
+        assert!(text.contains('+') && text.contains('/'));
+        let (start, end) = text.split_at(64);
+        for written in [
+            format!("{start}\n{end}\n"),
+            format!("{start}\r\n{end}\r\n"),
+            format!("{start} \t\n  {end}"),
+            format!("\u{feff}{text}"),
+            text.replace('+', "-").replace('/', "_"),
+            text.trim_end_matches('=').to_owned(),
+        ] {
+            assert_eq!(read(&written).as_ref(), Ok(&bytes), "{written:?}");
+        }
+        // What `openssl rand -hex 32` gives is read as the base64 that it is, too, and is strong enough.
+        let hex = "00112233445566778899aabbccddeeff0f1e2d3c4b5a69788796a5b4c3d2e1f0";
+        assert_eq!(read(hex).map(|bytes| bytes.len()), Ok(48));
     }
 
     #[test]
