@@ -2,7 +2,7 @@
 //!
 //! | Floor | Modules |
 //! | --- | --- |
-//! | words | [`error`], [`clock`], [`id`], [`private_file`], [`metric`], [`trace`]: what every room uses |
+//! | words | [`error`], [`clock`], [`id`], [`private_file`], [`reloadable`], [`metric`], [`trace`]: what every room uses |
 //! | domain | [`role`], [`access`], [`token`], [`limit`], [`audit`], [`account`], [`session`]: what is true, without HTTP, Redis or SQL |
 //! | edge | [`problem`], [`guard`], [`openapi`], [`api`], [`page`]: what browsers and programs see |
 //! | backends | [`store`]: where accounts and sessions are kept |
@@ -28,6 +28,7 @@ pub mod openapi;
 pub mod page;
 pub mod private_file;
 pub mod problem;
+pub mod reloadable;
 pub mod role;
 pub mod session;
 pub mod store;

@@ -71,7 +71,7 @@ pub enum Refusal {
 }
 
 /// The rules in force.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Access {
     rules: Vec<Rule>,
     /// The scheme under which the apps are reached: that of the sign-in page.

@@ -66,16 +66,15 @@ impl Accounts {
         email_local_part: &str,
         display_name: &str,
     ) -> Result<Password> {
+        let policy = self.policy.get();
         let context = Context {
             email_local_part,
             display_name,
             product: "doorward",
-            public_host: &self.policy.public_host,
+            public_host: &policy.public_host,
         };
         let admitted = match Password::from_secret(&text) {
-            Ok(password) => {
-                self.policy.passwords.require(&password, &context).await.map(|()| password)
-            }
+            Ok(password) => policy.passwords.require(&password, &context).await.map(|()| password),
             Err(too_long) => Err(too_long.into()),
         };
         admitted.map_err(|refusal| refusal.about(field))

@@ -21,8 +21,14 @@ pub struct KnownPermission {
 }
 
 impl Roles {
-    pub(super) async fn declare_configured(&self, configured: &[Declared]) -> Result<()> {
+    /// Declares the permissions of the configuration that are not declared yet.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] if there are too many; [`Error::Unavailable`].
+    pub async fn declare_configured(&self, configured: &[Declared]) -> Result<()> {
+        let names = configured.iter().map(|permission| permission.name.clone()).collect();
         if configured.is_empty() {
+            self.configured.replace(names);
             return Ok(());
         }
         let known = self.store.declared().await?;
@@ -37,6 +43,7 @@ impl Roles {
                 },
             }
         }
+        self.configured.replace(names);
         Ok(())
     }
 
@@ -56,7 +63,7 @@ impl Roles {
     }
 
     fn known(&self, declared: Declared) -> KnownPermission {
-        let source = match self.configured.contains(&declared.name) {
+        let source = match self.configured.get().contains(&declared.name) {
             true => Source::Configuration,
             false => Source::Declared,
         };
@@ -112,7 +119,7 @@ impl Roles {
         if name.is_ours() {
             return Err(Error::Conflict("this permission is one of Doorward's own"));
         }
-        if self.configured.contains(&name) {
+        if self.configured.get().contains(&name) {
             return Err(Error::Conflict(
                 "the configuration declares this permission; take it out there first",
             ));

@@ -26,6 +26,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, Result};
 use crate::id::{AccountId, Random, SecretString, SessionId};
 use crate::limit::Limits;
+use crate::reloadable::Reloadable;
 use crate::role::{self, Permission, RoleName};
 use email::Email;
 use notice::{Notice, NoticeKind};
@@ -152,7 +153,7 @@ pub struct Accounts {
     store: Arc<dyn AccountStore>,
     standings: Arc<dyn Standings>,
     hasher: Arc<Hasher>,
-    policy: AccountPolicy,
+    policy: Reloadable<AccountPolicy>,
     limits: Arc<Limits>,
     audit: Arc<Audit>,
     clock: Arc<dyn Clock>,
@@ -172,7 +173,13 @@ impl Accounts {
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
     ) -> Self {
+        let policy = Reloadable::new(policy);
         Self { store, standings, hasher, policy, limits, audit, clock, random }
+    }
+
+    /// Replaces what the operator decides about accounts.
+    pub fn set_policy(&self, policy: AccountPolicy) {
+        self.policy.replace(policy);
     }
 
     /// Who may try what, how often.
@@ -182,12 +189,12 @@ impl Accounts {
 
     /// Whether people may register themselves.
     pub fn registration_open(&self) -> bool {
-        self.policy.registration_open
+        self.policy.get().registration_open
     }
 
     /// The fewest code points a new password may have (SR-1).
     pub fn min_password_length(&self) -> usize {
-        self.policy.passwords.min_length()
+        self.policy.get().passwords.min_length()
     }
 
     /// Makes an account for somebody who asks for one.
@@ -201,7 +208,7 @@ impl Accounts {
         password: SecretString,
         display_name: &str,
     ) -> Result<Account> {
-        if !self.policy.registration_open {
+        if !self.policy.get().registration_open {
             return Err(Error::RegistrationClosed);
         }
         let roles = vec![RoleName::user()];

@@ -19,6 +19,7 @@ use super::store::{AccountStore, Standings};
 use crate::audit::{Audit, Entry, Kind};
 use crate::clock::Clock;
 use crate::error::{Error, FieldError, Result};
+use crate::reloadable::Reloadable;
 use crate::role::store::{RoleChange, Unshown};
 use crate::role::{Declared, Permission, Role, RoleName, RoleStore, checked_description};
 
@@ -33,7 +34,7 @@ pub struct Roles {
     pub(super) store: Arc<dyn RoleStore>,
     accounts: Arc<dyn AccountStore>,
     pub(super) standings: Arc<dyn Standings>,
-    pub(super) configured: BTreeSet<Permission>,
+    pub(super) configured: Reloadable<BTreeSet<Permission>>,
     pub(super) audit: Arc<Audit>,
     pub(super) clock: Arc<dyn Clock>,
 }
@@ -53,7 +54,7 @@ impl Roles {
         audit: Arc<Audit>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self> {
-        let names = configured.iter().map(|permission| permission.name.clone()).collect();
+        let names = Reloadable::new(BTreeSet::new());
         let roles = Self { store, accounts, standings, configured: names, audit, clock };
         roles.declare_configured(configured).await?;
         Ok(roles)

@@ -19,6 +19,7 @@ use crate::guard::cookie;
 use crate::guard::csrf::PublicOrigin;
 use crate::openapi::{Answer, Asker, Call, Calls, Signature};
 use crate::problem::Problem;
+use crate::reloadable::Reloadable;
 use crate::role::{Permission, RoleName};
 use crate::session::{Recognised, Sessions};
 use crate::token::{Identity, Tokens};
@@ -134,7 +135,7 @@ impl Handler for Ask {
 
 /// What is needed to judge.
 struct Desk<'r> {
-    access: &'r Access,
+    access: Arc<Access>,
     sessions: &'r Sessions,
     tokens: &'r Tokens,
     audit: &'r Audit,
@@ -145,7 +146,7 @@ impl<'r> Desk<'r> {
     fn of(request: &'r Request<'_>) -> Option<Self> {
         let rocket = request.rocket();
         Some(Self {
-            access: rocket.state::<Arc<Access>>()?,
+            access: rocket.state::<Reloadable<Access>>()?.get(),
             sessions: rocket.state::<Arc<Sessions>>()?,
             tokens: rocket.state::<Arc<Tokens>>()?,
             audit: rocket.state::<Arc<Audit>>()?,

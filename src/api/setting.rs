@@ -7,6 +7,7 @@ use crate::guard::json::Json;
 use crate::guard::setting::{Setting, Settings};
 use crate::guard::{Allowed, SettingsRead};
 use crate::openapi::{Calls, call};
+use crate::reloadable::Reloadable;
 
 pub(super) fn calls() -> Calls {
     let calls = vec![
@@ -18,6 +19,9 @@ pub(super) fn calls() -> Calls {
 
 /// Every setting in force, secrets hidden.
 #[get("/admin/settings")]
-fn settings(_viewer: Allowed<SettingsRead>, settings: &State<Settings>) -> Json<ListBody<Setting>> {
-    Json(ListBody::whole(settings.0.clone()))
+fn settings(
+    _viewer: Allowed<SettingsRead>,
+    settings: &State<Reloadable<Settings>>,
+) -> Json<ListBody<Setting>> {
+    Json(ListBody::whole(settings.get().0.clone()))
 }

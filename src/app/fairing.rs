@@ -6,6 +6,7 @@ use rocket::fairing::{self, AdHoc, Fairing, Info, Kind};
 use rocket::figment::Figment;
 use rocket::{Build, Orbit, Rocket};
 
+use super::reload::Load;
 use super::{FLUSH_LIMIT, Prepared, StartError, World, complain};
 use crate::account::{Actor, Roles};
 use crate::audit::{Audit, Origin};
@@ -85,18 +86,22 @@ impl Doorward {
         self
     }
 
-    fn prepare(&self) -> Result<Prepared, StartError> {
-        let mut config = match &self.config {
-            Some(config) => config.clone(),
-            None => Config::load_shared()?,
-        };
+    fn prepare(&self) -> Result<(Prepared, Load), StartError> {
+        let mut declared = Vec::new();
         for (name, description) in &self.permissions {
-            config.permissions.declared.push(Declared::new(name, description)?);
+            declared.push(Declared::new(name, description)?);
         }
+        let given = self.config.clone();
+        let load = move || {
+            let mut config = given.clone().map_or_else(Config::load_shared, Ok)?;
+            config.permissions.declared.extend_from_slice(&declared);
+            Ok(config)
+        };
+        let config = load()?;
         for warning in config.warnings() {
             tracing::warn!("{warning}");
         }
-        Prepared::new(config, self.world.clone())
+        Ok((Prepared::new(config, self.world.clone())?, Box::new(load)))
     }
 }
 
@@ -108,10 +113,10 @@ impl Fairing for Doorward {
 
     async fn on_ignite(&self, rocket: Rocket<Build>) -> fairing::Result {
         match self.prepare() {
-            Ok(prepared) => {
+            Ok((prepared, load)) => {
                 let figment = settled(rocket.figment(), &prepared.config.rocket());
                 let roles = self.roles.clone();
-                let rocket = prepared.attach(rocket.configure(figment));
+                let rocket = prepared.attach(rocket.configure(figment), load);
                 Ok(rocket.attach(AdHoc::try_on_ignite("Doorward's first roles", |rocket| async {
                     match make_roles(&rocket, roles).await {
                         Ok(()) => Ok(rocket),

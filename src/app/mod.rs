@@ -8,8 +8,10 @@ mod metrics;
 pub(crate) mod output;
 mod policy;
 mod process;
+mod reload;
 pub mod restore;
 mod service;
+pub mod signal;
 pub mod stop;
 mod tend;
 mod watch;
@@ -30,7 +32,6 @@ use crate::audit::{self, Audit, Entry, Kind};
 use crate::clock::{self, Clock};
 use crate::config::Config;
 use crate::error::chain;
-use crate::guard::client::TrustedProxies;
 use crate::guard::cookie::Reach;
 use crate::guard::count::RequestCounts;
 use crate::guard::csrf::PublicOrigin;
@@ -39,7 +40,7 @@ use crate::id::{self, Random};
 use crate::metric::Registry;
 use crate::page::docs::Docs;
 use crate::page::view::Views;
-use crate::page::well_known::SecurityContact;
+use crate::reloadable::Reloadable;
 use crate::session::store::SessionStore;
 use crate::store::embedded::Role;
 use crate::store::redis::RedisPool;
@@ -48,6 +49,8 @@ use crate::{api, page};
 
 pub use fairing::Doorward;
 pub use policy::basis;
+pub use reload::Reloader;
+use reload::{Edge, Load};
 pub use service::Services;
 use service::{embedded_stores, redis_stores};
 pub use watch::Watch;
@@ -93,7 +96,7 @@ struct Redis(RedisPool);
 /// A template or an origin that cannot be used.
 pub fn build(config: Config, world: World) -> Result<Rocket<Build>, StartError> {
     let rocket = rocket::custom(config.rocket());
-    Ok(Prepared::new(config, world)?.attach(rocket))
+    Ok(Prepared::new(config, world)?.attach(rocket, Box::new(Config::load)))
 }
 
 /// What is made of a configuration before an application is touched, so that what is wrong with it
@@ -117,32 +120,30 @@ impl Prepared {
     }
 
     /// Puts Doorward into an application: its pages, its JSON interface, its state and its headers.
-    fn attach(self, rocket: Rocket<Build>) -> Rocket<Build> {
+    /// `load` reads the configuration again.
+    fn attach(self, rocket: Rocket<Build>, load: Load) -> Rocket<Build> {
         let Self { config, world, views, cors } = self;
-        let registry = registry(&config);
+        let (registry, edge) = (registry(&config), Edge::of(&config));
         let figment = with_databases(rocket.figment().clone(), &config);
         let mut rocket = rocket
             .configure(figment)
             // Rocket's own shield would set some of the same headers once more.
             .attach(Shield::new())
-            .attach(headers(&config, &registry))
+            .attach(headers(&config, &registry, &edge))
             .attach(Sql::init())
-            .manage(views)
+            .manage(Arc::clone(&views))
             .manage(Arc::clone(&world.clock))
             .manage(Arc::new(Draining::default()))
-            .manage(SecurityContact(config.security.contact.clone()))
-            .manage(policy::settings(&config))
             .manage(policy::reference(&config))
             .manage(Docs::default())
-            .manage(TrustedProxies(config.proxies.trusted.clone()))
             .manage(Reach(config.cookies.domain.clone()))
-            .manage(Arc::new(config.access.clone()))
             .manage(PublicOrigin(config.public_url.origin().ascii_serialization()))
             .mount(api::BASE, api::routes())
             .mount("/", api::public_routes())
             .mount("/", page::routes())
             .register("/api", api::catchers())
             .register("/", page::catchers());
+        rocket = edge.manage(rocket);
         if !config.store.is_embedded() {
             rocket = rocket.attach(Redis::init());
         }
@@ -152,10 +153,13 @@ impl Prepared {
         if let Some(address) = config.metrics.address {
             rocket = rocket.attach(watch::stores()).attach(metrics::at(address));
         }
-        tended(rocket, config.tokens.issuer.clone(), config.audit.retention).attach(
+        tended(rocket, config.tokens.issuer.clone(), edge.retention.clone()).attach(
             AdHoc::try_on_ignite("Doorward's services", move |rocket| async move {
                 match ignite(&rocket, &config, &world, &registry).await {
-                    Ok(services) => Ok(manage(rocket, services, &registry)),
+                    Ok(services) => {
+                        let reloader = Reloader::new(load, config, edge, views, &services);
+                        Ok(manage(rocket, services, &registry).manage(Arc::new(reloader)))
+                    }
                     Err(error) => {
                         complain(&error);
                         Err(rocket)
@@ -198,7 +202,7 @@ fn registry(config: &Config) -> Registry {
     config.metrics.address.map_or_else(Registry::default, |_| Registry::on())
 }
 
-fn headers(config: &Config, registry: &Registry) -> Headers {
+fn headers(config: &Config, registry: &Registry, edge: &Edge) -> Headers {
     Headers {
         hsts: config.is_https().then_some(if config.hsts_preload {
             Headers::HSTS_PRELOAD
@@ -206,13 +210,17 @@ fn headers(config: &Config, registry: &Registry) -> Headers {
             Headers::HSTS
         }),
         vary_origin: !config.cors.allowed_origins.is_empty(),
-        log_requests: config.log.access,
+        log_requests: edge.log_requests.clone(),
         counts: RequestCounts::of(registry),
     }
 }
 
 /// What happens by itself when the server starts, runs and stops.
-fn tended(rocket: Rocket<Build>, public_url: String, retention: Option<Duration>) -> Rocket<Build> {
+fn tended(
+    rocket: Rocket<Build>,
+    public_url: String,
+    retention: Reloadable<Option<Duration>>,
+) -> Rocket<Build> {
     rocket
         .attach(tend::keys())
         .attach(tend::roles())

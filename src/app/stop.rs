@@ -7,9 +7,12 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rocket::tokio::sync::Notify;
 use rocket::{Build, Ignite, Rocket};
 
 use super::leave::{Leave, TakingLeave};
+use super::reload::Reloader;
+use super::signal::{Hangups, Signal, Signals};
 use crate::api::health::Draining;
 
 /// An application that leaves signals to [`serve`], and takes leave of proxies.
@@ -24,8 +27,8 @@ pub fn prepare(rocket: Rocket<Build>) -> Rocket<Build> {
     rocket.configure(figment).manage(leave).attach(taking_leave)
 }
 
-/// Serves until a signal says to stop: on SIGTERM after `drain`, on Ctrl-C and on a second signal at
-/// once.
+/// Serves until a signal says to stop: on SIGTERM and SIGQUIT after `drain`, on Ctrl-C and on a second
+/// signal at once. On SIGHUP it reads the configuration again.
 ///
 /// # Errors
 /// As [`Rocket::launch`] has them.
@@ -33,13 +36,26 @@ pub async fn serve(
     rocket: Rocket<Ignite>,
     drain: Duration,
 ) -> Result<Rocket<Ignite>, rocket::Error> {
+    serve_hearing(Hangups::listen(), rocket, drain).await
+}
+
+/// The same, for a program that has listened to SIGHUP while it started.
+///
+/// # Errors
+/// As [`Rocket::launch`] has them.
+pub async fn serve_hearing(
+    hangups: io::Result<Hangups>,
+    rocket: Rocket<Ignite>,
+    drain: Duration,
+) -> Result<Rocket<Ignite>, rocket::Error> {
     let leave = rocket.state::<Arc<Leave>>().cloned();
     let draining = rocket.state::<Arc<Draining>>().cloned();
+    let reloads = Reloads::begin(rocket.state::<Arc<Reloader>>().cloned());
     // From here on no signal is lost.
-    let signals = Signals::listen();
+    let signals = hangups.and_then(Signals::listen);
     let asked = async move {
         match signals {
-            Ok(signals) => stop_asked(signals, drain, leave, draining).await,
+            Ok(signals) => stop_asked(signals, &reloads, drain, leave, draining).await,
             Err(error) => {
                 tracing::error!(cause = %error, "signals cannot be heard");
                 std::future::pending().await
@@ -47,6 +63,36 @@ pub async fn serve(
         }
     };
     serve_until(rocket, asked).await
+}
+
+/// Has the configuration read again by a task of its own, so that a signal to stop is heard meanwhile.
+struct Reloads(Arc<Notify>);
+
+impl Reloads {
+    fn begin(reloader: Option<Arc<Reloader>>) -> Self {
+        let asked = Arc::new(Notify::new());
+        if let Some(reloader) = reloader.as_ref().map(Arc::downgrade) {
+            let asked = Arc::clone(&asked);
+            rocket::tokio::spawn(async move {
+                loop {
+                    asked.notified().await;
+                    let Some(reloader) = reloader.upgrade() else { return };
+                    reloader.reload().await;
+                }
+            });
+        }
+        Self(asked)
+    }
+
+    /// Asks for it. What is asked for while it is done is done once more.
+    fn ask(&self) {
+        self.0.notify_one();
+    }
+}
+
+/// Waits until another signal says to stop.
+async fn asked_again(signals: &mut Signals) {
+    while signals.next().await == Signal::Reload {}
 }
 
 /// Serves until `asked` is there.
@@ -70,12 +116,17 @@ async fn serve_until(
 /// Waits until it is time to close the port.
 async fn stop_asked(
     mut signals: Signals,
+    reloads: &Reloads,
     drain: Duration,
     leave: Option<Arc<Leave>>,
     draining: Option<Arc<Draining>>,
 ) {
-    if signals.next().await == Signal::Interrupt {
-        return;
+    loop {
+        match signals.next().await {
+            Signal::Reload => reloads.ask(),
+            Signal::Interrupt => return,
+            Signal::Terminate => break,
+        }
     }
     if let Some(draining) = draining {
         draining.begin();
@@ -85,53 +136,7 @@ async fn stop_asked(
     let Some(leave) = leave else { return };
     rocket::tokio::select! {
         () = leave.take(drain) => {}
-        _ = signals.next() => {}
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Signal {
-    Terminate,
-    Interrupt,
-}
-
-#[cfg(unix)]
-struct Signals {
-    terminate: rocket::tokio::signal::unix::Signal,
-    interrupt: rocket::tokio::signal::unix::Signal,
-}
-
-#[cfg(unix)]
-impl Signals {
-    fn listen() -> io::Result<Self> {
-        use rocket::tokio::signal::unix::{SignalKind, signal};
-        let terminate = signal(SignalKind::terminate())?;
-        Ok(Self { terminate, interrupt: signal(SignalKind::interrupt())? })
-    }
-
-    async fn next(&mut self) -> Signal {
-        rocket::tokio::select! {
-            _ = self.terminate.recv() => Signal::Terminate,
-            _ = self.interrupt.recv() => Signal::Interrupt,
-        }
-    }
-}
-
-#[cfg(not(unix))]
-struct Signals;
-
-#[cfg(not(unix))]
-impl Signals {
-    fn listen() -> io::Result<Self> {
-        Ok(Self)
-    }
-
-    async fn next(&mut self) -> Signal {
-        // An error means that there will be no Ctrl-C, not that there was one.
-        if rocket::tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-        Signal::Interrupt
+        () = asked_again(&mut signals) => {}
     }
 }
 

@@ -10,6 +10,7 @@ use crate::account::{Accounts, Roles};
 use crate::audit::{Audit, Entry, Kind, Origin};
 use crate::clock::{Clock, Timestamp};
 use crate::error::Result;
+use crate::reloadable::Reloadable;
 use crate::session::Sessions;
 use crate::token::key::Keys;
 
@@ -103,14 +104,14 @@ async fn sweep_sessions(sessions: Weak<Sessions>) {
 }
 
 /// Removes rows of the database that nobody needs any more: each replica for itself, one after the other.
-pub(super) fn database(retention: Option<Duration>) -> impl Fairing {
+pub(super) fn database(retention: Reloadable<Option<Duration>>) -> impl Fairing {
     AdHoc::on_liftoff("Database", move |rocket| {
         Box::pin(async move {
             let clock = rocket.state::<Arc<dyn Clock>>().cloned();
             let services = rocket.state::<Arc<Accounts>>().zip(rocket.state::<Arc<Audit>>());
             if let Some(((accounts, audit), clock)) = services.zip(clock) {
                 let (accounts, audit) = (Arc::downgrade(accounts), Arc::downgrade(audit));
-                rocket::tokio::spawn(clear_database(accounts, audit, clock, retention));
+                rocket::tokio::spawn(clear_database(accounts, audit, clock, retention.clone()));
             }
         })
     })
@@ -121,14 +122,14 @@ async fn clear_database(
     accounts: Weak<Accounts>,
     audit: Weak<Audit>,
     clock: Arc<dyn Clock>,
-    retention: Option<Duration>,
+    retention: Reloadable<Option<Duration>>,
 ) {
     let mut pause = FIRST_CLEARING;
     loop {
         sleep(pause).await;
         pause = CLEAR_EVERY;
         let Some((accounts, audit)) = accounts.upgrade().zip(audit.upgrade()) else { return };
-        let done = clear(&accounts, &audit, retention.map(|kept| clock.now() - kept));
+        let done = clear(&accounts, &audit, retention.get().map(|kept| clock.now() - kept));
         if let Err(error) = Origin::server().scope(done).await {
             let cause = crate::error::chain(&error);
             tracing::warn!(cause, "what is too old is still in the database");

@@ -93,6 +93,8 @@ kinds! {
     AuditRemoved = "sys_audit_removed", Success;
     /// The database was put back to how it was at an earlier time.
     Restored = "sys_restored", Success;
+    /// A running server was told to read its configuration again.
+    Reloaded = "sys_reloaded", Success;
     /// A server started.
     Startup = "sys_startup", Success;
     /// A server was told to stop.
@@ -198,6 +200,13 @@ impl Entry {
     pub fn of(kind: Kind) -> Self {
         let outcome = kind.usual_outcome();
         Self { kind, outcome, actor: None, subject: None, ip: None, detail: None }
+    }
+
+    /// It was not done.
+    #[must_use]
+    pub fn refused(mut self) -> Self {
+        self.outcome = Outcome::Failure;
+        self
     }
 
     /// Done to this account.

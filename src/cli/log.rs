@@ -8,7 +8,7 @@ use tracing::Subscriber;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
+use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
 
 use super::json::JsonLine;
 use super::otel::{self, Traces};
@@ -34,14 +34,14 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 /// The name of the thread that writes lines.
 pub(super) const THREAD: &str = "log";
 
-/// Starts logging; it ends, with everything written, when the guard is dropped.
+/// Starts logging, at a level that can be changed; it ends, with everything written, when the guard is dropped.
 ///
 /// A command that does its work and ends says what it has to say itself, so only warnings are
 /// logged, to standard error.
 ///
 /// # Errors
 /// Traces cannot be sent to where they are to go.
-pub(super) fn start(config: &Config, serves: bool) -> Result<Guard, StartError> {
+pub(super) fn start(config: &Config, serves: bool) -> Result<(Guard, Level), StartError> {
     let log = &config.log;
     let traces = match &config.telemetry.otlp_endpoint {
         Some(endpoint) if serves => Some(otel::start(endpoint)?),
@@ -58,22 +58,45 @@ pub(super) fn start(config: &Config, serves: bool) -> Result<Guard, StartError> 
     // Without a thread there is no log, but a server that serves.
     let thread = std::thread::Builder::new().name(THREAD.to_owned());
     let _ = thread.spawn(move || shared.write_to(Sink::new(sink, name)));
-    let level = if serves { log.level } else { tracing::Level::WARN };
-    // Rocket and the drivers are quiet unless something is wrong with them.
-    let filter = EnvFilter::new(format!(
-        "warn,doorward={level},audit={level},access={level},csp={level},rocket=off"
-    ));
-    match guard.1.as_ref().map(Traces::layer) {
-        None => Registry::default().with(filter).with(lines(log, writer, is_terminal)).init(),
+    let filter = filter(if serves { log.level } else { tracing::Level::WARN });
+    let level = match guard.1.as_ref().map(Traces::layer) {
+        None => {
+            let (filter, level) = reload::Layer::new(filter);
+            Registry::default().with(filter).with(lines(log, writer, is_terminal)).init();
+            Level::of(level)
+        }
         // Each sees only what it is for: the log no spans, the collector no lines.
         Some(traces) => {
+            let (filter, level) = reload::Layer::new(filter);
             Registry::default()
                 .with(traces)
                 .with(lines(log, writer, is_terminal).with_filter(filter))
                 .init();
+            Level::of(level)
         }
+    };
+    Ok((guard, level))
+}
+
+/// Rocket and the drivers are quiet unless something is wrong with them.
+fn filter(level: tracing::Level) -> EnvFilter {
+    EnvFilter::new(format!(
+        "warn,doorward={level},audit={level},access={level},csp={level},rocket=off"
+    ))
+}
+
+/// Changes the level of the log while it is written.
+pub(super) struct Level(Box<dyn Fn(EnvFilter) + Send + Sync>);
+
+impl Level {
+    fn of<S: 'static>(handle: reload::Handle<EnvFilter, S>) -> Self {
+        // It fails when the log has ended.
+        Self(Box::new(move |fresh| drop(handle.modify(|filter| *filter = fresh))))
     }
-    Ok(guard)
+
+    pub(super) fn set(&self, level: tracing::Level) {
+        (self.0)(filter(level));
+    }
 }
 
 /// What makes lines of events.

@@ -26,7 +26,8 @@ use rocket::fairing::AdHoc;
 use serde_json::json;
 
 use crate::api;
-use crate::app::{self, Services, StartError, World, output};
+use crate::app::signal::Hangups;
+use crate::app::{self, Reloader, Services, StartError, World, output};
 use crate::audit::Origin;
 use crate::config::{Config, Refused};
 use crate::error::chain;
@@ -103,7 +104,7 @@ pub fn main() -> ExitCode {
         Err(refused) => return refuse(&refused, &mut printer),
     };
     let serves = matches!(arguments.command, None | Some(Command::Serve));
-    let _log = match log::start(&config, serves) {
+    let (_log, level) = match log::start(&config, serves) {
         Ok(log) => log,
         Err(error) => return fail(&*error, &mut printer),
     };
@@ -113,7 +114,7 @@ pub fn main() -> ExitCode {
         .enable_all()
         .build();
     let done = match runtime {
-        Ok(runtime) => runtime.block_on(run(arguments.command, config, &mut printer)),
+        Ok(runtime) => runtime.block_on(run(arguments.command, config, level, &mut printer)),
         Err(error) => Err(error.into()),
     };
     match done {
@@ -157,11 +158,12 @@ fn print_usage(usage: &clap::Error) -> ExitCode {
 async fn run(
     command: Option<Command>,
     config: Config,
+    level: log::Level,
     printer: &mut Printer,
 ) -> Result<Option<Report>, StartError> {
     let world = World::default();
     match command {
-        None | Some(Command::Serve) => serve(config, world).await.map(|()| None),
+        None | Some(Command::Serve) => serve(config, world, level).await.map(|()| None),
         Some(Command::User(command)) => {
             let services = Services::open(&config, &world).await?;
             recorded(&services, user::run(command, &services, printer)).await.map(Some)
@@ -227,7 +229,9 @@ async fn recorded<T>(services: &Services, work: impl Future<Output = T>) -> T {
 }
 
 /// Serves until a signal says to stop; what is being answered then is finished first.
-async fn serve(config: Config, world: World) -> Result<(), StartError> {
+async fn serve(config: Config, world: World, level: log::Level) -> Result<(), StartError> {
+    app::signal::ignore_meaningless();
+    let hangups = Hangups::listen();
     for warning in config.warnings() {
         tracing::warn!("{warning}");
     }
@@ -241,7 +245,10 @@ async fn serve(config: Config, world: World) -> Result<(), StartError> {
     });
     let rocket = app::stop::prepare(app::build(config, world)?.attach(serving));
     let rocket = rocket.ignite().await.map_err(tell)?;
-    let ended = app::stop::serve(rocket, drain).await.map_err(tell)?;
+    if let Some(reloader) = rocket.state::<Arc<Reloader>>() {
+        reloader.also(move |config| level.set(config.log.level));
+    }
+    let ended = app::stop::serve_hearing(hangups, rocket, drain).await.map_err(tell)?;
     // Requests that were finished while the server stopped have recorded events, too.
     app::finish(ended).await;
     Ok(())

@@ -6,6 +6,7 @@
 mod check;
 mod key;
 mod read;
+mod reload;
 mod report;
 mod rocket;
 mod secret;
@@ -24,6 +25,7 @@ use ::rocket::figment::Figment;
 use url::Url;
 
 pub use key::reference;
+pub use reload::{Change, Changes, reloaded};
 pub use report::{Report, Setting};
 pub use section::{
     Api, Cookies, Cors, Database, Keys, Limits, Log, LogFormat, Metrics, Passwords, Permissions,

@@ -36,6 +36,13 @@ impl Report {
         &self.settings
     }
 
+    /// This report with the rows of `new`, but for those which `keeps` says stay as they are.
+    pub(super) fn merged(&self, new: &Self, keeps: impl Fn(&Setting) -> bool) -> Self {
+        let rows = self.settings.iter().zip(&new.settings);
+        let merge = |(old, new): (&Setting, &Setting)| if keeps(old) { old } else { new }.clone();
+        Self { settings: rows.map(merge).collect() }
+    }
+
     /// Describes our settings by `ours`, and Rocket's by `rockets`.
     pub(super) fn new(profile: Setting, ours: &Figment, rockets: &Figment) -> Self {
         let rows = KEYS.iter().map(|key| row(key, if key.is_rockets() { rockets } else { ours }));

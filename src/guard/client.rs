@@ -1,12 +1,14 @@
 //! Where a request comes from (SR-24).
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
 use ipnet::IpNet;
 use rocket::request::{FromRequest, Outcome, Request};
 
 use super::limit;
 use super::visit::Visit;
+use crate::reloadable::Reloadable;
 use crate::session;
 
 /// The proxies whose word about the client is taken.
@@ -85,10 +87,15 @@ fn canonical(address: IpAddr) -> IpAddr {
     address.to_canonical()
 }
 
+/// The proxies that are trusted at this moment.
+fn trusted(request: &Request<'_>) -> Option<Arc<TrustedProxies>> {
+    request.rocket().state::<Reloadable<TrustedProxies>>().map(Reloadable::get)
+}
+
 /// Whether a proxy that the operator trusts has made the request.
 pub fn is_trusted_proxy(request: &Request<'_>) -> bool {
     let peer = request.remote().map(|remote| canonical(remote.ip()));
-    let proxies = request.rocket().state::<TrustedProxies>();
+    let proxies = trusted(request);
     proxies.zip(peer).is_some_and(|(proxies, peer)| proxies.trust(peer))
 }
 
@@ -98,7 +105,7 @@ const MAX_REQUEST_ID: usize = 128;
 /// What a trusted proxy calls the request, so that its log and ours can be laid side by side. A name
 /// that is none, or one of several, is not taken: it stands in logs and tables.
 pub fn request_id(request: &Request<'_>) -> Option<String> {
-    let proxies = request.rocket().state::<TrustedProxies>()?;
+    let proxies = trusted(request)?;
     if proxies.0.is_empty() || !is_trusted_proxy(request) {
         return None;
     }
@@ -122,8 +129,7 @@ pub fn address(request: &Request<'_>) -> IpAddr {
         let peer = request.remote().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |r| r.ip());
         let values = |name| request.headers().get(name).collect::<Vec<&str>>();
         // Nobody else's headers are looked at.
-        let proxies = request.rocket().state::<TrustedProxies>();
-        let proxies = proxies.filter(|proxies| proxies.trust(canonical(peer)));
+        let proxies = trusted(request).filter(|proxies| proxies.trust(canonical(peer)));
         proxies.map_or(canonical(peer), |proxies| {
             proxies.judge(peer, &values("X-Forwarded-For"), &values("Forwarded"))
         })

@@ -11,6 +11,7 @@ use super::count::RequestCounts;
 use super::visit::Visit;
 use super::{client, cookie, known_session, limit, nonce, span};
 use crate::problem::{self, request_id};
+use crate::reloadable::Reloadable;
 use crate::trace;
 
 /// Puts the security headers and the cookies into every answer, writes the access log, and counts.
@@ -20,7 +21,7 @@ pub struct Headers {
     /// Whether answers depend on `Origin`, so that no cache gives one site's to another (SR-45).
     pub vary_origin: bool,
     /// Whether each request is a line in the log.
-    pub log_requests: bool,
+    pub log_requests: Reloadable<bool>,
     /// Where requests are counted.
     pub counts: RequestCounts,
 }
@@ -130,7 +131,7 @@ impl Fairing for Headers {
         if self.is_timed() {
             let took = Visit::of(request).began.get_or_init(Instant::now).elapsed();
             self.counts.note(request, response.status(), took);
-            if self.log_requests {
+            if *self.log_requests.get() {
                 log(request, response.status(), took);
             }
         }
@@ -139,7 +140,7 @@ impl Fairing for Headers {
 
 impl Headers {
     fn is_timed(&self) -> bool {
-        self.log_requests || self.counts.is_on()
+        *self.log_requests.get() || self.counts.is_on()
     }
 }
 

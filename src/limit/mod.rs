@@ -20,6 +20,7 @@ use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::id::SessionId;
 use crate::metric::{Registry, Throttles};
+use crate::reloadable::Reloadable;
 use crate::token::key::MasterSecret;
 use device::{Devices, KnownDevice};
 use ledger::{Entry, Ledger, LineKey, Whom};
@@ -45,7 +46,7 @@ mod rule {
 }
 
 /// What the operator decides; `None` switches a limit off.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct LimitPolicy {
     /// Sign-ins from one address; for a known device, those to one account instead.
     pub login_per_address: Option<Quota>,
@@ -64,7 +65,7 @@ pub struct LimitPolicy {
 /// The service behind all limits.
 pub struct Limits {
     store: Arc<dyn LimitStore>,
-    policy: LimitPolicy,
+    policy: Reloadable<LimitPolicy>,
     secret: hmac::Key,
     devices: Devices,
     ledger: Ledger,
@@ -124,6 +125,7 @@ impl Limits {
         let devices = Devices::new(secret);
         let secret = secret.derive(b"doorward/limit/v1");
         let (ledger, throttles) = (Ledger::new(), Throttles::default());
+        let policy = Reloadable::new(policy);
         Self { store, policy, secret, devices, ledger, throttles, clock }
     }
 
@@ -131,6 +133,15 @@ impl Limits {
     #[must_use]
     pub fn watched(self, registry: &Registry) -> Self {
         Self { throttles: Throttles::of(registry, &rule::ALL), ..self }
+    }
+
+    /// Replaces the policy. What was counted stays counted.
+    pub fn set_policy(&self, policy: LimitPolicy) {
+        self.policy.replace(policy);
+    }
+
+    fn policy(&self) -> LimitPolicy {
+        *self.policy.get()
     }
 
     /// The device cookies.
@@ -156,7 +167,7 @@ impl Limits {
     ) -> Result<Attempt<'_>> {
         let network = Network::of(ip);
         let from = device.map_or(network.as_bytes(), |device| device.tag());
-        self.take(rule::LOGIN, self.policy.login_per_address, from, gauge).await?;
+        self.take(rule::LOGIN, self.policy().login_per_address, from, gauge).await?;
         let Some(device) = device else {
             return self.attempt(rule::ACCOUNT, identifier.as_bytes()).await;
         };
@@ -180,7 +191,8 @@ impl Limits {
     /// As [`Limits::login`].
     pub async fn register(&self, ip: IpAddr, gauge: &Gauge) -> Result<()> {
         let network = Network::of(ip);
-        self.take(rule::REGISTER, self.policy.register_per_address, network.as_bytes(), gauge).await
+        self.take(rule::REGISTER, self.policy().register_per_address, network.as_bytes(), gauge)
+            .await
     }
 
     /// Lets somebody refresh a session whose refresh token they have shown.
@@ -194,10 +206,10 @@ impl Limits {
         gauge: &Gauge,
     ) -> Result<()> {
         let key = (rule::REFRESH, Whom::Network(Network::of(ip)));
-        self.count(key, self.policy.refresh_per_address, gauge)
+        self.count(key, self.policy().refresh_per_address, gauge)
             .map_err(|wait| self.refuse(rule::REFRESH, wait))?;
         let session = session.as_str().as_bytes();
-        self.take(rule::REFRESH, self.policy.refresh_per_session, session, gauge).await
+        self.take(rule::REFRESH, self.policy().refresh_per_session, session, gauge).await
     }
 
     /// Lets a request of any kind through. Costs it no round trip: what was let through is told to
@@ -215,7 +227,7 @@ impl Limits {
         device_cookie: impl FnOnce() -> Option<&'c str>,
         gauge: &Gauge,
     ) -> Result<()> {
-        let quota = self.policy.other_per_address;
+        let quota = self.policy().other_per_address;
         let key = (rule::REQUESTS, Whom::Network(Network::of(ip)));
         let Err(wait) = self.count(key, quota, gauge) else { return Ok(()) };
         let known = device_cookie().and_then(|cookie| self.devices.any(cookie, self.clock.now()));
@@ -249,7 +261,7 @@ impl Limits {
     }
 
     async fn attempt(&self, rule: &'static str, whom: &[u8]) -> Result<Attempt<'_>> {
-        let Some(backoff) = self.policy.account_failures else {
+        let Some(backoff) = self.policy().account_failures else {
             return Ok(Attempt { limits: self, counted: None, on_known_device: false });
         };
         let key = LimitKey::new(&self.secret, rule, whom);

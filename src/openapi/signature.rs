@@ -22,6 +22,7 @@ use crate::guard::json::Json;
 use crate::guard::setting::Settings;
 use crate::guard::{Allowed, LoggedIn, Needs, Presented};
 use crate::problem::Problem;
+use crate::reloadable::Reloadable;
 use crate::role::RoleStore;
 use crate::session::Sessions;
 use crate::session::store::SessionStore;
@@ -257,7 +258,7 @@ parts! {
     &State<Arc<dyn RoleStore>> => Signature::store;
     &State<Arc<Keys>> => |_| {};
     &State<Arc<dyn Clock>> => |_| {};
-    &State<Settings> => |_| {};
+    &State<Reloadable<Settings>> => |_| {};
     &State<Arc<dyn AccountStore>> => |_| {};
     &State<Arc<dyn SessionStore>> => |_| {};
     Shutdown => |_| {};

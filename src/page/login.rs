@@ -19,6 +19,7 @@ use crate::guard::form::{Form, VisitorForm};
 use crate::guard::{Presented, Visitor};
 use crate::id::SecretString;
 use crate::problem::Problem;
+use crate::reloadable::Reloadable;
 use crate::session::Sessions;
 
 /// Asks for an e-mail address and a password (`GET`, `POST /login`).
@@ -60,12 +61,12 @@ fn show(
     visitor: Visitor,
     next: Option<&str>,
     accounts: &State<Arc<Accounts>>,
-    access: &State<Arc<Access>>,
+    access: &State<Reloadable<Access>>,
 ) -> FormAnswer<LoginPage> {
     if visitor.0.is_some() {
-        return Either::This(See(place_to_go(next, access)));
+        return Either::This(See(place_to_go(next, &access.get())));
     }
-    let next = next.and_then(|next| place(next, access));
+    let next = next.and_then(|next| place(next, &access.get()));
     let registration_open = accounts.registration_open();
     Either::That(Shown::good(LoginPage { next, registration_open, ..LoginPage::default() }))
 }
@@ -89,7 +90,7 @@ async fn log_in(
     presented: Presented,
     sessions: &State<Arc<Sessions>>,
     accounts: &State<Arc<Accounts>>,
-    access: &State<Arc<Access>>,
+    access: &State<Reloadable<Access>>,
     cookies: Cookies<'_>,
 ) -> FormAnswer<LoginPage> {
     let LoginForm { email, password, remember, next } = form.0;
@@ -97,14 +98,14 @@ async fn log_in(
     match sessions.log_in(&email, password, remember, client.0, &presented.0).await {
         Ok(issued) => {
             cookies.hand_over(&issued);
-            Either::This(See(place_to_go(next.as_deref(), access)))
+            Either::This(See(place_to_go(next.as_deref(), &access.get())))
         }
         Err(error) => {
             let page = LoginPage {
                 faults: Faults::from(&error),
                 email,
                 remember,
-                next: next.as_deref().and_then(|next| place(next, access)),
+                next: next.as_deref().and_then(|next| place(next, &access.get())),
                 registration_open: accounts.registration_open(),
             };
             Either::That(Shown::refused(page, &error))

@@ -18,6 +18,7 @@ use crate::guard::cookie::Cookies;
 use crate::guard::form::VisitorForm;
 use crate::guard::{Presented, Visitor};
 use crate::id::SecretString;
+use crate::reloadable::Reloadable;
 use crate::session::{Registration, Sessions};
 
 /// Makes an account of one's own (`GET`, `POST /register`).
@@ -59,16 +60,16 @@ fn show(
     visitor: Visitor,
     next: Option<&str>,
     accounts: &State<Arc<Accounts>>,
-    access: &State<Arc<Access>>,
+    access: &State<Reloadable<Access>>,
 ) -> Result<FormAnswer<RegisterPage>, Refusal> {
     if visitor.0.is_some() {
-        return Ok(Either::This(See(place_to_go(next, access))));
+        return Ok(Either::This(See(place_to_go(next, &access.get()))));
     }
     if !accounts.registration_open() {
         return Err(Error::RegistrationClosed.into());
     }
     let (next, min_length) =
-        (next.and_then(|next| place(next, access)), accounts.min_password_length());
+        (next.and_then(|next| place(next, &access.get())), accounts.min_password_length());
     Ok(Either::That(Shown::good(RegisterPage { next, min_length, ..RegisterPage::default() })))
 }
 
@@ -91,7 +92,7 @@ async fn register(
     presented: Presented,
     sessions: &State<Arc<Sessions>>,
     accounts: &State<Arc<Accounts>>,
-    access: &State<Arc<Access>>,
+    access: &State<Reloadable<Access>>,
     cookies: Cookies<'_>,
 ) -> FormAnswer<RegisterPage> {
     let RegisterForm { email, password, display_name, next } = form.0;
@@ -99,14 +100,14 @@ async fn register(
     match sessions.register(registration, client.0, &presented.0).await {
         Ok(issued) => {
             cookies.hand_over(&issued);
-            Either::This(See(place_to_go(next.as_deref(), access)))
+            Either::This(See(place_to_go(next.as_deref(), &access.get())))
         }
         Err(error) => {
             let page = RegisterPage {
                 faults: Faults::from(&error),
                 email,
                 display_name,
-                next: next.as_deref().and_then(|next| place(next, access)),
+                next: next.as_deref().and_then(|next| place(next, &access.get())),
                 min_length: accounts.min_password_length(),
             };
             Either::That(Shown::refused(page, &error))

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use include_dir::{Dir, include_dir};
@@ -12,6 +12,7 @@ use tera::{Context, Kwargs, State, Tera, TeraResult, Value};
 use super::asset::Assets;
 use super::part::{Moment, initials};
 use crate::error::{Error, Result};
+use crate::reloadable::Reloadable;
 
 static TEMPLATES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/templates");
 
@@ -159,13 +160,13 @@ pub enum NoticeKind {
 /// A file of the operator's directory replaces the built-in template of the same relative name; a file
 /// with a new name is a part that those files can include.
 pub struct Views {
-    overrides: Option<PathBuf>,
     reload: bool,
-    loaded: RwLock<Arc<Loaded>>,
+    loaded: Reloadable<Loaded>,
 }
 
 /// The templates as they were read, and when the files were last changed at that time.
 struct Loaded {
+    overrides: Option<PathBuf>,
     tera: Tera,
     stamps: Stamps,
 }
@@ -180,8 +181,12 @@ impl Views {
     /// [`Error::Internal`] if the directory cannot be read, or a template has a mistake: the cause names
     /// the file and the line.
     pub fn new(overrides: Option<PathBuf>, reload: bool) -> Result<Self> {
-        let loaded = load(overrides.as_deref(), reload)?;
-        Ok(Self { overrides, reload, loaded: RwLock::new(Arc::new(loaded)) })
+        Ok(Self { reload, loaded: Reloadable::new(load(overrides, reload)?) })
+    }
+
+    /// Renders from now on what `fresh` does.
+    pub fn replace(&self, fresh: Self) {
+        self.loaded.share(fresh.loaded.get());
     }
 
     /// The HTML of a page.
@@ -196,12 +201,12 @@ impl Views {
     }
 
     fn current(&self) -> Result<Arc<Loaded>> {
-        let loaded = Arc::clone(&self.loaded.read().unwrap_or_else(|poison| poison.into_inner()));
-        if !self.reload || loaded.stamps == stamps(self.overrides.as_deref())? {
+        let loaded = self.loaded.get();
+        if !self.reload || loaded.stamps == stamps(loaded.overrides.as_deref())? {
             return Ok(loaded);
         }
-        let fresh = Arc::new(load(self.overrides.as_deref(), true)?);
-        *self.loaded.write().unwrap_or_else(|poison| poison.into_inner()) = Arc::clone(&fresh);
+        let fresh = Arc::new(load(loaded.overrides.clone(), true)?);
+        self.loaded.share(Arc::clone(&fresh));
         Ok(fresh)
     }
 }
@@ -213,15 +218,15 @@ struct TitledChrome<'a> {
     title: String,
 }
 
-fn load(overrides: Option<&Path>, reload: bool) -> Result<Loaded> {
+fn load(overrides: Option<PathBuf>, reload: bool) -> Result<Loaded> {
     // Taken before the files are read: a change in between is then seen at the next page.
-    let stamps = if reload { stamps(overrides)? } else { Stamps::new() };
+    let stamps = if reload { stamps(overrides.as_deref())? } else { Stamps::new() };
     let mut sources = BTreeMap::new();
     match SOURCE.map(Path::new).filter(|folder| reload && folder.is_dir()) {
         Some(folder) => read_folder(folder, &mut sources)?,
         None => compiled_in(&TEMPLATES, &mut sources)?,
     }
-    if let Some(folder) = overrides {
+    if let Some(folder) = &overrides {
         read_folder(folder, &mut sources)?;
     }
     let mut tera = Tera::new();
@@ -231,7 +236,7 @@ fn load(overrides: Option<&Path>, reload: bool) -> Result<Loaded> {
     // Nothing is trusted to be HTML already, not even by a template of the operator (SR-46).
     tera.register_filter("safe", refuse_safe);
     tera.add_raw_templates(sources).map_err(Error::internal)?;
-    Ok(Loaded { tera, stamps })
+    Ok(Loaded { overrides, tera, stamps })
 }
 
 /// `{{ asset(name="app.css") }}`: the address of a static file.

@@ -10,6 +10,7 @@ use super::error::Refusal;
 use super::nothing;
 use super::show::See;
 use crate::clock::Clock;
+use crate::reloadable::Reloadable;
 
 /// How long `security.txt` says that it can be relied on; RFC 9116 §2.5.5 advises less than a year.
 const SECURITY_TXT_LIFETIME: Duration = Duration::from_secs(180 * 24 * 60 * 60);
@@ -31,9 +32,10 @@ fn change_password() -> See {
 /// Whom to tell of a weakness (RFC 9116).
 #[get("/.well-known/security.txt")]
 fn security_txt(
-    contact: &State<SecurityContact>,
+    contact: &State<Reloadable<SecurityContact>>,
     clock: &State<Arc<dyn Clock>>,
 ) -> Result<(ContentType, String), Refusal> {
+    let contact = contact.get();
     let contact = contact.0.as_ref().ok_or_else(nothing)?;
     let expires_at = clock.now() + SECURITY_TXT_LIFETIME;
     Ok((ContentType::Plain, format!("Contact: {contact}\nExpires: {expires_at}\n")))

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use doorward::config::{Config, reference};
+use doorward::config::{Config, reference, reloaded};
 
 use crate::house::{files, read};
 
@@ -194,6 +194,16 @@ const OTHER_VARIABLES: [&str; 6] = [
     "DOORWARD_SAMPLES",
     "DOORWARD_MUTANTS",
 ];
+
+#[test]
+fn the_settings_that_a_running_server_takes_over_are_listed() {
+    let text = guide("docs/configuration.md").text;
+    let (_, list) = text.split_once("<!-- reloaded -->").expect("the list");
+    let list = list.split("\n\n").next().unwrap_or_default();
+    let listed: Vec<&str> =
+        list.lines().filter_map(|row| row.strip_prefix("| `")?.strip_suffix("` |")).collect();
+    assert_eq!(listed, reloaded().collect::<Vec<_>>());
+}
 
 #[test]
 fn every_setting_that_is_named_exists() {

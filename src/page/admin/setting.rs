@@ -7,6 +7,7 @@ use crate::guard::setting::{Setting, Settings};
 use crate::guard::{Allowed, SettingsRead};
 use crate::page::show::Shown;
 use crate::page::view::Page;
+use crate::reloadable::Reloadable;
 
 /// Shows what `doorward check-config` prints (`GET /admin/settings`).
 #[derive(Debug, Default, Serialize)]
@@ -72,6 +73,9 @@ pub(super) fn routes() -> Vec<Route> {
 
 /// The settings.
 #[get("/admin/settings")]
-fn show(_viewer: Allowed<SettingsRead>, settings: &State<Settings>) -> Shown<SettingsPage> {
-    Shown::good(SettingsPage { sections: Section::all(&settings.0) })
+fn show(
+    _viewer: Allowed<SettingsRead>,
+    settings: &State<Reloadable<Settings>>,
+) -> Shown<SettingsPage> {
+    Shown::good(SettingsPage { sections: Section::all(&settings.get().0) })
 }
