@@ -152,7 +152,7 @@ mod tests {
 
     /// Another value for each setting that a running server takes over, as variables of the environment.
     const OTHERS: &[(&str, &str)] = &[
-        ("passwords.breached_file", "breached"),
+        ("passwords.breached_file", "Cargo.toml"),
         ("permissions.declared", "notes:write = Write notes"),
         ("registration.open", "false"),
         ("proxies.trusted", "10.0.0.0/8"),
