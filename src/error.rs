@@ -1,6 +1,10 @@
 //! What can go wrong, in the domain's words. How each looks to a client is said once, in `problem.rs`.
 
+mod outage;
+
 use std::time::Duration;
+
+pub use outage::{Cause, Outage, Told};
 
 /// The result of a domain operation.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -109,6 +113,17 @@ impl Error {
     /// Something broke that should not, because of `cause`.
     pub fn internal(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Internal(cause.into())
+    }
+
+    /// Whether it is a store's failure, and the log says of that store already that it is away.
+    pub fn is_told(&self) -> bool {
+        self.outage().is_some_and(|outage| outage.told.is_some())
+    }
+
+    /// The store's failure that it is, if it is one.
+    pub fn outage(&self) -> Option<&Outage> {
+        let Self::Unavailable(cause) = self else { return None };
+        cause.downcast_ref()
     }
 
     /// One field is not as it must be.

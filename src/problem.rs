@@ -169,8 +169,13 @@ impl From<&Error> for Problem {
             Error::Internal(_) => (Status::InternalServerError, "internal"),
         };
         if let Error::Unavailable(cause) | Error::Internal(cause) = error {
-            let request_id = audit::request_id();
-            tracing::error!(code, cause = %chain(&**cause), request_id, "a request failed");
+            let (request_id, cause) = (audit::request_id(), chain(&**cause));
+            let told = error.outage().and_then(|outage| outage.told.as_ref());
+            if told.is_some_and(|told| !told.is_first()) {
+                tracing::debug!(code, cause, request_id, "a request failed");
+            } else {
+                tracing::error!(code, cause, request_id, "a request failed");
+            }
         }
         let errors = match error {
             Error::Invalid(errors) => errors.clone(),

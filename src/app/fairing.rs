@@ -7,7 +7,7 @@ use rocket::figment::Figment;
 use rocket::{Build, Orbit, Rocket};
 
 use super::reload::Load;
-use super::{FLUSH_LIMIT, Prepared, StartError, World, complain};
+use super::{Complaint, FLUSH_LIMIT, Prepared, StartError, World};
 use crate::account::{Actor, Roles};
 use crate::audit::{Audit, Origin};
 use crate::config::Config;
@@ -101,7 +101,8 @@ impl Doorward {
         for warning in config.warnings() {
             tracing::warn!("{warning}");
         }
-        Ok((Prepared::new(config, self.world.clone())?, Box::new(load)))
+        let prepared = Prepared::new(config, self.world.clone(), Complaint::default())?;
+        Ok((prepared, Box::new(load)))
     }
 }
 
@@ -121,14 +122,14 @@ impl Fairing for Doorward {
                     match make_roles(&rocket, roles).await {
                         Ok(()) => Ok(rocket),
                         Err(error) => {
-                            complain(&error);
+                            Complaint::default().say(error);
                             Err(rocket)
                         }
                     }
                 })))
             }
             Err(error) => {
-                complain(&error);
+                Complaint::default().say(error);
                 Err(rocket)
             }
         }

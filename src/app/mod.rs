@@ -16,14 +16,12 @@ pub mod stop;
 mod tend;
 mod watch;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rocket::fairing::AdHoc;
-use rocket::figment::Figment;
 use rocket::shield::Shield;
 use rocket::{Build, Ignite, Orbit, Rocket};
-use rocket_db_pools::Database;
 
 use crate::account::Accounts;
 use crate::account::password::Params;
@@ -31,7 +29,7 @@ use crate::api::health::Draining;
 use crate::audit::{self, Audit, Entry, Kind};
 use crate::clock::{self, Clock};
 use crate::config::Config;
-use crate::error::chain;
+use crate::error::{Error, chain};
 use crate::guard::cookie::Reach;
 use crate::guard::count::RequestCounts;
 use crate::guard::csrf::PublicOrigin;
@@ -42,8 +40,6 @@ use crate::page::docs::Docs;
 use crate::page::view::Views;
 use crate::reloadable::Reloadable;
 use crate::session::store::SessionStore;
-use crate::store::embedded::Role;
-use crate::store::redis::RedisPool;
 use crate::store::sql::SqlPool;
 use crate::{api, page};
 
@@ -52,7 +48,6 @@ pub use policy::basis;
 pub use reload::Reloader;
 use reload::{Edge, Load};
 pub use service::Services;
-use service::{embedded_stores, redis_stores};
 pub use watch::Watch;
 
 /// Why the server does not start. Its text is the one line that the operator reads.
@@ -78,15 +73,46 @@ impl Default for World {
 /// How long a server or a command that ends waits for its last events to be in the database.
 pub(crate) const FLUSH_LIMIT: Duration = Duration::from_secs(5);
 
-/// The SQL database, as Rocket keeps it.
-#[derive(Database)]
-#[database("doorward_sql")]
-struct Sql(SqlPool);
+/// Where the reason goes for which an application does not ignite: Rocket itself tells nobody.
+#[derive(Clone, Default)]
+pub(crate) struct Complaint(Option<Arc<Mutex<Option<StartError>>>>);
 
-/// The Redis connection, as Rocket keeps it.
-#[derive(Database)]
-#[database("doorward_redis")]
-struct Redis(RedisPool);
+impl Complaint {
+    /// Keeps it for whoever starts the application.
+    pub fn kept() -> Self {
+        Self(Some(Arc::default()))
+    }
+
+    /// What was kept, once.
+    pub fn take(&self) -> Option<StartError> {
+        self.0.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Keeps the reason, or says it: in the log, or, in an application without one, where whoever
+    /// starts it looks.
+    fn say(&self, error: StartError) {
+        if let Some(kept) = &self.0 {
+            *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        } else if tracing::dispatcher::has_been_set() {
+            tracing::error!(cause = explain(&*error), "failed to start Doorward");
+        } else {
+            output::complain(&format!("doorward: {}", explain(&*error)));
+        }
+    }
+}
+
+/// An error as the operator reads it, with its causes: nothing that is said to visitors, and each field
+/// by its name.
+pub(crate) fn explain(error: &(dyn std::error::Error + Send + Sync + 'static)) -> String {
+    match error.downcast_ref::<Error>() {
+        Some(Error::Unavailable(cause) | Error::Internal(cause)) => chain(&**cause),
+        Some(Error::Invalid(fields)) => {
+            let field = |f: &crate::error::FieldError| format!("{}: {}", f.field, f.message);
+            fields.iter().map(field).collect::<Vec<_>>().join("; ")
+        }
+        _ => chain(error),
+    }
+}
 
 /// The Rocket application for a configuration.
 ///
@@ -95,8 +121,17 @@ struct Redis(RedisPool);
 /// # Errors
 /// A template or an origin that cannot be used.
 pub fn build(config: Config, world: World) -> Result<Rocket<Build>, StartError> {
+    build_with(config, world, Complaint::default())
+}
+
+/// The same, with a place for the reason if it does not ignite.
+pub(crate) fn build_with(
+    config: Config,
+    world: World,
+    complaint: Complaint,
+) -> Result<Rocket<Build>, StartError> {
     let rocket = rocket::custom(config.rocket());
-    Ok(Prepared::new(config, world)?.attach(rocket, Box::new(Config::load)))
+    Ok(Prepared::new(config, world, complaint)?.attach(rocket, Box::new(Config::load)))
 }
 
 /// What is made of a configuration before an application is touched, so that what is wrong with it
@@ -106,31 +141,29 @@ struct Prepared {
     world: World,
     views: Arc<Views>,
     cors: Option<rocket_cors::Cors>,
+    complaint: Complaint,
 }
 
 impl Prepared {
-    fn new(config: Config, world: World) -> Result<Self, StartError> {
+    fn new(config: Config, world: World, complaint: Complaint) -> Result<Self, StartError> {
         let reload = cfg!(debug_assertions);
         let views = Arc::new(Views::new(config.templates.dir.clone(), reload).map_err(cause)?);
         let cors = match config.cors.allowed_origins.as_slice() {
             [] => None,
             _ => Some(policy::cors(&config)?),
         };
-        Ok(Self { config, world, views, cors })
+        Ok(Self { config, world, views, cors, complaint })
     }
 
     /// Puts Doorward into an application: its pages, its JSON interface, its state and its headers.
     /// `load` reads the configuration again.
     fn attach(self, rocket: Rocket<Build>, load: Load) -> Rocket<Build> {
-        let Self { config, world, views, cors } = self;
+        let Self { config, world, views, cors, complaint } = self;
         let (registry, edge) = (registry(&config), Edge::of(&config));
-        let figment = with_databases(rocket.figment().clone(), &config);
         let mut rocket = rocket
-            .configure(figment)
             // Rocket's own shield would set some of the same headers once more.
             .attach(Shield::new())
             .attach(headers(&config, &registry, &edge))
-            .attach(Sql::init())
             .manage(Arc::clone(&views))
             .manage(Arc::clone(&world.clock))
             .manage(Arc::new(Draining::default()))
@@ -144,9 +177,6 @@ impl Prepared {
             .register("/api", api::catchers())
             .register("/", page::catchers());
         rocket = edge.manage(rocket);
-        if !config.store.is_embedded() {
-            rocket = rocket.attach(Redis::init());
-        }
         if let Some(cors) = cors {
             rocket = rocket.attach(cors);
         }
@@ -155,46 +185,19 @@ impl Prepared {
         }
         tended(rocket, config.tokens.issuer.clone(), edge.retention.clone()).attach(
             AdHoc::try_on_ignite("Doorward's services", move |rocket| async move {
-                match ignite(&rocket, &config, &world, &registry).await {
+                match Services::serving(&config, &world, &registry).await {
                     Ok(services) => {
                         let reloader = Reloader::new(load, config, edge, views, &services);
                         Ok(manage(rocket, services, &registry).manage(Arc::new(reloader)))
                     }
                     Err(error) => {
-                        complain(&error);
+                        complaint.say(error);
                         Err(rocket)
                     }
                 }
             }),
         )
     }
-}
-
-/// Says why the server does not start: in the log, or, in an application without one, where whoever
-/// starts it looks.
-fn complain(error: &StartError) {
-    let cause = chain(&**error);
-    if tracing::dispatcher::has_been_set() {
-        tracing::error!(cause, "the server cannot start");
-    } else {
-        output::complain(&format!("doorward: the server cannot start: {cause}"));
-    }
-}
-
-/// Where rocket_db_pools finds our pools.
-fn with_databases(figment: Figment, config: &Config) -> Figment {
-    let figment = figment
-        .merge(("databases.doorward_sql.url", config.database.url.expose()))
-        .merge(("databases.doorward_sql.pool_size", config.database.pool_size));
-    if config.store.is_embedded() {
-        return figment;
-    }
-    let figment = figment.merge(("databases.doorward_redis.url", config.store.url.expose()));
-    let Some(life) = config.store.near_cache else { return figment };
-    let millis = u64::try_from(life.as_millis()).unwrap_or(u64::MAX);
-    figment
-        .merge(("databases.doorward_redis.near_cache.prefix", &config.store.prefix))
-        .merge(("databases.doorward_redis.near_cache.millis", millis))
 }
 
 /// Where figures are kept, if there is an address at which they are shown.
@@ -239,30 +242,13 @@ fn tended(
         }))
 }
 
-async fn ignite(
-    rocket: &Rocket<Build>,
-    config: &Config,
-    world: &World,
-    registry: &Registry,
-) -> Result<Services, StartError> {
-    let Some(sql) = Sql::fetch(rocket) else { return Err("the database is not attached".into()) };
-    let sql: SqlPool = (**sql).clone();
-    sql.migrate().await?;
-    // Rocket complains about a database that is asked for and was not attached.
-    let attached = if config.store.is_embedded() { None } else { Redis::fetch(rocket) };
-    let stores = match attached {
-        Some(pool) => redis_stores(config, (**pool).clone()),
-        None => embedded_stores(config, world, Role::Server).await?,
-    };
-    Services::assemble(config, world, registry, sql, stores).await
-}
-
 fn manage(mut rocket: Rocket<Build>, services: Services, registry: &Registry) -> Rocket<Build> {
     if let Some(draining) = rocket.state::<Arc<Draining>>().filter(|_| registry.is_on()) {
         let watch = Watch::new(registry, Arc::clone(draining), &services);
         rocket = rocket.manage(Arc::new(watch));
     }
     rocket
+        .manage(services.sql)
         .manage(Arc::clone(services.accounts.limits()))
         .manage(services.account_store)
         .manage(services.session_store)
@@ -299,7 +285,7 @@ pub async fn finish(rocket: Rocket<Ignite>) {
     if let Some(store) = rocket.state::<Arc<dyn SessionStore>>() {
         store.close().await;
     }
-    if let Some(sql) = Sql::fetch(&rocket) {
+    if let Some(sql) = rocket.state::<SqlPool>() {
         // Whoever holds a connection has been given up by now.
         let _ = tokio::time::timeout(FLUSH_LIMIT, sql.finish()).await;
     }
@@ -324,9 +310,9 @@ pub fn setup_link(public_url: &str, token: &str) -> String {
 }
 
 /// The cause behind a domain error: what an operator needs to read.
-fn cause(error: crate::error::Error) -> StartError {
+fn cause(error: Error) -> StartError {
     match error {
-        crate::error::Error::Unavailable(cause) | crate::error::Error::Internal(cause) => cause,
+        Error::Unavailable(cause) | Error::Internal(cause) => cause,
         other => other.into(),
     }
 }

@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::id::SecretString;
 use crate::private_file::make_folder;
 use crate::store::embedded::ServerLock;
+use crate::store::sql::address::sqlite_url;
 use crate::store::sql::snapshot::{Snapshot, alone, beside, reserve};
 use crate::token::key::Start;
 
@@ -85,7 +86,8 @@ pub async fn restore(config: &Config, world: &World, from: &Path) -> Result<Rest
         return Err(format!("this backup has migration {migration}, {text}").into());
     }
     let mut staged = config.clone();
-    staged.database.url = SecretString::new(format!("sqlite://{}", snapshot.file().display()));
+    let url = sqlite_url(snapshot.file()).ok_or("the path of the database is not UTF-8")?;
+    staged.database.url = SecretString::new(url);
     let ended = make_safe(&staged, world).await?;
     if was_there {
         fs::hard_link(&database, &before)?;

@@ -1,7 +1,8 @@
 //! The services, put together from a configuration: for the application and for the command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{StartError, World, key_file, policy};
 use crate::account::password::Hasher;
@@ -21,7 +22,7 @@ use crate::session::Sessions;
 use crate::session::store::SessionStore;
 use crate::store::embedded::{Embedded, EmbeddedLimits, Role};
 use crate::store::redis::{RedisPool, RedisStore};
-use crate::store::sql::{SqlPool, SqlStore};
+use crate::store::sql::{SqlAddress, SqlPool, SqlStore};
 use crate::store::watched;
 use crate::token::key::{KeyStore, Keys};
 use crate::token::refresh::Succession;
@@ -58,14 +59,45 @@ impl Services {
     /// # Errors
     /// Whatever keeps a store, a key or the hasher from working.
     pub async fn open(config: &Config, world: &World) -> Result<Self, StartError> {
-        let sql = SqlPool::open(&config.database.url, config.database.pool_size).await?;
+        let sql = open_database(config).await?;
         sql.migrate().await?;
         let stores = if config.store.is_embedded() {
             embedded_stores(config, world, Role::Guest).await?
         } else {
-            redis_stores(config, RedisPool::new(&config.store.url)?)
+            redis_stores(config, redis_pool(config, None)?)
         };
         Self::assemble(config, world, &Registry::default(), sql, stores).await
+    }
+
+    /// The services of a server. From when they are there, the log says when a store is away: a
+    /// database that cannot be used is a reason not to start, a Redis is not.
+    ///
+    /// # Errors
+    /// Whatever keeps the database, a key or the hasher from working.
+    pub(super) async fn serving(
+        config: &Config,
+        world: &World,
+        registry: &Registry,
+    ) -> Result<Self, StartError> {
+        let sql = open_database(config).await?;
+        sql.migrate().await?;
+        let redis = if config.store.is_embedded() {
+            None
+        } else {
+            Some(redis_pool(config, config.store.near_cache)?)
+        };
+        let stores = match &redis {
+            Some(pool) => redis_stores(config, pool.clone()),
+            None => embedded_stores(config, world, Role::Server).await?,
+        };
+        let services = Self::assemble(config, world, registry, sql, stores).await?;
+        services.sql.speak();
+        if let Some(redis) = redis {
+            redis.speak();
+            // Whether it can be used is in the log before anybody asks; that it cannot is said there.
+            let _ = services.session_store.ping().await;
+        }
+        Ok(services)
     }
 
     /// Brings the database to this release's schema.
@@ -73,8 +105,7 @@ impl Services {
     /// # Errors
     /// A database that cannot be reached, or that a newer release has changed.
     pub async fn migrate(config: &Config) -> Result<(), StartError> {
-        let sql = SqlPool::open(&config.database.url, config.database.pool_size).await?;
-        Ok(sql.migrate().await?)
+        Ok(open_database(config).await?.migrate().await?)
     }
 
     pub(super) async fn assemble(
@@ -175,6 +206,16 @@ impl Services {
 /// Where sessions are kept, and where limits are counted.
 pub(super) type Stores = (Arc<dyn SessionStore>, Arc<dyn LimitStore>);
 
+async fn open_database(config: &Config) -> Result<SqlPool, StartError> {
+    let (url, size) = (&config.database.url, config.database.pool_size);
+    Ok(SqlPool::open_as(url, size, &config.origin_of_database()).await?)
+}
+
+fn redis_pool(config: &Config, near: Option<Duration>) -> Result<RedisPool, StartError> {
+    let near = near.map(|life| (config.store.prefix.as_str(), life));
+    Ok(RedisPool::open(&config.store.url, near, &config.origin_of_store())?)
+}
+
 pub(super) fn redis_stores(config: &Config, pool: RedisPool) -> Stores {
     let store = Arc::new(RedisStore::new(pool, &config.store.prefix));
     (Arc::clone(&store) as Arc<dyn SessionStore>, store)
@@ -211,6 +252,6 @@ fn embedded_path(config: &Config) -> Result<PathBuf, StartError> {
 
 /// The file of the accounts, unless they are in PostgreSQL.
 pub(super) fn sqlite_path(config: &Config) -> Option<PathBuf> {
-    let path = config.database.url.expose().strip_prefix("sqlite:")?.trim_start_matches("//");
-    Some(path.split('?').next().unwrap_or(path).into())
+    let address = SqlAddress::parse(config.database.url.expose()).ok()?;
+    address.path().map(Path::to_owned)
 }

@@ -48,15 +48,15 @@ async fn tend_keys(keys: Weak<Keys>, audit: Weak<Audit>) {
             Origin::server().scope(audit.record(event)).await;
         }
         match &outcome {
-            Ok(_) if failing => tracing::info!("the signing keys can be read again"),
-            Err(error) if !failing => {
-                let cause = std::error::Error::source(error);
-                let cause = cause.map_or_else(|| error.to_string(), ToString::to_string);
-                tracing::error!(cause, "the signing keys cannot be read; they stay as they are");
+            Ok(_) if failing => tracing::info!("reading the signing keys again"),
+            // That the database is away is said already.
+            Err(error) if !failing && !error.is_told() => {
+                let cause = crate::error::chain(error);
+                tracing::error!(cause, "failed to read the signing keys; they stay as they are");
             }
             _ => {}
         }
-        failing = outcome.is_err();
+        failing = outcome.as_ref().is_err_and(|error| !error.is_told());
     }
 }
 
@@ -73,11 +73,12 @@ async fn make_up_for_roles(roles: Weak<Roles>) {
     while let Some(roles) = roles.upgrade() {
         match roles.make_up(before.as_deref()).await {
             Ok(unshown) => before = Some(unshown),
+            Err(error) if error.is_told() => {}
             Err(error) => {
                 let cause = crate::error::chain(&error);
                 tracing::warn!(
                     cause,
-                    "a changed role may not have been shown to everybody who has it"
+                    "failed to publish a changed role to all who have it; will retry"
                 );
             }
         }
@@ -130,9 +131,11 @@ async fn clear_database(
         pause = CLEAR_EVERY;
         let Some((accounts, audit)) = accounts.upgrade().zip(audit.upgrade()) else { return };
         let done = clear(&accounts, &audit, retention.get().map(|kept| clock.now() - kept));
-        if let Err(error) = Origin::server().scope(done).await {
+        if let Err(error) = Origin::server().scope(done).await
+            && !error.is_told()
+        {
             let cause = crate::error::chain(&error);
-            tracing::warn!(cause, "what is too old is still in the database");
+            tracing::warn!(cause, "failed to delete expired rows; will retry");
         }
     }
 }

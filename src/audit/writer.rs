@@ -78,16 +78,17 @@ async fn append(store: &dyn AuditStore, chain: &Chain, events: &[Event]) {
     loop {
         match store.append(chain, events).await {
             Ok(()) if failed => {
-                tracing::info!("the audit trail is written again");
+                tracing::info!("writing the audit trail again");
                 return;
             }
             Ok(()) => return,
             Err(error) => {
-                if !failed {
+                // That the database is away, and that events wait, is said already.
+                if !failed && !error.is_told() {
                     let cause = std::error::Error::source(&error).map(ToString::to_string);
-                    tracing::error!(cause, "the audit trail cannot be written; events wait");
+                    tracing::error!(cause, "failed to write the audit trail; events wait");
+                    failed = true;
                 }
-                failed = true;
             }
         }
         sleep(pause).await;

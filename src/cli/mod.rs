@@ -27,10 +27,9 @@ use serde_json::json;
 
 use crate::api;
 use crate::app::signal::Hangups;
-use crate::app::{self, Reloader, Services, StartError, World, output};
+use crate::app::{self, Complaint, Reloader, Services, StartError, World, explain, output};
 use crate::audit::Origin;
 use crate::config::{Config, Refused};
-use crate::error::chain;
 use report::{Printer, Report, Unwritten};
 
 /// Accounts, sessions and roles for web applications.
@@ -243,8 +242,13 @@ async fn serve(config: Config, world: World, level: log::Level) -> Result<(), St
     let serving = AdHoc::on_liftoff("Serving", |_| {
         Box::pin(async move { tracing::info!(address = told, public_url, "serving") })
     });
-    let rocket = app::stop::prepare(app::build(config, world)?.attach(serving));
-    let rocket = rocket.ignite().await.map_err(tell)?;
+    let complaint = Complaint::kept();
+    let rocket = app::build_with(config, world, complaint.clone())?.attach(serving);
+    let rocket = app::stop::prepare(rocket).ignite().await.map_err(|error| {
+        // Asking for it keeps Rocket from panicking.
+        let told = tell(error);
+        complaint.take().unwrap_or(told)
+    })?;
     if let Some(reloader) = rocket.state::<Arc<Reloader>>() {
         reloader.also(move |config| level.set(config.log.level));
     }
@@ -259,7 +263,7 @@ fn tell(error: &rocket::Error, address: &str) -> StartError {
     use rocket::error::ErrorKind;
     match error.kind() {
         ErrorKind::Bind(cause) => format!("cannot listen on {address}: {cause}").into(),
-        ErrorKind::FailedFairings(_) => "the server cannot start; the line above says why".into(),
+        ErrorKind::FailedFairings(_) => "a part of the server cannot start".into(),
         other => other.to_string().into(),
     }
 }
@@ -282,15 +286,6 @@ fn fail(
     printer.failure(&json!({ "error": message }));
     output::complain(&format!("doorward: {message}"));
     ExitCode::FAILURE
-}
-
-/// An error with its causes: the operator may see them all. Of fields, each by its name.
-fn explain(error: &(dyn std::error::Error + Send + Sync + 'static)) -> String {
-    if let Some(crate::error::Error::Invalid(fields)) = error.downcast_ref() {
-        let field = |f: &crate::error::FieldError| format!("{}: {}", f.field, f.message);
-        return fields.iter().map(field).collect::<Vec<_>>().join("; ");
-    }
-    chain(error)
 }
 
 /// The account store, for commands that name an account by its address or identifier.

@@ -11,6 +11,9 @@ use super::read::Reader;
 use super::source::Sources;
 use super::{Config, value};
 use crate::id::SecretString;
+use crate::store::redis;
+use crate::store::sql::SqlAddress;
+use crate::store::sql::address::{PostgresAddress, Tls};
 
 const STORE_SCHEMES: [&str; 6] =
     ["redis", "rediss", "redis+cluster", "rediss+cluster", "redis+sentinel", "rediss+sentinel"];
@@ -67,8 +70,12 @@ fn public_url(config: &Config, reader: &mut Reader, warnings: &mut Vec<String>) 
 
 fn database(config: &mut Config, reader: &mut Reader, warnings: &mut Vec<String>) {
     let url = config.database.url.expose().to_owned();
-    match value::scheme(&url).as_str() {
-        "sqlite" => {
+    // Empty where its file could not be read, or `data_dir` is no path, which was told already.
+    if url.is_empty() {
+        return;
+    }
+    match SqlAddress::parse(&url) {
+        Ok(SqlAddress::Sqlite(_)) => {
             if !config.store.is_embedded() {
                 warnings.push(
                     "the database is SQLite, a file of one machine: replicas elsewhere would not share accounts"
@@ -76,12 +83,11 @@ fn database(config: &mut Config, reader: &mut Reader, warnings: &mut Vec<String>
                 );
             }
         }
-        "postgres" | "postgresql" => {
-            if Url::parse(&url).is_err() {
-                reader.problem("database.url", "is not a valid URL; percent-encode the password");
-                return;
+        Ok(SqlAddress::Postgres(address)) => {
+            for name in &address.unused {
+                warnings.push(format!("database.url: its parameter `{name}` has no effect here"));
             }
-            verify_postgres(config, &url, reader, warnings);
+            verify_postgres(config, &url, &address, (reader, warnings));
             if config.store.is_embedded() {
                 warnings.push(
                     "the store is embedded: run one process only; several need Redis (`store.url`)"
@@ -89,9 +95,7 @@ fn database(config: &mut Config, reader: &mut Reader, warnings: &mut Vec<String>
                 );
             }
         }
-        // Empty where its file could not be read, which was told already.
-        "" => {}
-        _ => reader.problem("database.url", "must begin with sqlite: or postgres:"),
+        Err(what) => reader.problem("database.url", what),
     }
 }
 
@@ -99,21 +103,20 @@ fn database(config: &mut Config, reader: &mut Reader, warnings: &mut Vec<String>
 fn verify_postgres(
     config: &mut Config,
     url: &str,
-    reader: &mut Reader,
-    warnings: &mut Vec<String>,
+    address: &PostgresAddress,
+    (reader, warnings): (&mut Reader, &mut Vec<String>),
 ) {
-    match value::parameter(url, &["sslmode", "ssl-mode"]).as_deref() {
-        Some("verify-full") => {}
-        None | Some("disable") if value::connects_locally(url) => {}
-        None => {
+    match (&address.tls, address.is_local()) {
+        (Tls::Unsaid | Tls::Off, true) | (Tls::Verified, _) => {}
+        (Tls::Unsaid, false) => {
             let mark = if url.contains('?') { '&' } else { '?' };
             config.database.url = SecretString::new(format!("{url}{mark}sslmode=verify-full"));
         }
-        Some("disable") => warnings.push(
+        (Tls::Off, false) => warnings.push(
             "database.url says sslmode=disable: passwords and accounts travel to PostgreSQL unencrypted"
                 .to_owned(),
         ),
-        Some(_) => reader.problem(
+        (Tls::Unverified, _) => reader.problem(
             "database.url",
             "its sslmode does not verify the server; use sslmode=verify-full, or disable on a network of your own",
         ),
@@ -142,6 +145,8 @@ fn store(config: &Config, reader: &mut Reader, warnings: &mut Vec<String>) {
     }
     if url.to_ascii_lowercase().ends_with("#insecure") {
         reader.problem("store.url", "#insecure turns off verification of the server; remove it");
+    } else if let Err(what) = redis::check(url) {
+        reader.problem("store.url", what);
     }
     if !scheme.starts_with("rediss") && !value::connects_locally(url) {
         warnings.push(

@@ -127,9 +127,7 @@ impl Config {
 
     /// What there is to read a configuration from.
     fn sources(household: Household) -> Result<Sources, Refused> {
-        let lossy = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
-        let env: Vec<(String, String)> =
-            std::env::vars_os().map(|(name, text)| (lossy(name), lossy(text))).collect();
+        let env = environment()?;
         let find = |variable: &str| {
             env.iter()
                 .find(|(name, text)| name == variable && !text.is_empty())
@@ -215,10 +213,50 @@ impl Config {
         &self.warnings
     }
 
+    /// Which setting says where the database is, and where that setting comes from.
+    pub fn origin_of_database(&self) -> String {
+        let name =
+            if self.source("database.url") == "default" { "data_dir" } else { "database.url" };
+        format!("{name}, {}", self.source(name))
+    }
+
+    /// The same of Redis.
+    pub fn origin_of_store(&self) -> String {
+        format!("store.url, {}", self.source("store.url"))
+    }
+
+    /// Where a setting comes from.
+    fn source(&self, name: &str) -> &str {
+        let settings = self.report.settings().iter();
+        settings
+            .filter(|setting| setting.key == name)
+            .map(|one| one.source.as_str())
+            .next()
+            .unwrap_or("default")
+    }
+
     /// Whether browsers reach the server over https, so that HSTS makes sense (SR-42).
     pub fn is_https(&self) -> bool {
         self.public_url.scheme() == "https"
     }
+}
+
+/// The environment. Where one of ours is no text it cannot be what was meant: it is refused, rather
+/// than taken for something else.
+fn environment() -> Result<Vec<(String, String)>, Refused> {
+    let mut problems = Vec::new();
+    let mut env = Vec::new();
+    for (name, text) in std::env::vars_os() {
+        let name = name.to_string_lossy().into_owned();
+        match text.into_string() {
+            Ok(text) => env.push((name, text)),
+            Err(_) if source::is_read(&name) => {
+                problems.push(format!("the environment variable {name} is not UTF-8"));
+            }
+            Err(_) => {}
+        }
+    }
+    if problems.is_empty() { Ok(env) } else { Err(Refused { problems }) }
 }
 
 impl fmt::Debug for Config {

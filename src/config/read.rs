@@ -19,6 +19,7 @@ use super::{Config, Refused, check, rocket, secret, value};
 use crate::access::{Access, Rule};
 use crate::id::SecretString;
 use crate::limit::Quota;
+use crate::store::sql::address::sqlite_url;
 
 /// Reads, checks and reports.
 pub(super) fn config(sources: &Sources) -> Result<Config, Refused> {
@@ -85,8 +86,10 @@ impl Reader {
         self.fall_back("tokens.audience", issuer.clone());
         self.fall_back("log.format", if profile == "debug" { "text" } else { "json" }.to_owned());
         self.fall_back("drain", if profile == "debug" { "0s" } else { "2s" }.to_owned());
-        let data_dir = PathBuf::from(self.text("data_dir").unwrap_or_default());
-        self.fall_back("database.url", format!("sqlite://{}/doorward.db", data_dir.display()));
+        let data_dir = self.path("data_dir").unwrap_or_default();
+        // A path that came as text has a URL.
+        let file = sqlite_url(&data_dir.join("doorward.db")).unwrap_or_default();
+        self.fall_back("database.url", file);
         let named = Setting { key: "profile", value: profile.clone(), source: source.to_owned() };
         Config {
             server,
@@ -288,7 +291,7 @@ impl Reader {
     }
 
     fn path(&mut self, name: &str) -> Option<PathBuf> {
-        self.text(name).map(PathBuf::from)
+        self.parse(name, value::path)
     }
 
     fn duration(&mut self, name: &str) -> Duration {

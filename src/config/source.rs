@@ -77,6 +77,10 @@ impl Provider for Given {
     }
 }
 
+/// Variables that hosting platforms set, and the settings that they are for.
+const HOSTING: [(&str, &str); 3] =
+    [("DATABASE_URL", "database.url"), ("REDIS_URL", "store.url"), ("PORT", "port")];
+
 /// The key under which a value stands in a file.
 pub(super) const FILE: &str = "file";
 
@@ -210,9 +214,7 @@ impl Gathered {
 
     /// What hosting platforms set.
     fn hosting(&mut self, env: &[(String, String)]) {
-        for (variable, key) in
-            [("DATABASE_URL", "database.url"), ("REDIS_URL", "store.url"), ("PORT", "port")]
-        {
+        for (variable, key) in HOSTING {
             let Some((_, text)) =
                 env.iter().find(|(name, text)| name == variable && !text.is_empty())
             else {
@@ -309,6 +311,13 @@ fn flatten(prefix: &str, table: Dict, found: &mut Vec<(String, Value)>) {
             leaf => found.push((name, leaf)),
         }
     }
+}
+
+/// Whether a variable of the environment can say anything to us.
+pub(super) fn is_read(variable: &str) -> bool {
+    variable.starts_with("DOORWARD_")
+        || variable.starts_with("ROCKET_")
+        || HOSTING.iter().any(|(name, _)| *name == variable)
 }
 
 fn number_or_text(text: &str) -> Value {

@@ -1,6 +1,7 @@
 //! Values as people write them: durations, origins, networks, URLs whose password must not show.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -12,6 +13,7 @@ use crate::error::Error;
 use crate::limit::Quota;
 use crate::problem::sentence;
 use crate::role::Declared;
+use crate::store::sql::address::tilde;
 
 /// What stands before the first `mark`; all of it if there is none.
 pub(super) fn before(text: &str, mark: char) -> String {
@@ -188,6 +190,23 @@ pub(super) fn failures(text: &str) -> Result<Option<u32>, String> {
     }
     let number = text.parse().ok().filter(|number| (1..=100).contains(number));
     number.map(Some).ok_or_else(|| format!("\"{text}\" is neither a number from 1 to 100 nor off"))
+}
+
+/// A path of the system, with whatever characters it has.
+pub(super) fn path(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() {
+        return Err("is empty; write . for the working directory".to_owned());
+    }
+    if text.contains('\0') {
+        return Err("holds a zero byte, which no path has".to_owned());
+    }
+    if text.ends_with(['\n', '\r']) {
+        return Err("ends with a line break".to_owned());
+    }
+    match tilde(Path::new(text)) {
+        Some(problem) => Err(problem),
+        None => Ok(PathBuf::from(text)),
+    }
 }
 
 /// `true` or `false`.

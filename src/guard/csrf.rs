@@ -164,7 +164,10 @@ pub async fn check_token(request: &Request<'_>, token: &str) -> Result<()> {
     match super::signed_in(request).await {
         Ok(live) => allow(tokens.holds(Binding::Session(&live.session.id), token)),
         Err(error) => match &**error {
-            Error::Unavailable(cause) => Err(Error::unavailable(chain(&**cause))),
+            Error::Unavailable(cause) => Err(match error.outage() {
+                Some(outage) => Error::unavailable(outage.clone()),
+                None => Error::unavailable(chain(&**cause)),
+            }),
             Error::Internal(cause) => Err(Error::internal(chain(&**cause))),
             Error::Throttled(wait) => Err(Error::Throttled(*wait)),
             _ => check_visitor_token(request, token),

@@ -1,6 +1,7 @@
 //! Backends: where what the domain keeps is kept.
 
 pub mod embedded;
+mod health;
 mod record;
 pub mod redis;
 pub mod sql;

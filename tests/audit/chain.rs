@@ -12,26 +12,23 @@ use doorward::audit::{Audit, Entry, Event, Kind};
 use doorward::clock::{Manual, Timestamp};
 use doorward::error::{Error, Result};
 use doorward::id::{Os, SecretString};
-use doorward::store::sql::{SqlPool, SqlStore};
+use doorward::store::sql::SqlStore;
 use doorward::token::key::MasterSecret;
-use rocket_db_pools::Pool;
 use sqlx::{AssertSqlSafe, Executor};
 
 use crate::app::START;
-use crate::store::database::Database;
+use crate::store::database::{Database, connect};
 
 /// Runs statements as somebody who got at the database.
 pub async fn sql(url: &str, statements: &str) {
-    let pool = SqlPool::open(&SecretString::new(url), 1).await.expect("open");
-    let mut connection = pool.get().await.expect("a connection");
+    let mut connection = connect(url).await;
     connection.execute(sqlx::raw_sql(AssertSqlSafe(statements))).await.expect(statements);
 }
 
 /// Every row of every table, as text, with the table's name; of SQLite also its files as they are,
 /// with what was in them before.
 pub async fn sql_rows(url: &str) -> Vec<(String, String)> {
-    let pool = SqlPool::open(&SecretString::new(url), 1).await.expect("open");
-    let mut connection = pool.get().await.expect("a connection");
+    let mut connection = connect(url).await;
     let postgres = url.starts_with("postgres");
     let tables = if postgres {
         "SELECT CAST(table_name AS TEXT) FROM information_schema.tables \
@@ -40,7 +37,7 @@ pub async fn sql_rows(url: &str) -> Vec<(String, String)> {
         "SELECT name FROM sqlite_master WHERE type = 'table'"
     };
     let tables: Vec<String> =
-        sqlx::query_scalar(tables).fetch_all(&mut *connection).await.expect("the tables");
+        sqlx::query_scalar(tables).fetch_all(&mut connection).await.expect("the tables");
     let mut found = Vec::new();
     for table in tables {
         let row = if postgres {
@@ -48,7 +45,7 @@ pub async fn sql_rows(url: &str) -> Vec<(String, String)> {
         } else {
             let columns = format!("SELECT name FROM pragma_table_info('{table}')");
             let columns: Vec<String> = sqlx::query_scalar(AssertSqlSafe(columns))
-                .fetch_all(&mut *connection)
+                .fetch_all(&mut connection)
                 .await
                 .expect("the columns");
             let texts = columns.iter().map(|name| {
@@ -60,10 +57,8 @@ pub async fn sql_rows(url: &str) -> Vec<(String, String)> {
             texts.collect::<Vec<_>>().join(" || ' ' || ")
         };
         let rows = format!("SELECT {row} FROM \"{table}\" t");
-        let rows: Vec<String> = sqlx::query_scalar(AssertSqlSafe(rows))
-            .fetch_all(&mut *connection)
-            .await
-            .expect("rows");
+        let rows: Vec<String> =
+            sqlx::query_scalar(AssertSqlSafe(rows)).fetch_all(&mut connection).await.expect("rows");
         found.extend(rows.into_iter().map(|row| (table.clone(), row)));
     }
     if let Some(path) = url.strip_prefix("sqlite://") {

@@ -50,8 +50,7 @@ async fn role_change_that_breaks_off_is_finished() {
     let grace = app.signed_in("grace@example.org", &["support"]).await;
     let users = "/api/v1/admin/users";
     grace.get(users).await.expect(200);
-    let url = app.client.rocket().figment().extract_inner::<String>("databases.doorward_sql.url");
-    let mut other = PgConnection::connect(&url.expect("a URL")).await.expect("it connects");
+    let mut other = PgConnection::connect(&app.database).await.expect("it connects");
     // The role can be changed, the accounts that have it cannot.
     other.execute("BEGIN; LOCK TABLE account IN EXCLUSIVE MODE").await.expect("locked");
     let body = json!({ "permissions": [] });

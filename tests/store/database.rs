@@ -11,8 +11,7 @@ use doorward::clock::Timestamp;
 use doorward::id::{AccountId, Os, SecretString};
 use doorward::role::RoleName;
 use doorward::store::sql::{SqlPool, SqlStore};
-use rocket_db_pools::Pool;
-use sqlx::{AssertSqlSafe, Executor};
+use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Executor as _};
 use tempfile::TempDir;
 
 use crate::support::{postgres, scratch_dir};
@@ -77,18 +76,17 @@ impl Database {
         self.store.get(id).await.expect("get").expect("an account")
     }
 
-    /// Runs statements on a connection of the pool.
+    /// Runs statements as somebody else who works with the database.
     pub async fn execute(&self, statements: &str) {
-        let mut connection = self.pool.get().await.expect("a connection");
+        let mut connection = connect(&self.url).await;
         let statements = sqlx::raw_sql(AssertSqlSafe(statements));
         connection.execute(statements).await.expect("run the statements");
     }
 
     /// The number that a statement gives.
     pub async fn number(&self, statement: &str) -> i64 {
-        let mut connection = self.pool.get().await.expect("a connection");
         let query = sqlx::query_scalar(AssertSqlSafe(statement));
-        query.fetch_one(&mut *connection).await.expect("a number")
+        query.fetch_one(&mut connect(&self.url).await).await.expect("a number")
     }
 
     /// How many administrators can sign in.
@@ -105,6 +103,12 @@ impl Database {
 /// A pool that nothing has asked for a connection yet.
 pub async fn open(url: &str) -> SqlPool {
     SqlPool::open(&SecretString::new(url), POOL_SIZE).await.expect("open the pool")
+}
+
+/// A connection of somebody else's.
+pub async fn connect(url: &str) -> AnyConnection {
+    sqlx::any::install_default_drivers();
+    AnyConnection::connect(url).await.expect("connect to the database")
 }
 
 pub fn sqlite_url(file: &Path) -> String {

@@ -40,7 +40,7 @@ async fn a_connection_that_was_used_a_moment_ago_is_left_to_whoever_needs_it() {
     store.create(&ada).await.unwrap();
     assert!(store.candidate(&ada.email, "a device").await.unwrap().is_some());
     let held = pool.get().await.unwrap();
-    assert_eq!((pool.connections().used, pool.connections().idle), (1, 1));
+    assert_eq!((pool.connections().used, pool.connections().idle), (1, 0));
     let created = store.create(&new_account("bob@example.org")).await;
     assert!(matches!(created, Ok(Creation::Created(_))), "{created:?}");
     assert!(store.candidate(&ada.email, "a device").await.unwrap().is_some());
@@ -185,6 +185,7 @@ async fn sr_73_sqlite_is_a_private_file_that_survives_a_loss_of_power() {
     assert_eq!(mode(directory.path().join("new")), 0o700);
 
     let mut connection = pool.get().await.unwrap();
+    let connection = connection.as_sqlite().unwrap();
     let journal: String =
         sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&mut *connection).await.unwrap();
     assert_eq!(journal, "wal");
@@ -220,6 +221,7 @@ async fn the_command_line_and_the_server_take_turns_in_writing() {
 async fn postgres_knows_who_asks_and_when_to_stop() {
     let database = Database::postgres().await;
     let mut connection = database.pool.get().await.unwrap();
+    let connection = connection.as_postgres().unwrap();
     for (setting, expected) in [
         ("SHOW application_name", "doorward"),
         ("SHOW statement_timeout", "4s"),

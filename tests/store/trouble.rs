@@ -12,7 +12,7 @@ use futures::future::join_all;
 use rocket_db_pools::Pool;
 use sqlx::Executor;
 
-use super::database::{Database, new_account, open};
+use super::database::{Database, connect, new_account, open};
 use crate::support::{free_port, postgres};
 
 /// SR-72: an answer comes within this time.
@@ -30,8 +30,7 @@ async fn assert_unavailable<T: std::fmt::Debug>(operation: impl Future<Output = 
 async fn sr_72_a_locked_sqlite_is_unavailable_for_writing_and_then_works_again() {
     let database = Database::sqlite().await;
     let ada = database.account("ada@example.org").await;
-    let stranger = open(&database.url).await;
-    let mut holder = stranger.get().await.unwrap();
+    let mut holder = connect(&database.url).await;
     holder.execute("BEGIN EXCLUSIVE").await.unwrap();
     let start = Instant::now();
     let attempts = (0..3).map(|n| {
@@ -64,7 +63,7 @@ async fn sr_72_a_full_disk_leaves_no_half_written_account() {
     let mut connections = Vec::new();
     for _ in 0..pool.connections().limit {
         let mut connection = pool.get().await.unwrap();
-        connection.execute("PRAGMA max_page_count = 1").await.unwrap();
+        connection.as_sqlite().unwrap().execute("PRAGMA max_page_count = 1").await.unwrap();
         connections.push(connection);
     }
     drop(connections);
@@ -102,8 +101,7 @@ async fn sr_72_a_postgres_that_refuses_or_never_answers_is_unavailable_in_time()
 #[rocket::async_test]
 async fn sr_72_a_locked_postgres_is_unavailable_and_then_works_again() {
     let database = Database::postgres().await;
-    let stranger = open(&database.url).await;
-    let mut holder = stranger.get().await.unwrap();
+    let mut holder = connect(&database.url).await;
     holder.execute("BEGIN").await.unwrap();
     holder.execute("LOCK TABLE account").await.unwrap();
     let new = new_account("ada@example.org");
@@ -177,8 +175,7 @@ async fn sr_72_connections_that_fell_silent_are_given_up_and_replaced() {
     let store = SqlStore::new(pool);
 
     // Two operations, as many as there are connections, hang when the network goes.
-    let stranger = open(direct.as_str()).await;
-    let mut holder = stranger.get().await.unwrap();
+    let mut holder = connect(direct.as_str()).await;
     holder.execute("BEGIN").await.unwrap();
     holder.execute("LOCK TABLE account").await.unwrap();
     let new = new_account("ada@example.org");
@@ -186,7 +183,7 @@ async fn sr_72_connections_that_fell_silent_are_given_up_and_replaced() {
         let hanging = "SELECT COUNT(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' \
                        AND datname = current_database()";
         // Not in the transaction, which would see one state of that view throughout.
-        let mut watcher = stranger.get().await.unwrap();
+        let mut watcher = connect(direct.as_str()).await;
         while number(&mut watcher, hanging).await < 2 {
             rocket::tokio::task::yield_now().await;
         }

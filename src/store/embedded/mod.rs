@@ -21,7 +21,7 @@ mod rows;
 mod writer;
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -30,10 +30,13 @@ use sqlx::{Connection as _, Executor as _, SqlitePool, raw_sql};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+use super::health::{self, Health};
+use super::sql::address::shown;
+use super::sql::failure::{of as sql_failure, outage as sql_outage};
 use crate::account::Account;
 use crate::account::store::Standings;
 use crate::clock::{Clock, Timestamp};
-use crate::error::{Error, Result};
+use crate::error::{Error, Outage, Result};
 use crate::id::{AccountId, SessionId};
 use crate::session::Session;
 use crate::session::store::{Live, Opened, Opening, Pair, Rotate, Rotation, SessionStore, Vouched};
@@ -72,11 +75,45 @@ pub enum Role {
 /// The session store in the process.
 ///
 /// Dropping it is like a crash: what was acknowledged is safe. [`Embedded::close`] ends it in order.
-pub struct Embedded(Inner);
+pub struct Embedded {
+    inner: Inner,
+    /// What it is and where, for the operator.
+    store: Arc<str>,
+    trouble: Trouble,
+}
 
 enum Inner {
     Server { memory: Arc<Memory>, orders: mpsc::Sender<Order>, writer: JoinHandle<()> },
     Guest(Guest),
+}
+
+/// Why the writer cannot write, as long as it cannot.
+#[derive(Clone)]
+struct Trouble {
+    health: Arc<Health>,
+    last: Arc<Mutex<Option<Outage>>>,
+}
+
+impl Trouble {
+    fn none() -> Self {
+        let health = Arc::new(Health::silent(health::SESSION_STORE));
+        Self { health, last: Arc::default() }
+    }
+
+    /// Notes how an attempt to write came out.
+    fn note(&self, store: &Arc<str>, done: &sqlx::Result<()>) {
+        let noted = match done {
+            // What was written was asked for: the store is back.
+            Ok(()) => self.health.note_probe(Ok(())),
+            Err(error) => self.health.note(Err(Error::unavailable(sql_outage(store, error)))),
+        };
+        let outage = noted.err().and_then(|error| error.outage().cloned());
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = outage;
+    }
+
+    fn why(&self) -> Option<Outage> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 impl Embedded {
@@ -86,20 +123,40 @@ impl Embedded {
     /// [`Error::Conflict`] if another server works on the database; [`Error::Unavailable`] if it
     /// cannot be opened.
     pub async fn open(database: &Path, role: Role, clock: Arc<dyn Clock>) -> Result<Self> {
+        let store: Arc<str> = format!("SQLite file {} of the sessions", shown(database)).into();
+        let trouble = Trouble::none();
+        let opened = Self::start(database, role, clock, (&store, &trouble)).await;
+        let inner = opened.map_err(|error| sql_failure(&store, error))?;
+        Ok(Self { inner, store, trouble })
+    }
+
+    async fn start(
+        database: &Path,
+        role: Role,
+        clock: Arc<dyn Clock>,
+        (store, trouble): (&Arc<str>, &Trouble),
+    ) -> Result<Inner> {
         let lock = match role {
             Role::Server => Some(ServerLock::take(database).await?),
             Role::Guest => None,
         };
         let pool = open_database(database).await.map_err(failure)?;
         let Some(lock) = lock else {
-            return Ok(Self(Inner::Guest(Guest { pool, database: database.to_owned() })));
+            return Ok(Inner::Guest(Guest { pool, database: database.to_owned() }));
         };
         let memory = Arc::new(load_everything(&pool).await.map_err(failure)?);
+        trouble.health.speak();
         let (orders, inbox) = mpsc::channel(QUEUE);
-        let line = Line::new(pool);
-        let writer = Writer { memory: Arc::clone(&memory), line, clock, _lock: lock };
+        let writer = Writer {
+            memory: Arc::clone(&memory),
+            line: Line::new(pool),
+            clock,
+            store: Arc::clone(store),
+            trouble: trouble.clone(),
+            _lock: lock,
+        };
         let writer = tokio::spawn(writer.run(inbox));
-        Ok(Self(Inner::Server { memory, orders, writer }))
+        Ok(Inner::Server { memory, orders, writer })
     }
 
     /// Does `step` and gives its outcome, once it is on disk.
@@ -108,10 +165,18 @@ impl Embedded {
         account: &AccountId,
         step: impl FnOnce(&mut Draft<'_>) -> T + Send + 'static,
     ) -> Result<T> {
-        match &self.0 {
+        self.told(match &self.inner {
             Inner::Server { orders, .. } => submit(orders, step).await,
             Inner::Guest(guest) => guest.write(account, step).await,
-        }
+        })
+    }
+
+    /// A failure, said of this store; of what the writer could not do, with its reason.
+    fn told<T>(&self, done: Result<T>) -> Result<T> {
+        done.map_err(|error| match (&error, self.trouble.why()) {
+            (Error::Unavailable(_), Some(outage)) => Error::unavailable(outage),
+            _ => sql_failure(&self.store, error),
+        })
     }
 }
 
@@ -142,7 +207,7 @@ async fn submit<T: Send + 'static>(
 
 impl Drop for Embedded {
     fn drop(&mut self) {
-        if let Inner::Server { writer, .. } = &self.0 {
+        if let Inner::Server { writer, .. } = &self.inner {
             writer.abort();
         }
     }
@@ -170,10 +235,11 @@ impl Standings for Embedded {
     }
 
     async fn ping(&self) -> Result<()> {
-        match &self.0 {
+        let answer = self.told(match &self.inner {
             Inner::Server { orders, .. } => submit(orders, |_| ()).await,
             Inner::Guest(guest) => guest.pool.acquire().await.map(drop).map_err(failure),
-        }
+        });
+        self.trouble.health.note_probe(answer)
     }
 }
 
@@ -202,10 +268,12 @@ impl SessionStore for Embedded {
         now: Timestamp,
     ) -> Result<Option<Live>> {
         let key = (account.clone(), session.clone());
-        match &self.0 {
+        match &self.inner {
             Inner::Server { memory, .. } => Ok(memory.verify(&key, access, now)),
             // A command judges no requests, so the marks that this leaves are not written.
-            Inner::Guest(guest) => Ok(guest.read(account).await?.verify(&key, access, now)),
+            Inner::Guest(guest) => {
+                Ok(self.told(guest.read(account).await)?.verify(&key, access, now))
+            }
         }
     }
 
@@ -218,9 +286,11 @@ impl SessionStore for Embedded {
         now: Timestamp,
     ) -> Result<Vouched> {
         let key = (account.clone(), session.clone());
-        match &self.0 {
+        match &self.inner {
             Inner::Server { memory, .. } => Ok(memory.vouch(&key, refresh, grace, now)),
-            Inner::Guest(guest) => Ok(guest.read(account).await?.vouch(&key, refresh, grace, now)),
+            Inner::Guest(guest) => {
+                Ok(self.told(guest.read(account).await)?.vouch(&key, refresh, grace, now))
+            }
         }
     }
 
@@ -253,36 +323,36 @@ impl SessionStore for Embedded {
     }
 
     async fn list(&self, account: &AccountId, now: Timestamp) -> Result<Vec<Session>> {
-        match &self.0 {
+        match &self.inner {
             Inner::Server { memory, .. } => Ok(memory.list(account, now)),
-            Inner::Guest(guest) => Ok(guest.read(account).await?.list(account, now)),
+            Inner::Guest(guest) => Ok(self.told(guest.read(account).await)?.list(account, now)),
         }
     }
 
     async fn survey(&self, survey: &Survey, now: Timestamp) -> Result<Stretch> {
-        match &self.0 {
+        match &self.inner {
             Inner::Server { memory, .. } => Ok(memory.survey(survey, now)),
-            Inner::Guest(guest) => Ok(guest.read_all().await?.survey(survey, now)),
+            Inner::Guest(guest) => Ok(self.told(guest.read_all().await)?.survey(survey, now)),
         }
     }
 
     async fn owner(&self, session: &SessionId) -> Result<Option<AccountId>> {
-        match &self.0 {
+        match &self.inner {
             Inner::Server { memory, .. } => Ok(memory.owner(session)),
-            Inner::Guest(guest) => Ok(guest.read_all().await?.owner(session)),
+            Inner::Guest(guest) => Ok(self.told(guest.read_all().await)?.owner(session)),
         }
     }
 
     async fn count(&self) -> Result<u64> {
-        match &self.0 {
+        match &self.inner {
             Inner::Server { memory, .. } => Ok(memory.count()),
-            Inner::Guest(guest) => Ok(guest.read_all().await?.count()),
+            Inner::Guest(guest) => Ok(self.told(guest.read_all().await)?.count()),
         }
     }
 
     /// Whatever would have to be written afterwards is answered [`Error::Unavailable`].
     async fn close(&self) {
-        match &self.0 {
+        match &self.inner {
             Inner::Server { orders, .. } => {
                 let (closed, done) = oneshot::channel();
                 if orders.send(Order::Close(closed)).await.is_ok() {
@@ -298,20 +368,20 @@ impl SessionStore for Embedded {
 #[async_trait]
 impl Denylist for Embedded {
     async fn deny(&self, token: &DeniedToken, _now: Timestamp) -> Result<()> {
-        match &self.0 {
+        match &self.inner {
             Inner::Server { orders, .. } => {
                 let token = token.clone();
-                submit(orders, move |draft| draft.deny(token)).await
+                self.told(submit(orders, move |draft| draft.deny(token)).await)
             }
-            Inner::Guest(guest) => guest.deny(token).await,
+            Inner::Guest(guest) => self.told(guest.deny(token).await),
         }
     }
 
     async fn denied(&self, now: Timestamp) -> Result<Vec<DeniedToken>> {
-        match &self.0 {
+        match &self.inner {
             Inner::Server { memory, .. } => Ok(memory.denied(now)),
             Inner::Guest(guest) => {
-                let mut tokens = guest.denied().await?;
+                let mut tokens = self.told(guest.denied().await)?;
                 tokens.retain(|token| now < token.expires_at);
                 Ok(tokens)
             }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
+use super::Trouble;
 use super::draft::Draft;
 use super::line::{Line, Turn};
 use super::lock::ServerLock;
@@ -47,6 +48,10 @@ pub(super) struct Writer {
     pub line: Line,
     /// What time it is when the writer sweeps.
     pub clock: Arc<dyn Clock>,
+    /// What the store is and where, for the operator.
+    pub store: Arc<str>,
+    /// Where it is noted whether it can write.
+    pub trouble: Trouble,
     /// Held as long as the writer writes.
     pub _lock: ServerLock,
 }
@@ -57,10 +62,9 @@ impl Writer {
         let (mut look, mut flush, mut sweep) =
             (every(LOOK_EVERY), every(FLUSH_EVERY), every(SWEEP_EVERY));
         let mut waiting = Vec::with_capacity(BATCH);
-        let mut troubled = false;
         let mut close = None;
         while close.is_none() {
-            let done = tokio::select! {
+            tokio::select! {
                 taken = orders.recv_many(&mut waiting, BATCH) => {
                     if taken == 0 {
                         return;
@@ -72,23 +76,21 @@ impl Writer {
                             Order::Close(closed) => close = Some(closed),
                         }
                     }
-                    self.serve(jobs).await
+                    self.serve(jobs).await;
                 }
-                _ = look.tick() => self.look().await,
-                _ = flush.tick() => self.flush().await,
-                _ = sweep.tick() => self.sweep().await,
-            };
-            // Logged when it begins and when it is over, not ten times a second.
-            match &done {
-                Err(error) if !troubled => {
-                    tracing::error!(%error, "the session store cannot write its database");
+                _ = look.tick() => {
+                    let done = self.look().await;
+                    self.trouble.note(&self.store, &done);
                 }
-                Ok(()) if troubled => {
-                    tracing::info!("the session store writes its database again");
+                _ = flush.tick() => {
+                    let done = self.flush().await;
+                    self.trouble.note(&self.store, &done);
                 }
-                _ => {}
+                _ = sweep.tick() => {
+                    let done = self.sweep().await;
+                    self.trouble.note(&self.store, &done);
+                }
             }
-            troubled = done.is_err();
         }
         self.finish(close).await;
     }
@@ -108,14 +110,15 @@ impl Writer {
     }
 
     /// Does what was asked for, in order, and answers once it is on disk.
-    async fn serve(&mut self, jobs: Vec<Job>) -> sqlx::Result<()> {
-        let answers = self
-            .transact(|draft| jobs.into_iter().map(|job| job(draft)).collect::<Vec<Answer>>())
-            .await?;
-        for answer in answers {
-            answer();
+    async fn serve(&mut self, mut jobs: Vec<Job>) {
+        let mut answers: Vec<Answer> = Vec::with_capacity(jobs.len());
+        let done =
+            self.transact(|draft| answers.extend(jobs.drain(..).map(|job| job(draft)))).await;
+        // Before those who asked learn of it, by being dropped, so that they can say why.
+        self.trouble.note(&self.store, &done);
+        if done.is_ok() {
+            answers.into_iter().for_each(|answer| answer());
         }
-        Ok(())
     }
 
     /// Takes over what other processes have changed.

@@ -66,6 +66,50 @@ impl Source {
     }
 }
 
+/// Whether an address can be used.
+///
+/// # Errors
+/// What is wrong with it, without any part of it.
+pub fn check(address: &str) -> Result<(), String> {
+    if address.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        return Err("holds a blank, a line break or another control character".to_owned());
+    }
+    describe(address).map(drop).map_err(|error| {
+        let text = error.to_string();
+        let text = text.split(['-', ':']).next().unwrap_or(&text).trim().to_lowercase();
+        format!("{text}; write redis://user:password@host:6379/0, percent-encoded")
+    })
+}
+
+/// What an address names, without its password.
+///
+/// # Errors
+/// If it is not readable; the error does not show it.
+pub(super) fn describe(address: &str) -> RedisResult<String> {
+    Source::parse(address, false)?;
+    let (scheme, rest) = address.split_once("://").unwrap_or_default();
+    let user = |user: Option<&str>| {
+        let user = user.filter(|user| !user.is_empty() && *user != "default");
+        user.map(|user| format!(" as user {user:?}")).unwrap_or_default()
+    };
+    let Some((scheme, kind)) = scheme.split_once('+') else {
+        let info = address.into_connection_info()?;
+        let settings = info.redis_settings();
+        let database = match settings.db() {
+            0 => String::new(),
+            number => format!(", database {number}"),
+        };
+        return Ok(format!("Redis at {}{database}{}", info.addr(), user(settings.username())));
+    };
+    let hosts = Hosts::split(scheme, rest)?;
+    let name = hosts.login.trim_end_matches('@').split_once(':').map(|(name, _)| name);
+    let places = hosts.hosts.join(", ");
+    Ok(match kind {
+        "cluster" => format!("Redis cluster at {places}{}", user(name)),
+        _ => format!("Redis {:?} of the sentinels at {places}{}", hosts.path, user(name)),
+    })
+}
+
 impl<'a> Hosts<'a> {
     fn split(scheme: &'a str, rest: &'a str) -> RedisResult<Self> {
         let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));

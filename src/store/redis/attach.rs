@@ -7,7 +7,7 @@ use rocket::figment::Figment;
 use rocket_db_pools::Pool;
 use serde::Deserialize;
 
-use super::pool::{RedisConnection, RedisPool};
+use super::{RedisConnection, RedisPool};
 use crate::id::SecretString;
 
 /// What the pool reads of Rocket's configuration.

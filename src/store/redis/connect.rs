@@ -21,6 +21,7 @@ impl Source {
     pub(super) async fn connect(
         &self,
         near: Option<&Arc<Near>>,
+        prefix: &str,
         discovery_limit: Duration,
     ) -> RedisResult<Link> {
         let mut config = AsyncConnectionConfig::new()
@@ -54,7 +55,7 @@ impl Source {
                         Box::pin(async {
                             let mut client = client.lock().await;
                             let mut made = client.get_async_connection_with_config(&config).await?;
-                            probe(&mut made).await?;
+                            probe(&mut made, prefix).await?;
                             Ok(made)
                         }) as RedisFuture<'_, MultiplexedConnection>
                     });

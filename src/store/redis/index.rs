@@ -29,7 +29,7 @@ use crate::session::survey::{Place, Stretch, Survey};
 use crate::store::record::Record;
 
 /// How many shards there are. Another number would lose what is in them until it is added again.
-const SHARDS: u8 = 16;
+pub(super) const SHARDS: u8 = 16;
 /// How often a survey goes on where it met sessions that have ended.
 const ROUNDS: usize = 8;
 /// How old an entry without a session must be to be taken out: a younger one may belong to a

@@ -10,10 +10,13 @@ mod connect;
 mod denylist;
 mod fault;
 mod gather;
+mod handle;
 mod index;
 mod limit;
 mod near;
+mod outage;
 mod pool;
+mod rights;
 mod verify;
 mod watch;
 
@@ -37,7 +40,9 @@ use crate::session::{SEEN_EVERY, Session};
 use crate::token::access::AccessDigest;
 use crate::token::refresh::{Lineage, RefreshDigest};
 
-pub use pool::{RedisConnection, RedisPool};
+pub use address::check;
+pub use handle::RedisConnection;
+pub use pool::RedisPool;
 use verify::Readers;
 
 /// Declares a script by the name of its file.
@@ -59,11 +64,6 @@ script!(LIST, "list.lua");
 script!(PUBLISH, "publish.lua");
 script!(REVOKE, "revoke.lua");
 
-/// A write, because a Redis that is full or read-only could not keep the change that is about to
-/// be made.
-static PING: LazyLock<Script> =
-    LazyLock::new(|| Script::new("redis.call('SET', KEYS[1], '', 'PX', 60000) return 1"));
-
 /// The session store in Redis. Clones share the connection.
 #[derive(Clone)]
 pub struct RedisStore {
@@ -75,7 +75,9 @@ pub struct RedisStore {
 impl RedisStore {
     /// A store whose keys begin with `prefix` and a colon.
     pub fn new(pool: RedisPool, prefix: impl Into<String>) -> Self {
-        Self { pool, prefix: prefix.into(), readers: Arc::default() }
+        let prefix = prefix.into();
+        pool.write_below(&prefix);
+        Self { pool, prefix, readers: Arc::default() }
     }
 
     /// Puts a session on the list of all once more, after one refresh in eight: chance, which the
@@ -132,9 +134,7 @@ impl Standings for RedisStore {
     }
 
     async fn ping(&self) -> Result<()> {
-        let mut call = PING.prepare_invoke();
-        call.key(format!("{}:ping", self.prefix));
-        self.pool.run(&call, true).await
+        self.check_rights().await
     }
 }
 

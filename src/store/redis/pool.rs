@@ -1,22 +1,21 @@
 //! One connection to Redis for the whole process, shared by everybody and renewed when it is lost.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use redis::aio::ConnectionLike;
 use redis::cluster_async::ClusterConnection;
-use redis::{
-    Cmd, FromRedisValue, Pipeline, RedisError, RedisFuture, RedisResult, Script, ScriptInvocation,
-    Value,
-};
+use redis::{Cmd, FromRedisValue, RedisError, RedisResult, Script, ScriptInvocation, Value};
 
-use super::address::Source;
-use super::fault::{failure, is_lost, is_unknown_script};
+use super::address::{Source, describe};
+use super::fault::{failure, is_unknown_script};
 use super::gather::Gatherer;
+use super::handle::RedisConnection;
 use super::near::Near;
+use super::outage;
 use super::watch::watch;
 use crate::error::Error;
 use crate::id::SecretString;
+use crate::store::health::{self, Health};
 
 /// How long connecting, or one answer, may take (SR-70).
 pub(super) const STEP_LIMIT: Duration = Duration::from_millis(250);
@@ -35,6 +34,9 @@ const RENEWAL_EVERY: Duration = Duration::from_millis(500);
 
 /// How long a refused connection is taken as the answer for everybody.
 const REFUSAL_HOLDS: Duration = Duration::from_millis(100);
+
+/// What the names of our keys begin with where nobody said otherwise.
+const DEFAULT_PREFIX: &str = "dw";
 
 /// A connection to Redis that everybody shares: commands of many requests travel on it together.
 ///
@@ -55,6 +57,11 @@ pub struct RedisPool(Arc<Inner>);
 
 pub(super) struct Inner {
     source: Source,
+    /// What it is and where, for the operator.
+    store: Arc<str>,
+    health: Health,
+    /// What the names of our keys begin with, once somebody knows.
+    prefix: OnceLock<String>,
     /// What may be used again without asking, if anything may.
     near: Option<Arc<Near>>,
     slot: Mutex<Slot>,
@@ -95,7 +102,7 @@ impl RedisPool {
     /// # Errors
     /// If the address is not readable; the error does not show it.
     pub fn new(url: &SecretString) -> RedisResult<Self> {
-        Ok(Self::of(Source::parse(url.expose(), false)?, None))
+        Self::open(url, None, "store.url")
     }
 
     /// As [`RedisPool::new`], and what Redis said of a session under `prefix` may be used again for
@@ -104,13 +111,45 @@ impl RedisPool {
     /// # Errors
     /// As [`RedisPool::new`].
     pub fn with_near_cache(url: &SecretString, prefix: &str, life: Duration) -> RedisResult<Self> {
-        let source = Source::parse(url.expose(), true)?;
-        Ok(Self::of(source, Some(Arc::new(Near::new(prefix, life)))))
+        Self::open(url, Some((prefix, life)), "store.url")
     }
 
-    fn of(source: Source, near: Option<Arc<Near>>) -> Self {
+    /// The same, where `setting` says in messages what the URL was taken from, and `near` under which
+    /// prefix and for how long answers may be used again.
+    ///
+    /// # Errors
+    /// As [`RedisPool::new`].
+    pub fn open(
+        url: &SecretString,
+        near: Option<(&str, Duration)>,
+        setting: &str,
+    ) -> RedisResult<Self> {
+        let source = Source::parse(url.expose(), near.is_some())?;
+        let near = near.map(|(prefix, life)| Arc::new(Near::new(prefix, life)));
         let (slot, connecting) = (Mutex::default(), tokio::sync::Mutex::default());
-        Self(Arc::new(Inner { source, near, slot, connecting }))
+        let store = format!("{} ({setting})", describe(url.expose())?).into();
+        let (health, prefix) = (Health::silent(health::SESSION_STORE), OnceLock::new());
+        Ok(Self(Arc::new(Inner { source, store, health, prefix, near, slot, connecting })))
+    }
+
+    /// From now on the log says when Redis is away and when it is back.
+    pub fn speak(&self) {
+        self.0.health.speak();
+    }
+
+    pub(super) fn health(&self) -> &Health {
+        &self.0.health
+    }
+
+    /// What it is and where, for the operator.
+    pub(super) fn store(&self) -> &Arc<str> {
+        &self.0.store
+    }
+
+    /// Says what the names of our keys begin with.
+    pub(super) fn write_below(&self, prefix: &str) {
+        // Stores that share a pool share the prefix.
+        let _ = self.0.prefix.set(prefix.to_owned());
     }
 
     /// What may be used again without asking, if anything may.
@@ -138,6 +177,30 @@ impl RedisPool {
         self.persist(Work::Script(script), repeatable, None, OPERATION_LIMIT).await
     }
 
+    /// Runs a script that does no harm if it is run twice, and has Redis take its text first whether
+    /// it knows it or not.
+    ///
+    /// # Errors
+    /// As [`RedisPool::run`].
+    pub(super) async fn run_loaded<T: FromRedisValue>(
+        &self,
+        script: &ScriptInvocation<'_>,
+    ) -> Result<T, Error> {
+        let load = async {
+            let mut connection = self.connection().await?;
+            script.load_async(&mut connection).await
+        };
+        let loaded = tokio::time::timeout(OPERATION_LIMIT, load).await;
+        let loaded = loaded.map_err(Error::unavailable).and_then(|done| done.map_err(failure));
+        self.noted(loaded)?;
+        self.run(script, true).await
+    }
+
+    /// Notes how an operation came out, and says of a failure which Redis it is.
+    fn noted<T>(&self, done: Result<T, Error>) -> Result<T, Error> {
+        self.0.health.note(done.map_err(|error| outage::of(&self.0.store, error)))
+    }
+
     /// Runs a script that changes nothing by the `EVALSHA` that calls it: [`RedisPool::run`] for
     /// what every request does.
     ///
@@ -154,7 +217,10 @@ impl RedisPool {
             Some(Ok(known)) => {
                 let answer = self.handle(known).send(evalsha()).await;
                 match answer.and_then(Value::extract_error) {
-                    Ok(value) => return T::from_redis_value(value).map_err(|e| failure(e.into())),
+                    Ok(value) => {
+                        let read = T::from_redis_value(value).map_err(|e| failure(e.into()));
+                        return self.noted(read);
+                    }
                     Err(error) => (Some(error), OPERATION_LIMIT - STEP_LIMIT),
                 }
             }
@@ -185,10 +251,10 @@ impl RedisPool {
                 || (repeatable && failed.is_timeout());
             if again { self.attempt(work).await } else { Err(failed) }
         };
-        match tokio::time::timeout(limit, attempts).await {
+        self.noted(match tokio::time::timeout(limit, attempts).await {
             Ok(result) => result.map_err(failure),
             Err(elapsed) => Err(Error::unavailable(elapsed)),
-        }
+        })
     }
 
     async fn attempt<T: FromRedisValue>(&self, work: Work<'_>) -> RedisResult<T> {
@@ -218,7 +284,8 @@ impl RedisPool {
         if let Some(answer) = self.0.known() {
             return answer.map(|known| self.handle(known));
         }
-        let made = self.0.source.connect(self.0.near.as_ref(), DISCOVERY_LIMIT).await;
+        let (near, prefix) = (self.0.near.as_ref(), self.0.prefix());
+        let made = self.0.source.connect(near, prefix, DISCOVERY_LIMIT).await;
         let mut slot = self.0.slot();
         match made {
             Ok(link) => {
@@ -243,11 +310,16 @@ impl RedisPool {
     }
 
     fn handle(&self, (generation, link): (u64, Link)) -> RedisConnection {
-        RedisConnection { pool: self.clone(), generation, link }
+        RedisConnection::new(Arc::clone(&self.0), generation, link)
     }
 }
 
 impl Inner {
+    /// What the names of our keys begin with.
+    pub(super) fn prefix(&self) -> &str {
+        self.prefix.get().map_or(DEFAULT_PREFIX, String::as_str)
+    }
+
     fn slot(&self) -> MutexGuard<'_, Slot> {
         self.slot.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -288,7 +360,8 @@ impl Inner {
         slot.renewed_at = Some(Instant::now());
         let inner = Arc::clone(self);
         tokio::spawn(async move {
-            let Ok(link) = inner.source.connect(inner.near.as_ref(), RENEWAL_LIMIT).await else {
+            let (near, prefix) = (inner.near.as_ref(), inner.prefix());
+            let Ok(link) = inner.source.connect(near, prefix, RENEWAL_LIMIT).await else {
                 return;
             };
             let mut slot = inner.slot();
@@ -298,71 +371,5 @@ impl Inner {
                 tokio::spawn(watch(Arc::downgrade(&inner), slot.generation));
             }
         });
-    }
-}
-
-/// A handle on the shared connection. If it finds the connection lost, the next one to ask the
-/// pool gets a new one.
-#[derive(Clone)]
-pub struct RedisConnection {
-    pool: RedisPool,
-    generation: u64,
-    link: Link,
-}
-
-impl RedisConnection {
-    async fn send(&mut self, command: Cmd) -> RedisResult<Value> {
-        let result = match &mut self.link {
-            Link::Server(gatherer) => gatherer.send(command).await,
-            Link::Cluster(connection) => connection.req_packed_command(&command).await,
-        };
-        self.note(result)
-    }
-
-    fn note<T>(&self, result: RedisResult<T>) -> RedisResult<T> {
-        let lost = match &self.link {
-            Link::Server(_) => result.as_ref().is_err_and(is_lost),
-            // It looks after its nodes itself: one that is silent is no reason to leave the others.
-            Link::Cluster(_) => result.as_ref().is_err_and(|e| is_lost(e) && !e.is_timeout()),
-        };
-        if lost {
-            self.pool.0.discard(self.generation);
-        } else if result.as_ref().is_err_and(RedisError::is_timeout) {
-            self.pool.0.renew(self.generation);
-        }
-        result
-    }
-}
-
-impl ConnectionLike for RedisConnection {
-    fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
-        Box::pin(self.send(cmd.clone()))
-    }
-
-    fn req_packed_commands<'a>(
-        &'a mut self,
-        pipeline: &'a Pipeline,
-        offset: usize,
-        count: usize,
-    ) -> RedisFuture<'a, Vec<Value>> {
-        Box::pin(async move {
-            let result = match &mut self.link {
-                Link::Server(gatherer) => {
-                    let mut connection = gatherer.connection();
-                    connection.req_packed_commands(pipeline, offset, count).await
-                }
-                Link::Cluster(connection) => {
-                    connection.req_packed_commands(pipeline, offset, count).await
-                }
-            };
-            self.note(result)
-        })
-    }
-
-    fn get_db(&self) -> i64 {
-        match &self.link {
-            Link::Server(gatherer) => gatherer.get_db(),
-            Link::Cluster(connection) => connection.get_db(),
-        }
     }
 }

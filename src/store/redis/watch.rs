@@ -20,10 +20,14 @@ use super::pool::{Inner, Link};
 const EVERY: Duration = Duration::from_secs(1);
 
 /// Fails if the server is silent, a replica, or has fewer replicas than `min-replicas-to-write` says.
-pub(super) async fn probe(connection: &mut (impl ConnectionLike + Send)) -> RedisResult<()> {
-    // Nothing has this name, so nothing is deleted; but to Redis it is a write.
-    let mut write = redis::cmd("DEL");
-    match write.arg("doorward:nothing").exec_async(connection).await {
+pub(super) async fn probe(
+    connection: &mut (impl ConnectionLike + Send),
+    prefix: &str,
+) -> RedisResult<()> {
+    // Nothing has this name, so nothing is deleted; but to Redis it is a write. It is asked as a user
+    // who may write below the prefix alone: else the answer would be that, and not what is asked for.
+    let mut write = redis::cmd("UNLINK");
+    match write.arg(format!("{prefix}:nothing")).exec_async(connection).await {
         Err(error) if is_lost(&error) || is_cut_off(&error) => Err(error),
         _ => Ok(()),
     }
@@ -44,7 +48,7 @@ pub(super) async fn watch(pool: Weak<Inner>, generation: u64) {
         let Some(pool) = pool.upgrade() else { return };
         match pool.link(generation) {
             Some(Link::Server(gatherer)) => {
-                if probe(&mut gatherer.connection()).await.is_err() {
+                if probe(&mut gatherer.connection(), pool.prefix()).await.is_err() {
                     return pool.discard(generation);
                 }
             }

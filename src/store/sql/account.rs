@@ -1,14 +1,13 @@
 //! Accounts in SQL: each method one transaction.
 
 use async_trait::async_trait;
-use sqlx::Row;
-use sqlx::any::AnyRow;
 
 use super::change::{
-    Statement, admin_can_sign_in, disable, enable, end_creation, end_guarded, insert, lock_admins,
+    admin_can_sign_in, disable, enable, end_creation, end_guarded, insert, lock_admins,
     replace_roles, spend_setup_token, update,
 };
 use super::row::{self, select_account};
+use super::statement::{SqlRow, Statement, query};
 use super::{SqlStore, list, upkeep};
 use crate::account::email::Email;
 use crate::account::notice::Notice;
@@ -61,10 +60,10 @@ impl AccountStore for SqlStore {
         self.in_time("account.add_setup_token", async {
             let mut write = self.pool.write().await?;
             upkeep::forget(&mut write, upkeep::SETUP_TOKENS, now).await?;
-            sqlx::query("INSERT INTO setup_token (digest, expires_at) VALUES ($1, $2)")
+            query("INSERT INTO setup_token (digest, expires_at) VALUES ($1, $2)")
                 .bind(digest)
                 .bind(expires_at.as_millis())
-                .execute(&mut *write)
+                .execute(&mut write)
                 .await?;
             write.commit().await
         })
@@ -73,13 +72,12 @@ impl AccountStore for SqlStore {
 
     async fn setup_token_works(&self, digest: &str, now: Timestamp) -> Result<bool> {
         self.in_time("account.setup_token_works", async {
-            let mut connection = self.pool.reader().acquire().await?;
-            let known =
-                sqlx::query("SELECT 1 FROM setup_token WHERE digest = $1 AND expires_at > $2")
-                    .bind(digest)
-                    .bind(now.as_millis())
-                    .fetch_optional(&mut *connection)
-                    .await?;
+            let mut connection = self.pool.acquire().await?;
+            let known = query("SELECT 1 FROM setup_token WHERE digest = $1 AND expires_at > $2")
+                .bind(digest)
+                .bind(now.as_millis())
+                .fetch_optional(&mut connection)
+                .await?;
             Ok(known.is_some() && !admin_can_sign_in(&mut connection).await?)
         })
         .await
@@ -87,7 +85,7 @@ impl AccountStore for SqlStore {
 
     async fn admin_can_sign_in(&self) -> Result<bool> {
         self.in_time("account.admin_can_sign_in", async {
-            let mut connection = self.pool.reader().acquire().await?;
+            let mut connection = self.pool.acquire().await?;
             admin_can_sign_in(&mut connection).await
         })
         .await
@@ -95,7 +93,7 @@ impl AccountStore for SqlStore {
 
     async fn get(&self, id: &AccountId) -> Result<Option<Account>> {
         self.in_time("account.get", async {
-            let mut connection = self.pool.reader().acquire().await?;
+            let mut connection = self.pool.acquire().await?;
             row::find(&mut connection, id).await
         })
         .await
@@ -103,7 +101,7 @@ impl AccountStore for SqlStore {
 
     async fn get_in_session(&self, id: &AccountId, session: &SessionId) -> Result<Option<Account>> {
         self.in_time("account.get_in_session", async {
-            let account = sqlx::query(select_account!(
+            let account = query(select_account!(
                 "WHERE a.id = $1 AND NOT EXISTS \
                  (SELECT 1 FROM ended_session e WHERE e.session_id = $2)"
             ));
@@ -123,13 +121,13 @@ impl AccountStore for SqlStore {
             let mut write = self.pool.write().await?;
             upkeep::forget(&mut write, upkeep::ENDED_SESSIONS, now).await?;
             for session in sessions {
-                sqlx::query(
+                query(
                     "INSERT INTO ended_session (session_id, until) VALUES ($1, $2) \
                      ON CONFLICT (session_id) DO NOTHING",
                 )
                 .bind(session.as_str())
                 .bind(until.as_millis())
-                .execute(&mut *write)
+                .execute(&mut write)
                 .await?;
             }
             write.commit().await
@@ -138,14 +136,13 @@ impl AccountStore for SqlStore {
     }
 
     async fn credentials(&self, email: &Email) -> Result<Option<Credentials>> {
-        let by_email =
-            sqlx::query(select_account!(more: ", a.password_hash", "WHERE a.email_key = $1"))
-                .bind(email.key());
+        let by_email = query(select_account!(more: ", a.password_hash", "WHERE a.email_key = $1"))
+            .bind(email.key());
         self.in_time("account.credentials", self.fetch_credentials(by_email)).await
     }
 
     async fn candidate(&self, email: &Email, device: &str) -> Result<Option<Candidate>> {
-        let by_email = sqlx::query(select_account!(
+        let by_email = query(select_account!(
             more: ", a.password_hash, (SELECT COUNT(*) FROM account_device d \
              WHERE d.account_id = a.id AND d.device = $2) AS device_known",
             "WHERE a.email_key = $1"
@@ -160,8 +157,8 @@ impl AccountStore for SqlStore {
     }
 
     async fn credentials_of(&self, id: &AccountId) -> Result<Option<Credentials>> {
-        let by_id = sqlx::query(select_account!(more: ", a.password_hash", "WHERE a.id = $1"))
-            .bind(id.as_str());
+        let by_id =
+            query(select_account!(more: ", a.password_hash", "WHERE a.id = $1")).bind(id.as_str());
         self.in_time("account.credentials_of", self.fetch_credentials(by_id)).await
     }
 
@@ -190,7 +187,7 @@ impl AccountStore for SqlStore {
     }
 
     async fn set_display_name(&self, id: &AccountId, display_name: &str) -> Result<Change> {
-        let rename = sqlx::query(
+        let rename = query(
             "UPDATE account SET display_name = $1, search_key = $2, version = version + 1 \
              WHERE id = $3",
         )
@@ -201,7 +198,7 @@ impl AccountStore for SqlStore {
     }
 
     async fn set_password(&self, id: &AccountId, hash: &PasswordHash) -> Result<Change> {
-        let replace = sqlx::query(
+        let replace = query(
             "UPDATE account SET password_hash = $1, version = version + 1, \
              session_epoch = session_epoch + 1 WHERE id = $2",
         )
@@ -235,7 +232,7 @@ impl AccountStore for SqlStore {
                 return Ok(change);
             }
             // What a role grants may have been changed by somebody who did not see this one yet.
-            let mut connection = self.pool.reader().acquire().await?;
+            let mut connection = self.pool.acquire().await?;
             Ok(row::find(&mut connection, id).await?.map_or(change, Change::Done))
         })
         .await
@@ -255,7 +252,7 @@ impl AccountStore for SqlStore {
     }
 
     async fn raise_session_epoch(&self, id: &AccountId) -> Result<Change> {
-        let raise = sqlx::query(
+        let raise = query(
             "UPDATE account SET version = version + 1, session_epoch = session_epoch + 1 \
              WHERE id = $1",
         )
@@ -287,9 +284,9 @@ impl AccountStore for SqlStore {
             let guarded = admin_can_sign_in(&mut write).await?;
             // Changed first, so that nobody changes it between being read and being deleted.
             let change = update(&mut write, id, disable(id)).await?;
-            sqlx::query("DELETE FROM account WHERE id = $1")
+            query("DELETE FROM account WHERE id = $1")
                 .bind(id.as_str())
-                .execute(&mut *write)
+                .execute(&mut write)
                 .await?;
             end_guarded(write, guarded, change).await
         })
@@ -314,24 +311,24 @@ impl AccountStore for SqlStore {
 
     async fn count(&self) -> Result<u64> {
         self.in_time("account.count", async {
-            let row = sqlx::query("SELECT COUNT(*) FROM account").fetch_one(self.pool.reader());
+            let row = self.pool.fetch_one(query("SELECT COUNT(*) FROM account"));
             u64::try_from(row.await?.try_get::<i64, _>(0)?).map_err(Error::internal)
         })
         .await
     }
 
     async fn ping(&self) -> Result<()> {
-        self.in_time("account.ping", async {
-            sqlx::query("SELECT 1").execute(self.pool.reader()).await?;
+        let answer = self.in_time("account.ping", async {
+            self.pool.fetch_one(query("SELECT 1")).await?;
             Ok(())
-        })
-        .await
+        });
+        self.pool.health().note_probe(answer.await)
     }
 }
 
 impl SqlStore {
     /// A change that is one statement about the account `id`.
-    async fn change(&self, id: &AccountId, statement: Statement<'_>) -> Result<Change> {
+    async fn change(&self, id: &AccountId, statement: Statement) -> Result<Change> {
         self.in_time("account.change", async {
             let mut write = self.pool.write().await?;
             let change = update(&mut write, id, statement).await?;
@@ -345,12 +342,12 @@ impl SqlStore {
     /// same time did not see it.
     async fn read_again(&self, creation: Creation) -> Result<Creation> {
         let Creation::Created(account) = creation else { return Ok(creation) };
-        let mut connection = self.pool.reader().acquire().await?;
+        let mut connection = self.pool.acquire().await?;
         let found = row::find(&mut connection, &account.id).await?;
         Ok(Creation::Created(found.unwrap_or(account)))
     }
 
-    async fn fetch_credentials(&self, query: Statement<'_>) -> Result<Option<Credentials>> {
+    async fn fetch_credentials(&self, query: Statement) -> Result<Option<Credentials>> {
         self.pool.read_one(query).await?.as_ref().map(credentials).transpose()
     }
 }
@@ -373,8 +370,8 @@ struct Login<'a> {
 }
 
 impl Login<'_> {
-    fn statement(&self, text: &'static str) -> Statement<'_> {
-        sqlx::query(text)
+    fn statement(&self, text: &'static str) -> Statement {
+        query(text)
             .bind(self.now.as_millis())
             .bind(self.rehashed.unwrap_or(self.verified).expose())
             .bind(self.id.as_str())
@@ -383,7 +380,7 @@ impl Login<'_> {
     }
 }
 
-fn credentials(row: &AnyRow) -> Result<Credentials> {
+fn credentials(row: &SqlRow) -> Result<Credentials> {
     let hash: Option<String> = row.try_get("password_hash")?;
     Ok(Credentials {
         account: row::account(row)?,

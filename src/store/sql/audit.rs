@@ -4,12 +4,11 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::any::AnyRow;
-use sqlx::{AssertSqlSafe, Row as _};
 
 use super::SqlStore;
 use super::kept::Write;
-use super::list::{Statement, Value};
+use super::list::Composed;
+use super::statement::{SqlRow, Statement, query};
 use crate::audit::chain::{Chain, Head, Row};
 use crate::audit::store::{AuditStore, Count, EventFilter, Removal};
 use crate::audit::verify::Break;
@@ -30,16 +29,15 @@ impl AuditStore for SqlStore {
         self.in_time("audit.append", async {
             let mut write = self.pool.write().await?;
             // The lock: the next batch waits here until this one is committed.
-            let head = sqlx::query(
-                "UPDATE audit_head SET seq = seq WHERE one = 1 RETURNING seq, mac, seal",
-            );
-            let head = optional_head(head.fetch_optional(&mut *write).await?)?;
-            let last = sqlx::query(
+            let head =
+                query("UPDATE audit_head SET seq = seq WHERE one = 1 RETURNING seq, mac, seal");
+            let head = optional_head(head.fetch_optional(&mut write).await?)?;
+            let last = query(
                 "SELECT seq, mac, (SELECT COUNT(*) FROM audit_event WHERE id = $1) AS known \
                  FROM audit_event ORDER BY seq DESC LIMIT 1",
             )
             .bind(first.id.as_str())
-            .fetch_optional(&mut *write)
+            .fetch_optional(&mut write)
             .await?;
             let (seq, mac, known) = match last {
                 Some(row) => (row.try_get(0)?, row.try_get(1)?, row.try_get::<i64, _>(2)? > 0),
@@ -51,11 +49,11 @@ impl AuditStore for SqlStore {
             let head = sound_head(&mut write, head, (seq, mac)).await?;
             let (rows, head) = chain.extend(&head, events);
             insert(&mut write, &rows).await?;
-            sqlx::query("UPDATE audit_head SET seq = $1, mac = $2, seal = $3 WHERE one = 1")
+            query("UPDATE audit_head SET seq = $1, mac = $2, seal = $3 WHERE one = 1")
                 .bind(head.seq)
                 .bind(head.mac)
                 .bind(head.seal)
-                .execute(&mut *write)
+                .execute(&mut write)
                 .await?;
             write.commit().await
         })
@@ -71,7 +69,7 @@ impl AuditStore for SqlStore {
         let statement = page(filter);
         self.in_time("audit.list", async {
             let query = statement.query();
-            query.fetch_all(self.pool.reader()).await?.iter().map(row).collect()
+            self.pool.fetch_all(query).await?.iter().map(row).collect()
         })
         .await
     }
@@ -87,8 +85,8 @@ impl AuditStore for SqlStore {
         let statement = tally(kinds, from, to, span);
         self.in_time("audit.tally", async {
             let query = statement.query();
-            let rows = query.fetch_all(self.pool.reader()).await?;
-            let count = |row: &AnyRow| {
+            let rows = self.pool.fetch_all(query).await?;
+            let count = |row: &SqlRow| {
                 Ok(Count {
                     begins_at: Timestamp::from_millis(
                         row.try_get::<i64, _>(0)?.saturating_mul(span),
@@ -104,13 +102,10 @@ impl AuditStore for SqlStore {
 
     async fn rows_after(&self, seq: i64, limit: u32) -> Result<Vec<Row>> {
         self.in_time("audit.rows_after", async {
-            let rows = sqlx::query(AssertSqlSafe(format!(
-                "SELECT {COLUMNS} FROM audit_event WHERE seq > $1 ORDER BY seq LIMIT $2"
-            )))
-            .bind(seq)
-            .bind(i64::from(limit))
-            .fetch_all(self.pool.reader())
-            .await?;
+            let text =
+                format!("SELECT {COLUMNS} FROM audit_event WHERE seq > $1 ORDER BY seq LIMIT $2");
+            let rows = Statement::of(text, vec![seq.into(), i64::from(limit).into()]);
+            let rows = self.pool.fetch_all(rows).await?;
             rows.iter().map(row).collect()
         })
         .await
@@ -118,24 +113,24 @@ impl AuditStore for SqlStore {
 
     async fn last_seq(&self) -> Result<i64> {
         self.in_time("audit.last_seq", async {
-            let row = sqlx::query("SELECT COALESCE(MAX(seq), 0) FROM audit_event");
-            Ok(row.fetch_one(self.pool.reader()).await?.try_get(0)?)
+            let row = query("SELECT COALESCE(MAX(seq), 0) FROM audit_event");
+            Ok(self.pool.fetch_one(row).await?.try_get(0)?)
         })
         .await
     }
 
     async fn head(&self) -> Result<Option<Head>> {
         self.in_time("audit.head", async {
-            let row = sqlx::query("SELECT seq, mac, seal FROM audit_head WHERE one = 1");
-            optional_head(row.fetch_optional(self.pool.reader()).await?)
+            let row = query("SELECT seq, mac, seal FROM audit_head WHERE one = 1");
+            optional_head(self.pool.fetch_optional(row).await?)
         })
         .await
     }
 
     async fn start(&self) -> Result<Option<Head>> {
         self.in_time("audit.start", async {
-            let row = sqlx::query("SELECT seq, mac, seal FROM audit_start WHERE one = 1");
-            optional_head(row.fetch_optional(self.pool.reader()).await?)
+            let row = query("SELECT seq, mac, seal FROM audit_start WHERE one = 1");
+            optional_head(self.pool.fetch_optional(row).await?)
         })
         .await
     }
@@ -144,10 +139,9 @@ impl AuditStore for SqlStore {
         self.in_time("audit.remove", async {
             let mut write = self.pool.write().await?;
             // The lock: another server waits here. Who adds rows does not.
-            let start = sqlx::query(
-                "UPDATE audit_start SET seq = seq WHERE one = 1 RETURNING seq, mac, seal",
-            );
-            let start = optional_head(start.fetch_optional(&mut *write).await?)?;
+            let start =
+                query("UPDATE audit_start SET seq = seq WHERE one = 1 RETURNING seq, mac, seal");
+            let start = optional_head(start.fetch_optional(&mut write).await?)?;
             // One more than may go, so that the last row of all stays.
             let mut rows = first_rows(&mut write, i64::from(limit) + 1).await?;
             rows.pop();
@@ -160,15 +154,15 @@ impl AuditStore for SqlStore {
                 Ok(None) => return Ok(Removal::Nothing),
                 Err(broken) => return Ok(Removal::Refused(broken)),
             };
-            sqlx::query("DELETE FROM audit_event WHERE seq <= $1")
+            query("DELETE FROM audit_event WHERE seq <= $1")
                 .bind(start.seq)
-                .execute(&mut *write)
+                .execute(&mut write)
                 .await?;
-            sqlx::query("UPDATE audit_start SET seq = $1, mac = $2, seal = $3 WHERE one = 1")
+            query("UPDATE audit_start SET seq = $1, mac = $2, seal = $3 WHERE one = 1")
                 .bind(start.seq)
                 .bind(start.mac.as_str())
                 .bind(start.seal.as_str())
-                .execute(&mut *write)
+                .execute(&mut write)
                 .await?;
             write.commit().await?;
             Ok(Removal::Done { rows, start })
@@ -179,9 +173,10 @@ impl AuditStore for SqlStore {
 
 /// The rows with the lowest places, as a transaction sees them.
 async fn first_rows(write: &mut Write, limit: i64) -> Result<Vec<Row>> {
-    let rows = sqlx::query(AssertSqlSafe(format!(
-        "SELECT {COLUMNS} FROM audit_event ORDER BY seq LIMIT $1"
-    )))
+    let rows = Statement::of(
+        format!("SELECT {COLUMNS} FROM audit_event ORDER BY seq LIMIT $1"),
+        Vec::new(),
+    )
     .bind(limit)
     .fetch_all(&mut **write)
     .await?;
@@ -200,7 +195,7 @@ async fn sound_head(
         Some(head) if seq <= head.seq => return Ok(head),
         Some(_) => {}
         None => {
-            sqlx::query("INSERT INTO audit_head (one, seq, mac, seal) VALUES (1, 0, '', '')")
+            query("INSERT INTO audit_head (one, seq, mac, seal) VALUES (1, 0, '', '')")
                 .execute(&mut **write)
                 .await?;
         }
@@ -220,10 +215,10 @@ async fn insert(write: &mut Write, mut rows: &[Row]) -> Result<()> {
                 })
                 .collect();
             let text = format!("INSERT INTO audit_event ({COLUMNS}) VALUES {}", places.join(", "));
-            let mut query = sqlx::query(AssertSqlSafe(text));
+            let mut query = Statement::of(text, Vec::new());
             for Row { seq, event, mac } in chunk {
                 query = query
-                    .bind(seq)
+                    .bind(*seq)
                     .bind(event.id.as_str())
                     .bind(event.at.as_millis())
                     .bind(event.kind.as_str())
@@ -243,8 +238,8 @@ async fn insert(write: &mut Write, mut rows: &[Row]) -> Result<()> {
 }
 
 /// The statement for a page of events; its text depends on which filters are set alone (SR-63).
-pub(super) fn page(filter: &EventFilter) -> Statement {
-    let mut page = Statement::new(format!("SELECT {COLUMNS} FROM audit_event WHERE 1 = 1"));
+pub(super) fn page(filter: &EventFilter) -> Composed {
+    let mut page = Composed::new(format!("SELECT {COLUMNS} FROM audit_event WHERE 1 = 1"));
     for (column, value) in [
         ("actor", filter.actor.as_deref()),
         ("subject", filter.subject.as_deref()),
@@ -257,35 +252,35 @@ pub(super) fn page(filter: &EventFilter) -> Statement {
     }
     for (relation, at) in [(">=", filter.from), ("<", filter.to)] {
         if let Some(at) = at {
-            let at = page.bind(Value::Number(at.as_millis()));
+            let at = page.bind(at.as_millis());
             page.and(&format!("at {relation} {at}"));
         }
     }
     if let Some((at, seq)) = filter.after {
-        let at = page.bind(Value::Number(at.as_millis()));
-        let seq = page.bind(Value::Number(seq));
+        let at = page.bind(at.as_millis());
+        let seq = page.bind(seq);
         page.and(&format!("(at, seq) < ({at}, {seq})"));
     }
-    let limit = page.bind(Value::Number(filter.limit.into()));
+    let limit = page.bind(i64::from(filter.limit));
     page.push(&format!(" ORDER BY at DESC, seq DESC LIMIT {limit}"));
     page
 }
 
 /// The statement that counts events by span of time and kind.
-fn tally(kinds: &[Kind], from: Timestamp, to: Timestamp, span: i64) -> Statement {
-    let mut tally = Statement::new("SELECT at / ".to_owned());
-    let span = tally.bind(Value::Number(span));
+fn tally(kinds: &[Kind], from: Timestamp, to: Timestamp, span: i64) -> Composed {
+    let mut tally = Composed::new("SELECT at / ".to_owned());
+    let span = tally.bind(span);
     tally.push(&format!("{span}, kind, COUNT(*) FROM audit_event WHERE 1 = 1"));
     let kinds: Vec<String> = kinds.iter().map(|kind| tally.text(kind.as_str())).collect();
     tally.and(&format!("kind IN ({})", kinds.join(", ")));
-    let from = tally.bind(Value::Number(from.as_millis()));
-    let to = tally.bind(Value::Number(to.as_millis()));
+    let from = tally.bind(from.as_millis());
+    let to = tally.bind(to.as_millis());
     tally.and(&format!("at >= {from} AND at < {to}"));
     tally.push(" GROUP BY 1, 2 ORDER BY 1, 2");
     tally
 }
 
-fn row(row: &AnyRow) -> Result<Row> {
+fn row(row: &SqlRow) -> Result<Row> {
     let text = |column| row.try_get::<String, _>(column);
     let optional = |column| row.try_get::<Option<String>, _>(column);
     Ok(Row {
@@ -305,8 +300,8 @@ fn row(row: &AnyRow) -> Result<Row> {
     })
 }
 
-fn optional_head(row: Option<AnyRow>) -> Result<Option<Head>> {
-    let head = |row: AnyRow| {
+fn optional_head(row: Option<SqlRow>) -> Result<Option<Head>> {
+    let head = |row: SqlRow| {
         Ok(Head { seq: row.try_get("seq")?, mac: row.try_get("mac")?, seal: row.try_get("seal")? })
     };
     row.map(head).transpose()

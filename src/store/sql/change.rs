@@ -1,11 +1,9 @@
 //! The steps that transactions on accounts are made of.
 
-use sqlx::any::{Any, AnyArguments};
-use sqlx::query::Query;
-use sqlx::{AnyConnection, Row as _};
-
+use super::connection::SqlConnection;
 use super::kept::Write;
 use super::row;
+use super::statement::{Statement, query};
 use crate::account::password::PasswordHash;
 use crate::account::store::{Change, Creation, NewAccount};
 use crate::account::{SignInMeans, Status};
@@ -14,15 +12,12 @@ use crate::error::{Error, Result};
 use crate::id::AccountId;
 use crate::role::RoleName;
 
-/// A statement with what is bound to it.
-pub(super) type Statement<'q> = Query<'q, Any, AnyArguments>;
-
 /// Makes every transaction that could change who administers wait for this one to end (SR-51).
 ///
 /// Two administrators who demote each other at the same instant would otherwise each see the other
 /// one remain. Always the first statement, so that two such transactions cannot deadlock.
-pub(super) async fn lock_admins(connection: &mut AnyConnection) -> Result<()> {
-    sqlx::query("UPDATE role SET version = version + 1 WHERE name = $1")
+pub(super) async fn lock_admins(connection: &mut SqlConnection) -> Result<()> {
+    query("UPDATE role SET version = version + 1 WHERE name = $1")
         .bind(RoleName::ADMIN)
         .execute(connection)
         .await?;
@@ -30,9 +25,9 @@ pub(super) async fn lock_admins(connection: &mut AnyConnection) -> Result<()> {
 }
 
 /// Whether an administrator can sign in, as the transaction sees it.
-pub(super) async fn admin_can_sign_in(connection: &mut AnyConnection) -> Result<bool> {
+pub(super) async fn admin_can_sign_in(connection: &mut SqlConnection) -> Result<bool> {
     // What distinguishes them and no more: a few rows, however many administrators there are.
-    let rows = sqlx::query(
+    let rows = query(
         "SELECT DISTINCT a.status, \
          CAST(CASE WHEN a.password_hash IS NULL THEN 0 ELSE 1 END AS BIGINT) AS has_password \
          FROM account_role r JOIN account a ON a.id = r.account_id WHERE r.role = $1",
@@ -53,11 +48,11 @@ pub(super) async fn admin_can_sign_in(connection: &mut AnyConnection) -> Result<
 
 /// Whether the token could be spent. No other set-up token is good for anything afterwards.
 pub(super) async fn spend_setup_token(
-    connection: &mut AnyConnection,
+    connection: &mut SqlConnection,
     digest: &str,
     now: Timestamp,
 ) -> Result<bool> {
-    let spent = sqlx::query("DELETE FROM setup_token WHERE digest = $1 AND expires_at > $2")
+    let spent = query("DELETE FROM setup_token WHERE digest = $1 AND expires_at > $2")
         .bind(digest)
         .bind(now.as_millis())
         .execute(&mut *connection)
@@ -65,14 +60,14 @@ pub(super) async fn spend_setup_token(
     if spent.rows_affected() == 0 {
         return Ok(false);
     }
-    sqlx::query("DELETE FROM setup_token").execute(connection).await?;
+    query("DELETE FROM setup_token").execute(connection).await?;
     Ok(true)
 }
 
 /// Writes a new account and its roles.
-pub(super) async fn insert(connection: &mut AnyConnection, new: &NewAccount) -> Result<Creation> {
+pub(super) async fn insert(connection: &mut SqlConnection, new: &NewAccount) -> Result<Creation> {
     // Of two at once the second waits here for the first, and then finds the address taken (SR-8).
-    let inserted = sqlx::query(
+    let inserted = query(
         "INSERT INTO account (id, email, email_key, display_name, search_key, password_hash, \
          created_at, last_login_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (email_key) DO NOTHING",
     )
@@ -97,12 +92,12 @@ pub(super) async fn insert(connection: &mut AnyConnection, new: &NewAccount) -> 
 }
 
 /// Adds roles to an account; false if one of them does not exist.
-async fn grant(connection: &mut AnyConnection, id: &AccountId, roles: &[RoleName]) -> Result<bool> {
+async fn grant(connection: &mut SqlConnection, id: &AccountId, roles: &[RoleName]) -> Result<bool> {
     for (position, role) in roles.iter().enumerate() {
         if roles.iter().take(position).any(|earlier| earlier == role) {
             continue;
         }
-        let granted = sqlx::query(
+        let granted = query(
             "INSERT INTO account_role (account_id, role) \
              SELECT $1, r.name FROM role r WHERE r.name = $2",
         )
@@ -119,18 +114,18 @@ async fn grant(connection: &mut AnyConnection, id: &AccountId, roles: &[RoleName
 
 /// Gives an account exactly these roles.
 pub(super) async fn replace_roles(
-    connection: &mut AnyConnection,
+    connection: &mut SqlConnection,
     id: &AccountId,
     roles: &[RoleName],
 ) -> Result<Change> {
-    let raised = sqlx::query("UPDATE account SET version = version + 1 WHERE id = $1")
+    let raised = query("UPDATE account SET version = version + 1 WHERE id = $1")
         .bind(id.as_str())
         .execute(&mut *connection)
         .await?;
     if raised.rows_affected() == 0 {
         return Ok(Change::NotFound);
     }
-    sqlx::query("DELETE FROM account_role WHERE account_id = $1")
+    query("DELETE FROM account_role WHERE account_id = $1")
         .bind(id.as_str())
         .execute(&mut *connection)
         .await?;
@@ -140,15 +135,15 @@ pub(super) async fn replace_roles(
     found(connection, id).await
 }
 
-pub(super) fn enable(id: &AccountId) -> Statement<'_> {
-    sqlx::query("UPDATE account SET status = $1, version = version + 1 WHERE id = $2")
+pub(super) fn enable(id: &AccountId) -> Statement {
+    query("UPDATE account SET status = $1, version = version + 1 WHERE id = $2")
         .bind(Status::Active.as_str())
         .bind(id.as_str())
 }
 
 /// Disabling ends every session for good (SR-38).
-pub(super) fn disable(id: &AccountId) -> Statement<'_> {
-    sqlx::query(
+pub(super) fn disable(id: &AccountId) -> Statement {
+    query(
         "UPDATE account SET status = $1, version = version + 1, \
          session_epoch = session_epoch + 1 WHERE id = $2",
     )
@@ -158,9 +153,9 @@ pub(super) fn disable(id: &AccountId) -> Statement<'_> {
 
 /// Runs a statement that changes the account `id`, and reads the account after it.
 pub(super) async fn update(
-    connection: &mut AnyConnection,
+    connection: &mut SqlConnection,
     id: &AccountId,
-    statement: Statement<'_>,
+    statement: Statement,
 ) -> Result<Change> {
     if statement.execute(&mut *connection).await?.rows_affected() == 0 {
         return Ok(Change::NotFound);
@@ -168,7 +163,7 @@ pub(super) async fn update(
     found(connection, id).await
 }
 
-async fn found(connection: &mut AnyConnection, id: &AccountId) -> Result<Change> {
+async fn found(connection: &mut SqlConnection, id: &AccountId) -> Result<Change> {
     Ok(row::find(connection, id).await?.map_or(Change::NotFound, Change::Done))
 }
 

@@ -1,40 +1,32 @@
-//! SQLite's connections for what is done all the time, kept from one use to the next.
-//!
-//! Each connection has a thread and a cache of its own. One that the pool hands out in turn with nine
-//! others finds its cache outdated, and is asked when it goes back whether it is alive: two changes of
-//! threads, which beside a core that hashes passwords cost more than a query. PostgreSQL, which can go
-//! away, has the [`Shelf`](super::shelf::Shelf) instead.
+//! Whose turn it is to use a connection. SQLite's are kept for what is done all the time: each has a
+//! thread and a cache of its own, and one that is used in turn with nine others finds its cache outdated.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-use sqlx::any::{Any, AnyRow};
-use sqlx::pool::PoolConnection;
-use sqlx::{AnyConnection, Pool, Transaction, raw_sql};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use super::change::Statement;
+use super::connection::SqlConnection;
+use super::lease::{Connections, Lease};
+use super::statement::Access;
 use crate::error::Result;
 
 /// A connection that is kept, if there is one yet. Whoever holds the lock uses it.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Place(Arc<Mutex<Option<PoolConnection<Any>>>>);
+pub(super) struct Place(Arc<Mutex<Option<Lease>>>);
 
 impl Place {
-    /// Waits for its turn to use the connection. If there is none, one is taken from the pool.
-    pub async fn turn(&self, pool: &Pool<Any>) -> Result<Turn> {
-        Turn::begin(Arc::clone(&self.0).lock_owned().await, pool).await
+    /// Waits for its turn to use the connection. If there is none, one is taken from the others.
+    pub async fn turn(&self, connections: &Connections) -> Result<Turn> {
+        Turn::begin(Arc::clone(&self.0).lock_owned().await, connections).await
     }
 
-    /// Reads at most one row with the connection, or with another one while that is in use.
-    pub async fn read_one(&self, pool: &Pool<Any>, query: Statement<'_>) -> Result<Option<AnyRow>> {
-        let Ok(place) = Arc::clone(&self.0).try_lock_owned() else {
-            return Ok(query.fetch_optional(pool).await?);
-        };
-        let mut turn = Turn::begin(place, pool).await?;
-        let row = query.fetch_optional(&mut *turn).await?;
-        turn.end();
-        Ok(row)
+    /// The turn to use the connection, or another one while that is in use.
+    pub async fn turn_or_other(&self, connections: &Connections) -> Result<Turn> {
+        match Arc::clone(&self.0).try_lock_owned() {
+            Ok(place) => Turn::begin(place, connections).await,
+            Err(_) => Turn::once(connections).await,
+        }
     }
 
     /// Whether a connection lies here that nobody uses.
@@ -48,104 +40,91 @@ impl Place {
     }
 }
 
-/// The turn to use a connection that is kept. Dropped without [`Turn::end`], because something failed or
-/// was given up, it leaves the connection to the pool, which undoes what was not ended.
+/// The turn to use a connection. Dropped without [`Turn::end`], because something failed or was given
+/// up, it does not keep the connection, and what was not ended is undone.
 pub(super) struct Turn {
-    place: OwnedMutexGuard<Option<PoolConnection<Any>>>,
-    connection: PoolConnection<Any>,
+    place: Option<OwnedMutexGuard<Option<Lease>>>,
+    lease: Lease,
 }
 
 impl Turn {
     async fn begin(
-        mut place: OwnedMutexGuard<Option<PoolConnection<Any>>>,
-        pool: &Pool<Any>,
+        mut place: OwnedMutexGuard<Option<Lease>>,
+        connections: &Connections,
     ) -> Result<Self> {
-        let connection = match place.take() {
+        let lease = match place.take() {
             Some(kept) => kept,
-            None => pool.acquire().await?,
+            None => connections.acquire().await?,
         };
-        Ok(Self { place, connection })
+        Ok(Self { place: Some(place), lease })
     }
 
-    /// Says that all went well: the connection is kept.
+    /// A turn with a connection that is not kept.
+    pub async fn once(connections: &Connections) -> Result<Self> {
+        Ok(Self { place: None, lease: connections.acquire().await? })
+    }
+
+    /// Says that all went well: the connection is kept where it came from.
     pub fn end(self) {
-        let Self { mut place, connection } = self;
-        *place = Some(connection);
+        let Self { place, lease } = self;
+        if let Some(mut place) = place {
+            *place = Some(lease);
+        }
     }
 }
 
 impl Deref for Turn {
-    type Target = AnyConnection;
+    type Target = SqlConnection;
 
-    fn deref(&self) -> &AnyConnection {
-        &self.connection
+    fn deref(&self) -> &SqlConnection {
+        &self.lease
     }
 }
 
 impl DerefMut for Turn {
-    fn deref_mut(&mut self) -> &mut AnyConnection {
-        &mut self.connection
+    fn deref_mut(&mut self) -> &mut SqlConnection {
+        &mut self.lease
     }
 }
 
 /// A transaction that may write. Dropped without [`Write::commit`], it changes nothing.
-pub(super) enum Write {
-    /// On the connection that is kept for it.
-    Kept(Turn),
-    /// On one from the pool.
-    Pooled(Transaction<'static, Any>),
-}
+pub(super) struct Write(Turn);
 
 impl Write {
-    /// Begins a transaction, now that it is its turn. SQLite takes the write lock at once, because a
-    /// reader that turns writer may find it has read too early and fail without waiting.
-    pub async fn begin(mut turn: Turn) -> Result<Self> {
-        raw_sql("BEGIN IMMEDIATE").execute(&mut *turn).await?;
-        Ok(Self::Kept(turn))
+    /// Begins a transaction, now that it is its turn.
+    pub async fn begin(mut turn: Turn) -> sqlx::Result<Self> {
+        turn.begin(Access::Write).await?;
+        Ok(Self(turn))
     }
 
     /// Makes its changes last.
-    pub async fn commit(self) -> Result<()> {
-        match self {
-            Self::Kept(mut turn) => {
-                raw_sql("COMMIT").execute(&mut *turn).await?;
-                turn.end();
-            }
-            Self::Pooled(transaction) => transaction.commit().await?,
-        }
+    pub async fn commit(mut self) -> Result<()> {
+        self.0.commit().await?;
+        self.0.end();
         Ok(())
     }
 
     /// Makes its changes last if `keep` says so; otherwise undoes them.
-    pub async fn end(self, keep: bool) -> Result<()> {
-        match self {
-            write if keep => write.commit().await?,
-            Self::Kept(mut turn) => {
-                raw_sql("ROLLBACK").execute(&mut *turn).await?;
-                turn.end();
-            }
-            Self::Pooled(transaction) => transaction.rollback().await?,
+    pub async fn end(mut self, keep: bool) -> Result<()> {
+        if keep {
+            return self.commit().await;
         }
+        self.0.rollback().await?;
+        self.0.end();
         Ok(())
     }
 }
 
 impl Deref for Write {
-    type Target = AnyConnection;
+    type Target = SqlConnection;
 
-    fn deref(&self) -> &AnyConnection {
-        match self {
-            Self::Kept(turn) => turn,
-            Self::Pooled(transaction) => transaction,
-        }
+    fn deref(&self) -> &SqlConnection {
+        &self.0
     }
 }
 
 impl DerefMut for Write {
-    fn deref_mut(&mut self) -> &mut AnyConnection {
-        match self {
-            Self::Kept(turn) => turn,
-            Self::Pooled(transaction) => transaction,
-        }
+    fn deref_mut(&mut self) -> &mut SqlConnection {
+        &mut self.0
     }
 }

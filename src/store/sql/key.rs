@@ -1,9 +1,8 @@
 //! Signing keys in SQL.
 
 use async_trait::async_trait;
-use sqlx::Row;
-use sqlx::any::AnyRow;
 
+use super::statement::{SqlRow, query};
 use super::{SqlStore, row};
 use crate::clock::Timestamp;
 use crate::error::Result;
@@ -13,12 +12,11 @@ use crate::token::key::{Algorithm, KeyRecord, KeyStore};
 impl KeyStore for SqlStore {
     async fn list(&self) -> Result<Vec<KeyRecord>> {
         self.in_time("key.list", async {
-            let rows = sqlx::query(
+            let all = query(
                 "SELECT number, kid, algorithm, sealed, created_at, signs_from, withdrawn_at \
                  FROM signing_key ORDER BY number",
-            )
-            .fetch_all(self.pool.reader())
-            .await?;
+            );
+            let rows = self.pool.fetch_all(all).await?;
             rows.iter().map(key).collect()
         })
         .await
@@ -28,7 +26,7 @@ impl KeyStore for SqlStore {
         self.in_time("key.add", async {
             let mut write = self.pool.write().await?;
             // Of two at once the second waits here for the first, and then finds its number taken.
-            let added = sqlx::query(
+            let added = query(
                 "INSERT INTO signing_key (number, kid, algorithm, sealed, created_at, signs_from, \
                  withdrawn_at) VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
             )
@@ -39,18 +37,18 @@ impl KeyStore for SqlStore {
             .bind(key.created_at.as_millis())
             .bind(key.signs_from.as_millis())
             .bind(key.withdrawn_at.map(Timestamp::as_millis))
-            .execute(&mut *write)
+            .execute(&mut write)
             .await?
             .rows_affected()
                 > 0;
             if let Some(at) = withdraw_earlier.filter(|_| added) {
-                sqlx::query(
+                query(
                     "UPDATE signing_key SET withdrawn_at = $1 \
                      WHERE number < $2 AND withdrawn_at IS NULL",
                 )
                 .bind(at.as_millis())
                 .bind(key.number)
-                .execute(&mut *write)
+                .execute(&mut write)
                 .await?;
             }
             write.end(added).await?;
@@ -62,9 +60,9 @@ impl KeyStore for SqlStore {
     async fn erase(&self, number: i64) -> Result<()> {
         self.in_time("key.erase", async {
             let mut write = self.pool.write().await?;
-            sqlx::query("UPDATE signing_key SET sealed = NULL WHERE number = $1")
+            query("UPDATE signing_key SET sealed = NULL WHERE number = $1")
                 .bind(number)
-                .execute(&mut *write)
+                .execute(&mut write)
                 .await?;
             write.commit().await
         })
@@ -72,7 +70,7 @@ impl KeyStore for SqlStore {
     }
 }
 
-fn key(row: &AnyRow) -> Result<KeyRecord> {
+fn key(row: &SqlRow) -> Result<KeyRecord> {
     let algorithm: String = row.try_get("algorithm")?;
     let withdrawn_at: Option<i64> = row.try_get("withdrawn_at")?;
     Ok(KeyRecord {

@@ -1,43 +1,34 @@
 //! Pages of accounts: filters, search, and where a page begins.
 
-use sqlx::{AssertSqlSafe, Row as _};
-
 use super::SqlStore;
-use super::change::Statement as Query;
 use super::row::{self, select_account};
+use super::statement::{Statement, Value, query};
 use crate::account::Account;
 use crate::account::store::AccountFilter;
 use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::id::AccountId;
 
-/// A value that is bound to a parameter.
-#[derive(Debug, PartialEq)]
-pub(super) enum Value {
-    Text(String),
-    Number(i64),
-}
-
 /// A statement as it grows: only fixed text and parameter numbers go into it, values are bound.
-pub(super) struct Statement {
+pub(super) struct Composed {
     text: String,
     values: Vec<Value>,
 }
 
-impl Statement {
+impl Composed {
     /// A statement that begins with this text.
     pub(super) fn new(text: String) -> Self {
         Self { text, values: Vec::new() }
     }
 
     /// Binds a value and gives the name of its parameter.
-    pub(super) fn bind(&mut self, value: Value) -> String {
-        self.values.push(value);
+    pub(super) fn bind(&mut self, value: impl Into<Value>) -> String {
+        self.values.push(value.into());
         format!("${}", self.values.len())
     }
 
     pub(super) fn text(&mut self, value: impl Into<String>) -> String {
-        self.bind(Value::Text(value.into()))
+        self.bind(value.into())
     }
 
     /// One more condition that a row must meet.
@@ -58,16 +49,9 @@ impl Statement {
     }
 
     /// The statement with its values bound.
-    pub(super) fn query(self) -> Query<'static> {
-        // Safe: no outside text is ever put in it (SR-63).
-        let mut query = sqlx::query(AssertSqlSafe(self.text));
-        for value in self.values {
-            query = match value {
-                Value::Text(text) => query.bind(text),
-                Value::Number(number) => query.bind(number),
-            };
-        }
-        query
+    pub(super) fn query(self) -> Statement {
+        // No outside text is ever put in it (SR-63).
+        Statement::of(self.text, self.values)
     }
 }
 
@@ -91,7 +75,7 @@ pub(super) async fn list(store: &SqlStore, filter: &AccountFilter) -> Result<Vec
         return Ok(Vec::new());
     }
     let query = statement(filter, holders(store, filter).await?).query();
-    query.fetch_all(store.pool.reader()).await?.iter().map(row::account).collect()
+    store.pool.fetch_all(query).await?.iter().map(row::account).collect()
 }
 
 /// See `AccountStore::reach`: indexes alone answer it.
@@ -104,7 +88,7 @@ pub(super) async fn reach(
         return Ok(None);
     }
     let query = place(filter.after.as_ref(), DEPTH).query();
-    let Some(row) = query.fetch_optional(store.pool.reader()).await? else { return Ok(None) };
+    let Some(row) = store.pool.fetch_optional(query).await? else { return Ok(None) };
     let id = AccountId::parse(&row.try_get::<String, _>(1)?).ok_or_else(|| row::corrupt("id"))?;
     Ok(Some((Timestamp::from_millis(row.try_get(0)?), id)))
 }
@@ -112,31 +96,31 @@ pub(super) async fn reach(
 /// Whether those who have the role that is asked for are few.
 pub(super) async fn holders(store: &SqlStore, filter: &AccountFilter) -> Result<Holders> {
     let Some(role) = &filter.role else { return Ok(Holders::Many) };
-    let count = sqlx::query(
+    let count = query(
         "SELECT COUNT(*) FROM (SELECT 1 FROM account_role WHERE role = $1 LIMIT $2) AS holder",
     );
     let count = count.bind(role.as_str()).bind(i64::from(FEW) + 1);
-    let count: i64 = count.fetch_one(store.pool.reader()).await?.try_get(0)?;
+    let count: i64 = store.pool.fetch_one(count).await?.try_get(0)?;
     Ok(if count <= i64::from(FEW) { Holders::Few } else { Holders::Many })
 }
 
 /// The statement for the place that is so many accounts after another.
-pub(super) fn place(after: Option<&(Timestamp, AccountId)>, steps: u32) -> Statement {
-    let mut place = Statement::new("SELECT created_at, id FROM account WHERE 1 = 1".to_owned());
+pub(super) fn place(after: Option<&(Timestamp, AccountId)>, steps: u32) -> Composed {
+    let mut place = Composed::new("SELECT created_at, id FROM account WHERE 1 = 1".to_owned());
     if let Some((created_at, id)) = after {
-        let created_at = place.bind(Value::Number(created_at.as_millis()));
+        let created_at = place.bind(created_at.as_millis());
         let id = place.text(id.as_str());
         place.and(&format!("(created_at, id) < ({created_at}, {id})"));
     }
-    let steps = place.bind(Value::Number(i64::from(steps.saturating_sub(1))));
+    let steps = place.bind(i64::from(steps.saturating_sub(1)));
     place.push(&format!(" ORDER BY created_at DESC, id DESC LIMIT 1 OFFSET {steps}"));
     place
 }
 
 /// The statement for a page. Its text depends on which filters are set, not on what they say, so
 /// that the database plans each with the index it has for it.
-pub(super) fn statement(filter: &AccountFilter, holders: Holders) -> Statement {
-    let mut page = Statement::new(select_account!("WHERE 1 = 1").to_owned());
+pub(super) fn statement(filter: &AccountFilter, holders: Holders) -> Composed {
+    let mut page = Composed::new(select_account!("WHERE 1 = 1").to_owned());
     if let Some(q) = &filter.q {
         let pattern = page.text(contains(&q.to_lowercase()));
         page.and(&format!(
@@ -162,12 +146,12 @@ pub(super) fn statement(filter: &AccountFilter, holders: Holders) -> Statement {
     }
     for (relation, place) in [("<", &filter.after), (">=", &filter.until)] {
         if let Some((created_at, id)) = place {
-            let created_at = page.bind(Value::Number(created_at.as_millis()));
+            let created_at = page.bind(created_at.as_millis());
             let id = page.text(id.as_str());
             page.and(&format!("(a.created_at, a.id) {relation} ({created_at}, {id})"));
         }
     }
-    let limit = page.bind(Value::Number(filter.limit.into()));
+    let limit = page.bind(i64::from(filter.limit));
     page.push(&format!(" ORDER BY a.created_at DESC, a.id DESC LIMIT {limit}"));
     page
 }
@@ -201,6 +185,6 @@ mod tests {
         let filter = AccountFilter { q: Some(q.into()), ..AccountFilter::default() };
         let page = statement(&filter, Holders::Many);
         assert!(!page.text.contains("OR 1 = 1"), "{}", page.text);
-        assert_eq!(page.values, [Value::Text(format!("%{}%", q.to_lowercase())), Value::Number(0)]);
+        assert_eq!(page.values, [Value::from(format!("%{}%", q.to_lowercase())), Value::from(0)]);
     }
 }

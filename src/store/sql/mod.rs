@@ -2,20 +2,25 @@
 //! and one SQL text for both.
 
 mod account;
+pub mod address;
 mod audit;
 mod change;
-mod failure;
+mod connect;
+mod connection;
+pub(in crate::store) mod failure;
 mod holder;
 mod kept;
 mod key;
+mod lease;
 mod list;
+mod migrate;
 mod notice;
 mod plan;
 mod pool;
 mod role;
 mod row;
-mod shelf;
 pub mod snapshot;
+mod statement;
 mod upkeep;
 
 use std::future::Future;
@@ -24,6 +29,9 @@ use std::sync::Arc;
 use crate::error::Result;
 use crate::metric::{Operations, Registry};
 
+pub use address::SqlAddress;
+pub use connection::SqlConnection;
+pub use lease::Lease;
 pub use pool::{Connections, SqlPool};
 
 /// Keeps accounts, roles, signing keys and the audit trail in an SQL database.
@@ -59,6 +67,7 @@ impl SqlStore {
         work: impl Future<Output = Result<T>>,
     ) -> Result<T> {
         // Boxed, because each step on its way would have room for all of it once more.
-        self.operations.time(operation, Box::pin(pool::in_time(work))).await
+        let done = self.operations.time(operation, Box::pin(self.pool.in_time(work))).await;
+        self.pool.health().note(done)
     }
 }

@@ -1,9 +1,8 @@
 //! Notices to owners, and the devices that accounts were seen on.
 
-use sqlx::Row as _;
-
 use super::SqlStore;
-use super::change::{Statement, update};
+use super::change::update;
+use super::statement::{Statement, query};
 use crate::account::notice::{self, Notice};
 use crate::account::store::{Change, Sighting};
 use crate::clock::Timestamp;
@@ -26,7 +25,7 @@ impl SqlStore {
             let change = match update(&mut write, id, raise(id)).await? {
                 Change::Done(account) => {
                     let notices = notice::write(&change(account.notices))?;
-                    let put = sqlx::query("UPDATE account SET notices = $1 WHERE id = $2")
+                    let put = query("UPDATE account SET notices = $1 WHERE id = $2")
                         .bind(notices)
                         .bind(id.as_str());
                     update(&mut write, id, put).await?
@@ -46,17 +45,17 @@ impl SqlStore {
         now: Timestamp,
     ) -> Result<Sighting> {
         self.in_time("account.note_device", async {
-            let known = sqlx::query("SELECT device FROM account_device WHERE account_id = $1");
-            let known = known.bind(id.as_str()).fetch_all(self.pool.reader()).await?;
+            let known = query("SELECT device FROM account_device WHERE account_id = $1");
+            let known = self.pool.fetch_all(known.bind(id.as_str())).await?;
             for row in &known {
-                if row.try_get::<&str, _>(0)? == device {
+                if row.try_get::<String, _>(0)? == device {
                     return Ok(Sighting::Known);
                 }
             }
             if known.len() < MAX_DEVICES {
                 let mut write = self.pool.write().await?;
                 // From the account, so that nothing is noted of one that was deleted meanwhile.
-                sqlx::query(
+                query(
                     "INSERT INTO account_device (account_id, device, first_seen_at) \
                      SELECT id, $1, $2 FROM account WHERE id = $3 \
                      ON CONFLICT (account_id, device) DO NOTHING",
@@ -64,7 +63,7 @@ impl SqlStore {
                 .bind(device)
                 .bind(now.as_millis())
                 .bind(id.as_str())
-                .execute(&mut *write)
+                .execute(&mut write)
                 .await?;
                 write.commit().await?;
             }
@@ -74,6 +73,6 @@ impl SqlStore {
     }
 }
 
-fn raise(id: &AccountId) -> Statement<'_> {
-    sqlx::query("UPDATE account SET version = version + 1 WHERE id = $1").bind(id.as_str())
+fn raise(id: &AccountId) -> Statement {
+    query("UPDATE account SET version = version + 1 WHERE id = $1").bind(id.as_str())
 }

@@ -1,9 +1,7 @@
 //! How the database goes about the lists of the dashboard: its own words, for the proof that none of
 //! them reads a whole table, and for those who look into a slow one.
 
-use sqlx::Row as _;
-
-use super::list::{self, Statement};
+use super::list::{self, Composed};
 use super::{SqlStore, audit};
 use crate::account::store::AccountFilter;
 use crate::audit::store::EventFilter;
@@ -35,10 +33,10 @@ impl SqlStore {
         self.plan(audit::page(filter)).await
     }
 
-    async fn plan(&self, statement: Statement) -> Result<String> {
+    async fn plan(&self, statement: Composed) -> Result<String> {
         let (word, column) =
             if self.pool.is_sqlite() { ("EXPLAIN QUERY PLAN ", 3) } else { ("EXPLAIN ", 0) };
-        let rows = statement.after(word).query().fetch_all(self.pool.reader()).await?;
+        let rows = self.pool.fetch_all(statement.after(word).query()).await?;
         let lines: sqlx::Result<Vec<String>> = rows.iter().map(|row| row.try_get(column)).collect();
         Ok(lines?.join("\n"))
     }

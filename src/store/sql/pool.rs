@@ -1,78 +1,30 @@
-//! Connections to the database: how they are made, shared, and given up in time.
+//! The database as the stores use it: reading, writing, and the time that either may take.
 
-use std::fs::{DirBuilder, OpenOptions};
 use std::future::Future;
-use std::io;
-#[cfg(unix)]
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::Path;
-use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rocket::figment::Figment;
 use serde::Deserialize;
-use sqlx::any::{Any, AnyConnectOptions, AnyPoolOptions, AnyRow};
-use sqlx::migrate::Migrator;
-use sqlx::pool::PoolConnection;
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{Connection, Executor, Pool};
 use tokio::time::timeout;
 
-use super::change::Statement;
+use super::address::SqlAddress;
+use super::connect::{Target, create_file};
+use super::failure;
 use super::kept::{Place, Turn, Write};
-use super::shelf::Shelf;
-use crate::error::{Error, Result};
+use super::lease::{Connections as Shared, Lease};
+use super::migrate;
+use super::statement::{SqlRow, Statement};
+use crate::error::{Cause, Error, Outage, Result};
 use crate::id::SecretString;
+use crate::store::health::{self, Health};
 
 /// How long an operation may take, so that a client hears within five seconds (SR-72).
 const ANSWER_LIMIT: Duration = Duration::from_millis(4_500);
-/// How long a free connection is waited for: less, so that the log names the true reason.
-const ACQUIRE_LIMIT: Duration = Duration::from_secs(4);
-/// How long a connection that comes back to the pool may take to show that it is alive.
-const RELEASE_LIMIT: Duration = Duration::from_secs(2);
-/// How long migrations wait for another process that migrates.
-const MIGRATION_LIMIT: Duration = Duration::from_secs(60);
 /// Connections kept where the configuration does not say.
 const DEFAULT_POOL_SIZE: u32 = 10;
 /// How many more there are on SQLite: those that are kept for what is done all the time.
 const KEPT: u32 = 2;
-
-/// Which database it is: the one place where the two differ.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Engine {
-    Sqlite,
-    Postgres,
-}
-
-impl Engine {
-    fn of(url: &str) -> Result<Self> {
-        match url.split_once(':') {
-            Some(("sqlite", _)) => Ok(Self::Sqlite),
-            Some(("postgres" | "postgresql", _)) => Ok(Self::Postgres),
-            // The text itself stays out of the message: it may hold a password.
-            _ => Err(Error::internal("the database URL must begin with sqlite: or postgres:")),
-        }
-    }
-
-    /// What every new connection is told.
-    ///
-    /// SQLite: readers go on while one writes (`WAL`), and what was answered is on the disk
-    /// (`FULL`, SR-73). What undoes a statement that fails halfway stays in memory: with the rows of the
-    /// audit trail it is more than 64 KiB, for which SQLite would make a file each time. PostgreSQL gives up shortly before we do, so that no lock outlives the
-    /// request that waits for it, and frees the locks of a server that vanished.
-    fn greeting(self) -> &'static str {
-        match self {
-            Self::Sqlite => {
-                "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; \
-                 PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
-                 PRAGMA temp_store = MEMORY"
-            }
-            Self::Postgres => {
-                "SET statement_timeout = 4000; SET idle_in_transaction_session_timeout = 10000"
-            }
-        }
-    }
-}
 
 /// A pool of connections to an SQLite or PostgreSQL database.
 ///
@@ -80,21 +32,16 @@ impl Engine {
 /// keys `url` and `pool_size` of its section of the configuration. Clones share the connections.
 #[derive(Clone, Debug)]
 pub struct SqlPool {
-    connections: Pool<Any>,
-    engine: Engine,
+    connections: Shared,
     kept: Kept,
+    /// What it is and where, for the operator.
+    store: Arc<str>,
+    health: Arc<Health>,
 }
 
-/// The connections that are kept for what is done all the time.
-#[derive(Clone, Debug)]
-enum Kept {
-    Sqlite(Lines),
-    Postgres(Shelf),
-}
-
-/// SQLite's.
+/// SQLite's connections for what is done all the time.
 #[derive(Clone, Debug, Default)]
-struct Lines {
+struct Kept {
     /// For whoever's turn it is to write: a fair queue, where the file's lock has none.
     writer: Place,
     reader: Place,
@@ -110,53 +57,35 @@ impl SqlPool {
     /// [`Error::Internal`] for a URL that cannot be used; [`Error::Unavailable`] if the SQLite file
     /// cannot be made.
     pub async fn open(url: &SecretString, pool_size: u32) -> Result<Self> {
-        sqlx::any::install_default_drivers();
-        let engine = Engine::of(url.expose())?;
-        // These errors may repeat parts of the URL, so they are dropped.
-        let unusable = |_| Error::internal("the database URL cannot be used");
-        let mut options = AnyConnectOptions::from_str(url.expose()).map_err(unusable)?;
-        match engine {
-            Engine::Sqlite => {
-                let file = SqliteConnectOptions::from_str(url.expose()).map_err(unusable)?;
-                create_file(url.expose(), file.get_filename())?;
-            }
-            Engine::Postgres => {
-                let url = &mut options.database_url;
-                if !url.query_pairs().any(|(key, _)| key == "application_name") {
-                    url.query_pairs_mut().append_pair("application_name", "doorward");
-                }
-            }
+        Self::open_as(url, pool_size, "its URL").await
+    }
+
+    /// The same, where `setting` says in messages what the URL was taken from.
+    ///
+    /// # Errors
+    /// As [`SqlPool::open`].
+    pub async fn open_as(url: &SecretString, pool_size: u32, setting: &str) -> Result<Self> {
+        let address = SqlAddress::parse(url.expose()).map_err(|what| {
+            let store = format!("database ({setting})").into();
+            Error::internal(Outage::new(&store, Cause::Other, format!("its URL {what}")))
+        })?;
+        let store: Arc<str> = format!("{} ({setting})", address.describe()).into();
+        if let SqlAddress::Sqlite(file) = &address {
+            prepare_file(file, &store)?;
         }
-        let (kept, more) = match engine {
-            Engine::Sqlite => (Kept::Sqlite(Lines::default()), KEPT),
-            Engine::Postgres => (Kept::Postgres(Shelf::of(pool_size)), 0),
-        };
-        let connections = AnyPoolOptions::new()
-            .max_connections(pool_size.max(1) + more)
-            .acquire_timeout(ACQUIRE_LIMIT)
-            // SQLite cannot go away, and to ask it costs as much as a query.
-            .test_before_acquire(engine == Engine::Postgres)
-            .after_connect(move |connection, _| {
-                Box::pin(async move {
-                    connection.execute(sqlx::raw_sql(engine.greeting())).await.map(|_| ())
-                })
-            })
-            .after_release(move |connection, _| {
-                Box::pin(async move {
-                    if engine == Engine::Sqlite {
-                        // What was given up is undone; an error says that there was nothing.
-                        let _ = connection.execute(sqlx::raw_sql("ROLLBACK")).await;
-                        return Ok(true);
-                    }
-                    // The pool's own test has no limit: each request to a server that fell silent
-                    // would cost it a connection until TCP gives up, which takes a quarter of an hour.
-                    let alive = timeout(RELEASE_LIMIT, connection.ping()).await;
-                    alive.unwrap_or(Err(sqlx::Error::PoolTimedOut))?;
-                    Ok(!connection.is_in_transaction())
-                })
-            })
-            .connect_lazy_with(options);
-        Ok(Self { connections, engine, kept })
+        let more = if address.path().is_some() { KEPT } else { 0 };
+        let connections = Shared::new(Target::new(address), &store, pool_size.max(1) + more);
+        let health = Arc::new(Health::silent(health::DATABASE));
+        Ok(Self { connections, kept: Kept::default(), store, health })
+    }
+
+    /// From now on the log says when the database is away and when it is back.
+    pub fn speak(&self) {
+        self.health.speak();
+    }
+
+    pub(super) fn health(&self) -> &Health {
+        &self.health
     }
 
     /// Brings the tables up to date. Any number of processes may do so at once; one that is killed
@@ -167,134 +96,126 @@ impl SqlPool {
     /// [`Error::Unavailable`]; [`Error::Internal`] if a migration that ran here was altered, or if a
     /// later one has taken away what this release needs.
     pub async fn migrate(&self) -> Result<()> {
-        let migrator = migrator();
-        match self.engine {
-            Engine::Sqlite => self.migrate_sqlite(&migrator).await?,
-            Engine::Postgres => self.migrate_postgres(&migrator).await?,
-        }
-        let floor: i64 = sqlx::query_scalar("SELECT migration FROM schema_floor WHERE one = 1")
-            .fetch_one(&self.connections)
-            .await?;
-        if floor > newest_migration() {
-            return Err(Error::internal(format!(
-                "a newer release has changed this database so that this one cannot work with it: it \
-                 would have to know migration {floor}, and knows {}",
-                newest_migration()
-            )));
-        }
-        Ok(())
-    }
-
-    /// All in one transaction: SQLite's write lock keeps the others waiting.
-    ///
-    /// (`Migrator::run` does the same as `run_direct`, but no task can be made of it: its future is
-    /// not `Send` for every lifetime.)
-    async fn migrate_sqlite(&self, migrator: &Migrator) -> Result<()> {
-        let patience = tokio::time::Instant::now() + MIGRATION_LIMIT;
-        let mut transaction = loop {
-            // Not one of ours: the driver has to know of it, for each migration is one within it.
-            match self.connections.begin_with("BEGIN IMMEDIATE").await.map_err(Error::from) {
-                Err(Error::Unavailable(_)) if tokio::time::Instant::now() < patience => (),
-                other => break other?,
-            }
-        };
-        migrator.run_direct(None, &mut *transaction, false).await?;
-        Ok(transaction.commit().await?)
-    }
-
-    /// Under an advisory lock that the migrator takes; each migration is a transaction.
-    async fn migrate_postgres(&self, migrator: &Migrator) -> Result<()> {
-        // A connection of its own: if this fails or is given up, the lock goes with it.
-        let mut connection = self.connections.acquire().await?.detach();
-        let patience = "SET statement_timeout = 0; SET lock_timeout = '60s'";
-        connection.execute(sqlx::raw_sql(patience)).await?;
-        migrator.run_direct(None, &mut connection, false).await?;
-        Ok(connection.close().await?)
+        let done = migrate::migrate(&self.connections, &self.store).await;
+        done.map_err(|error| failure::of(&self.store, error))
     }
 
     /// Closes all connections, when nobody needs them any more.
     pub async fn finish(&self) {
-        match &self.kept {
-            Kept::Sqlite(lines) => {
-                tokio::join!(lines.writer.clear(), lines.reader.clear());
-            }
-            Kept::Postgres(shelf) => shelf.clear(),
-        }
+        tokio::join!(self.kept.writer.clear(), self.kept.reader.clear());
         self.connections.close().await;
     }
 
     /// How many connections there are at this moment.
     pub fn connections(&self) -> Connections {
-        let (open, idle) = (self.connections.size(), self.connections.num_idle());
-        let kept = match &self.kept {
-            Kept::Sqlite(lines) => {
-                [&lines.writer, &lines.reader].into_iter().filter(|place| place.is_idle()).count()
-            }
-            Kept::Postgres(shelf) => shelf.len(),
-        };
-        let idle = idle + kept;
-        let idle = u32::try_from(idle).unwrap_or(u32::MAX).min(open);
-        let limit = self.connections.options().get_max_connections();
-        Connections { used: open - idle, idle, limit }
+        let numbers = self.connections.numbers();
+        let places = [&self.kept.writer, &self.kept.reader];
+        let kept = places.into_iter().filter(|place| place.is_idle()).count();
+        let idle = numbers.idle + u32::try_from(kept).unwrap_or_default();
+        let idle = idle.min(numbers.open);
+        Connections { used: numbers.open - idle, idle, limit: numbers.limit }
     }
 
     /// Whether it is SQLite.
     pub(super) fn is_sqlite(&self) -> bool {
-        self.engine == Engine::Sqlite
+        self.connections.is_sqlite()
     }
 
-    /// The pool itself, for reading.
-    pub(super) fn reader(&self) -> &Pool<Any> {
-        &self.connections
+    /// Whether a pooler in between gives sessions to others between two transactions.
+    pub fn is_pooled(&self) -> bool {
+        self.connections.is_pooled()
+    }
+
+    /// A connection, for several statements.
+    pub(super) async fn acquire(&self) -> Result<Lease> {
+        self.connections.acquire().await
     }
 
     /// Reads at most one row, on a connection that is kept for it if there is one.
-    pub(super) async fn read_one(&self, query: Statement<'_>) -> Result<Option<AnyRow>> {
-        match &self.kept {
-            Kept::Sqlite(lines) => lines.reader.read_one(&self.connections, query).await,
-            Kept::Postgres(shelf) => {
-                let mut connection = shelf.take(&self.connections).await?;
-                let row = query.fetch_optional(&mut *connection).await?;
-                shelf.put(connection);
-                Ok(row)
-            }
+    pub(super) async fn read_one(&self, query: Statement) -> Result<Option<SqlRow>> {
+        if !self.is_sqlite() {
+            return self.fetch_optional(query).await;
         }
+        let mut turn = self.kept.reader.turn_or_other(&self.connections).await?;
+        let row = query.fetch_optional(&mut turn).await?;
+        turn.end();
+        Ok(row)
+    }
+
+    /// Reads at most one row.
+    pub(super) async fn fetch_optional(&self, query: Statement) -> Result<Option<SqlRow>> {
+        let mut lease = self.acquire().await?;
+        match query.clone().fetch_optional(&mut lease).await {
+            Err(error) if !failure::leaves_connection(&error) => {}
+            done => return Ok(done?),
+        }
+        // The server hung up since the connection was last used: nothing was done that could be twice.
+        drop(lease);
+        Ok(query.fetch_optional(&mut *self.acquire().await?).await?)
+    }
+
+    /// Reads the row that is certain to be there.
+    pub(super) async fn fetch_one(&self, query: Statement) -> Result<SqlRow> {
+        let row = self.fetch_optional(query).await?;
+        row.ok_or_else(|| sqlx::Error::RowNotFound.into())
+    }
+
+    /// Reads all rows.
+    pub(super) async fn fetch_all(&self, query: Statement) -> Result<Vec<SqlRow>> {
+        let mut lease = self.acquire().await?;
+        match query.clone().fetch_all(&mut lease).await {
+            Err(error) if !failure::leaves_connection(&error) => {}
+            done => return Ok(done?),
+        }
+        drop(lease);
+        Ok(query.fetch_all(&mut *self.acquire().await?).await?)
     }
 
     /// Begins a transaction that may write. Dropped without [`Write::commit`], it changes nothing.
     pub(super) async fn write(&self) -> Result<Write> {
-        if let Kept::Sqlite(lines) = &self.kept {
-            return Write::begin(self.turn(lines).await?).await;
+        match Write::begin(self.turn().await?).await {
+            Err(error) if !failure::leaves_connection(&error) => {
+                Ok(Write::begin(self.turn().await?).await?)
+            }
+            done => Ok(done?),
         }
-        // On PostgreSQL each statement after a row lock must see what the lock's last holder committed,
-        // whatever the server's default is.
-        let begin = "BEGIN ISOLATION LEVEL READ COMMITTED";
-        Ok(Write::Pooled(self.connections.begin_with(begin).await?))
     }
 
     /// Runs one statement that writes, and is a transaction by itself; says how many rows it changed.
-    pub(super) async fn write_alone(&self, statement: Statement<'_>) -> Result<u64> {
-        match &self.kept {
-            Kept::Sqlite(lines) => {
-                let mut turn = self.turn(lines).await?;
-                let changed = statement.execute(&mut *turn).await?.rows_affected();
-                turn.end();
-                Ok(changed)
-            }
-            Kept::Postgres(shelf) => {
-                let mut connection = shelf.take(&self.connections).await?;
-                let changed = statement.execute(&mut *connection).await?.rows_affected();
-                shelf.put(connection);
-                Ok(changed)
-            }
-        }
+    pub(super) async fn write_alone(&self, statement: Statement) -> Result<u64> {
+        let mut turn = self.turn().await?;
+        let changed = statement.execute(&mut turn).await?.rows_affected();
+        turn.end();
+        Ok(changed)
     }
 
     /// Waits until it is this writer's turn, where there can be but one.
-    async fn turn(&self, lines: &Lines) -> Result<Turn> {
-        let turn = timeout(ANSWER_LIMIT, lines.writer.turn(&self.connections)).await;
+    async fn turn(&self) -> Result<Turn> {
+        if !self.is_sqlite() {
+            return Turn::once(&self.connections).await;
+        }
+        let turn = timeout(ANSWER_LIMIT, self.kept.writer.turn(&self.connections)).await;
         turn.unwrap_or_else(|late| Err(Error::unavailable(late)))
     }
+
+    /// The result of `work`, or [`Error::Unavailable`] if it takes too long (SR-72).
+    pub(super) async fn in_time<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let done = timeout(ANSWER_LIMIT, work).await;
+        let done = done.unwrap_or_else(|late| Err(Error::unavailable(late)));
+        done.map_err(|error| failure::of(&self.store, error))
+    }
+}
+
+/// Makes the file of an SQLite database, unless it is there.
+fn prepare_file(file: &super::address::SqliteAddress, store: &Arc<str>) -> Result<()> {
+    if file.path.is_dir() {
+        let outage = Outage::new(store, Cause::Other, "it is a folder, not a file");
+        return Err(Error::unavailable(outage.advise("name a file in it, such as doorward.db")));
+    }
+    if file.read_only {
+        return Ok(());
+    }
+    create_file(&file.path).map_err(|error| failure::of(store, sqlx::Error::Io(error).into()))
 }
 
 /// How many connections to the database there are.
@@ -308,49 +229,6 @@ pub struct Connections {
     pub limit: u32,
 }
 
-/// The migrations of this release, beside which later ones may have run.
-fn migrator() -> Migrator {
-    let mut migrator = sqlx::migrate!("./migrations");
-    migrator.set_ignore_missing(true);
-    migrator
-}
-
-/// The last migration that this release knows.
-pub(super) fn newest_migration() -> i64 {
-    migrator().iter().map(|migration| migration.version).max().unwrap_or_default()
-}
-
-/// The result of `work`, or [`Error::Unavailable`] if it takes too long (SR-72).
-pub(super) async fn in_time<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
-    timeout(ANSWER_LIMIT, work).await.unwrap_or_else(|late| Err(Error::unavailable(late)))
-}
-
-/// Makes the file of an SQLite database, unless it is there.
-fn create_file(url: &str, path: &Path) -> Result<()> {
-    if url.contains(":memory:") || url.contains("mode=memory") {
-        // Each connection would see a database of its own.
-        return Err(Error::internal("the SQLite database must be a file"));
-    }
-    if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
-        let mut builder = DirBuilder::new();
-        #[cfg(unix)]
-        builder.mode(0o700);
-        builder.recursive(true).create(directory).map_err(Error::unavailable)?;
-    }
-    let mut options = OpenOptions::new();
-    // Never opens a file that is there: closing it again would release the locks that other
-    // connections of this process hold on it (fcntl(2)).
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    options.mode(0o600);
-    match options.open(path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-            Err(Error::unavailable(error))
-        }
-        _ => Ok(()),
-    }
-}
-
 /// The section of the configuration that describes a pool.
 #[derive(Deserialize)]
 struct Settings {
@@ -360,7 +238,7 @@ struct Settings {
 
 #[rocket::async_trait]
 impl rocket_db_pools::Pool for SqlPool {
-    type Connection = PoolConnection<Any>;
+    type Connection = Lease;
     type Error = Error;
 
     async fn init(figment: &Figment) -> Result<Self> {
@@ -369,7 +247,7 @@ impl rocket_db_pools::Pool for SqlPool {
     }
 
     async fn get(&self) -> Result<Self::Connection> {
-        Ok(self.connections.acquire().await?)
+        self.connections.acquire().await
     }
 
     /// Rocket asks for this as soon as a shutdown begins, when requests that are being finished

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use sqlx::{AnyConnection, Row};
 
 use super::change::lock_admins;
+use super::connection::SqlConnection;
 use super::kept::Write;
+use super::statement::{SqlRow, query};
 use super::{SqlStore, row};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
@@ -18,7 +19,7 @@ use crate::role::{Declared, Permission, Role, RoleName, RoleStore};
 impl RoleStore for SqlStore {
     async fn roles(&self) -> Result<Vec<Role>> {
         self.in_time("role.list", async {
-            let mut connection = self.pool.reader().acquire().await?;
+            let mut connection = self.pool.acquire().await?;
             all_roles(&mut connection).await
         })
         .await
@@ -27,8 +28,8 @@ impl RoleStore for SqlStore {
     async fn holders(&self) -> Result<BTreeMap<RoleName, u64>> {
         self.in_time("role.holders", async {
             let count = "SELECT role, COUNT(*) AS holders FROM account_role GROUP BY role";
-            let rows = sqlx::query(count).fetch_all(self.pool.reader()).await?;
-            let holders = |row: &sqlx::any::AnyRow| {
+            let rows = self.pool.fetch_all(query(count)).await?;
+            let holders = |row: &SqlRow| {
                 let number: i64 = row.try_get("holders")?;
                 Ok((role_name(row, "role")?, u64::try_from(number).map_err(Error::internal)?))
             };
@@ -39,8 +40,8 @@ impl RoleStore for SqlStore {
 
     async fn declared(&self) -> Result<Vec<Declared>> {
         self.in_time("role.list_declared", async {
-            let all = sqlx::query("SELECT name, description FROM permission");
-            let rows = all.fetch_all(self.pool.reader()).await?;
+            let all = query("SELECT name, description FROM permission");
+            let rows = self.pool.fetch_all(all).await?;
             let mut declared = rows.iter().map(declared).collect::<Result<Vec<_>>>()?;
             declared.sort_by(|one, other| one.name.cmp(&other.name));
             Ok(declared)
@@ -56,14 +57,12 @@ impl RoleStore for SqlStore {
             } else if count_declared(&mut write).await? >= i64::from(MAX_DECLARED) {
                 Declaration::TooMany
             } else {
-                sqlx::query(
-                    "INSERT INTO permission (name, description, created_at) VALUES ($1, $2, $3)",
-                )
-                .bind(new.name.as_str())
-                .bind(new.description.as_str())
-                .bind(now.as_millis())
-                .execute(&mut *write)
-                .await?;
+                query("INSERT INTO permission (name, description, created_at) VALUES ($1, $2, $3)")
+                    .bind(new.name.as_str())
+                    .bind(new.description.as_str())
+                    .bind(now.as_millis())
+                    .execute(&mut write)
+                    .await?;
                 grant(&mut write, &RoleName::admin(), &new.name).await?;
                 note_unshown(&mut write, &RoleName::admin()).await?;
                 Declaration::Done
@@ -77,10 +76,10 @@ impl RoleStore for SqlStore {
     async fn describe(&self, permission: &Declared) -> Result<bool> {
         self.in_time("role.describe", async {
             let mut write = self.write_roles().await?;
-            let described = sqlx::query("UPDATE permission SET description = $1 WHERE name = $2")
+            let described = query("UPDATE permission SET description = $1 WHERE name = $2")
                 .bind(permission.description.as_str())
                 .bind(permission.name.as_str())
-                .execute(&mut *write)
+                .execute(&mut write)
                 .await?;
             write.commit().await?;
             Ok(described.rows_affected() > 0)
@@ -101,14 +100,14 @@ impl RoleStore for SqlStore {
     async fn create_role(&self, new: &Role, now: Timestamp) -> Result<RoleChange> {
         self.in_time("role.create", async {
             let mut write = self.write_roles().await?;
-            let made = sqlx::query(
+            let made = query(
                 "INSERT INTO role (name, description, created_at) VALUES ($1, $2, $3) \
                  ON CONFLICT (name) DO NOTHING",
             )
             .bind(new.name.as_str())
             .bind(new.description.as_str())
             .bind(now.as_millis())
-            .execute(&mut *write)
+            .execute(&mut write)
             .await?;
             let change = match made.rows_affected() {
                 0 => RoleChange::Exists,
@@ -143,9 +142,9 @@ impl RoleStore for SqlStore {
     async fn delete_role(&self, name: &RoleName) -> Result<RoleChange> {
         self.in_time("role.delete", async {
             let mut write = self.write_roles().await?;
-            let deleted = sqlx::query("DELETE FROM role WHERE name = $1")
+            let deleted = query("DELETE FROM role WHERE name = $1")
                 .bind(name.as_str())
-                .execute(&mut *write)
+                .execute(&mut write)
                 .await;
             let change = match deleted {
                 Ok(deleted) if deleted.rows_affected() == 0 => RoleChange::NotFound,
@@ -161,11 +160,11 @@ impl RoleStore for SqlStore {
 
     async fn unshown(&self) -> Result<Vec<Unshown>> {
         self.in_time("role.list_unshown", async {
-            let all = sqlx::query("SELECT role, ticket FROM unshown_role");
-            let unshown = |row: &sqlx::any::AnyRow| {
+            let all = query("SELECT role, ticket FROM unshown_role");
+            let unshown = |row: &SqlRow| {
                 Ok(Unshown { role: role_name(row, "role")?, ticket: row.try_get("ticket")? })
             };
-            all.fetch_all(self.pool.reader()).await?.iter().map(unshown).collect()
+            self.pool.fetch_all(all).await?.iter().map(unshown).collect()
         })
         .await
     }
@@ -173,10 +172,10 @@ impl RoleStore for SqlStore {
     async fn shown(&self, change: &Unshown) -> Result<()> {
         self.in_time("role.note_shown", async {
             let mut write = self.pool.write().await?;
-            sqlx::query("DELETE FROM unshown_role WHERE role = $1 AND ticket = $2")
+            query("DELETE FROM unshown_role WHERE role = $1 AND ticket = $2")
                 .bind(change.role.as_str())
                 .bind(change.ticket.as_str())
-                .execute(&mut *write)
+                .execute(&mut write)
                 .await?;
             write.commit().await
         })
@@ -199,8 +198,8 @@ async fn end(write: Write, change: RoleChange) -> Result<RoleChange> {
     Ok(change)
 }
 
-async fn all_roles(connection: &mut AnyConnection) -> Result<Vec<Role>> {
-    let rows = sqlx::query(
+async fn all_roles(connection: &mut SqlConnection) -> Result<Vec<Role>> {
+    let rows = query(
         "SELECT r.name, r.description, \
          (SELECT string_agg(p.permission, ' ') FROM role_permission p \
          WHERE p.role = r.name) AS permissions FROM role r",
@@ -213,21 +212,21 @@ async fn all_roles(connection: &mut AnyConnection) -> Result<Vec<Role>> {
     Ok(roles)
 }
 
-async fn is_declared(connection: &mut AnyConnection, name: &Permission) -> Result<bool> {
-    let one = sqlx::query("SELECT 1 FROM permission WHERE name = $1")
+async fn is_declared(connection: &mut SqlConnection, name: &Permission) -> Result<bool> {
+    let one = query("SELECT 1 FROM permission WHERE name = $1")
         .bind(name.as_str())
         .fetch_optional(connection)
         .await?;
     Ok(one.is_some())
 }
 
-async fn count_declared(connection: &mut AnyConnection) -> Result<i64> {
-    let row = sqlx::query("SELECT COUNT(*) FROM permission").fetch_one(connection).await?;
+async fn count_declared(connection: &mut SqlConnection) -> Result<i64> {
+    let row = query("SELECT COUNT(*) FROM permission").fetch_one(connection).await?;
     Ok(row.try_get(0)?)
 }
 
-async fn withdrawn(connection: &mut AnyConnection, name: &Permission) -> Result<Withdrawal> {
-    let granting = sqlx::query("SELECT role FROM role_permission WHERE permission = $1")
+async fn withdrawn(connection: &mut SqlConnection, name: &Permission) -> Result<Withdrawal> {
+    let granting = query("SELECT role FROM role_permission WHERE permission = $1")
         .bind(name.as_str())
         .fetch_all(&mut *connection)
         .await?;
@@ -238,14 +237,14 @@ async fn withdrawn(connection: &mut AnyConnection, name: &Permission) -> Result<
         roles.sort();
         return Ok(Withdrawal::Granted(roles));
     }
-    let deleted = sqlx::query("DELETE FROM permission WHERE name = $1")
+    let deleted = query("DELETE FROM permission WHERE name = $1")
         .bind(name.as_str())
         .execute(&mut *connection)
         .await?;
     if deleted.rows_affected() == 0 {
         return Ok(Withdrawal::NotFound);
     }
-    sqlx::query("DELETE FROM role_permission WHERE permission = $1")
+    query("DELETE FROM role_permission WHERE permission = $1")
         .bind(name.as_str())
         .execute(&mut *connection)
         .await?;
@@ -253,8 +252,8 @@ async fn withdrawn(connection: &mut AnyConnection, name: &Permission) -> Result<
     Ok(Withdrawal::Done)
 }
 
-async fn describe_role(connection: &mut AnyConnection, role: &Role) -> Result<()> {
-    sqlx::query("UPDATE role SET description = $1, version = version + 1 WHERE name = $2")
+async fn describe_role(connection: &mut SqlConnection, role: &Role) -> Result<()> {
+    query("UPDATE role SET description = $1, version = version + 1 WHERE name = $2")
         .bind(role.description.as_str())
         .bind(role.name.as_str())
         .execute(connection)
@@ -263,8 +262,8 @@ async fn describe_role(connection: &mut AnyConnection, role: &Role) -> Result<()
 }
 
 /// Has the role grant exactly its permissions, if each of them is ours or declared.
-async fn replace_permissions(connection: &mut AnyConnection, role: &Role) -> Result<RoleChange> {
-    sqlx::query("DELETE FROM role_permission WHERE role = $1")
+async fn replace_permissions(connection: &mut SqlConnection, role: &Role) -> Result<RoleChange> {
+    query("DELETE FROM role_permission WHERE role = $1")
         .bind(role.name.as_str())
         .execute(&mut *connection)
         .await?;
@@ -278,11 +277,11 @@ async fn replace_permissions(connection: &mut AnyConnection, role: &Role) -> Res
 }
 
 async fn grant(
-    connection: &mut AnyConnection,
+    connection: &mut SqlConnection,
     role: &RoleName,
     permission: &Permission,
 ) -> Result<()> {
-    sqlx::query("INSERT INTO role_permission (role, permission) VALUES ($1, $2)")
+    query("INSERT INTO role_permission (role, permission) VALUES ($1, $2)")
         .bind(role.as_str())
         .bind(permission.as_str())
         .execute(connection)
@@ -291,10 +290,10 @@ async fn grant(
 }
 
 /// Notes that the holders of a role are to be shown what it grants from now on.
-async fn note_unshown(connection: &mut AnyConnection, role: &RoleName) -> Result<()> {
+async fn note_unshown(connection: &mut SqlConnection, role: &RoleName) -> Result<()> {
     // Random: a ticket is never that of another change, not even of a role of the same name.
     let ticket = base64url(random_bytes::<16>(&Os));
-    sqlx::query(
+    query(
         "INSERT INTO unshown_role (role, ticket) VALUES ($1, $2) \
          ON CONFLICT (role) DO UPDATE SET ticket = excluded.ticket",
     )
@@ -305,7 +304,7 @@ async fn note_unshown(connection: &mut AnyConnection, role: &RoleName) -> Result
     Ok(())
 }
 
-fn role(row: &sqlx::any::AnyRow) -> Result<Role> {
+fn role(row: &SqlRow) -> Result<Role> {
     let permissions: Option<String> = row.try_get("permissions")?;
     Ok(Role {
         name: role_name(row, "name")?,
@@ -314,12 +313,12 @@ fn role(row: &sqlx::any::AnyRow) -> Result<Role> {
     })
 }
 
-fn role_name(row: &sqlx::any::AnyRow, column: &str) -> Result<RoleName> {
+fn role_name(row: &SqlRow, column: &str) -> Result<RoleName> {
     let name: String = row.try_get(column)?;
     RoleName::parse(&name).ok_or_else(|| row::corrupt("role"))
 }
 
-fn declared(row: &sqlx::any::AnyRow) -> Result<Declared> {
+fn declared(row: &SqlRow) -> Result<Declared> {
     let name: String = row.try_get("name")?;
     Ok(Declared { name: Permission::stored(&name), description: row.try_get("description")? })
 }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, Row};
+use super::connection::SqlConnection;
+use super::statement::{SqlRow, query};
 
 use crate::account::email::Email;
 use crate::account::{Account, Status, notice};
@@ -40,7 +40,7 @@ pub(super) use select_account;
 ///
 /// # Errors
 /// [`Error::Internal`] for a row that Doorward cannot have written.
-pub(super) fn account(row: &AnyRow) -> Result<Account> {
+pub(super) fn account(row: &SqlRow) -> Result<Account> {
     let text = |column| row.try_get::<String, _>(column);
     let number = |column| row.try_get::<i64, _>(column);
     let list = |column| row.try_get::<Option<String>, _>(column).map(Option::unwrap_or_default);
@@ -61,10 +61,10 @@ pub(super) fn account(row: &AnyRow) -> Result<Account> {
 
 /// The account with this identifier, as the transaction sees it.
 pub(super) async fn find(
-    connection: &mut AnyConnection,
+    connection: &mut SqlConnection,
     id: &AccountId,
 ) -> Result<Option<Account>> {
-    let row = sqlx::query(select_account!("WHERE a.id = $1"))
+    let row = query(select_account!("WHERE a.id = $1"))
         .bind(id.as_str())
         .fetch_optional(connection)
         .await?;

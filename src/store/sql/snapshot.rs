@@ -10,7 +10,7 @@ use std::time::Duration;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 
-use super::pool::newest_migration;
+use super::migrate::newest_migration;
 use crate::error::{Error, Result};
 use crate::store::embedded;
 

@@ -1,8 +1,8 @@
 //! What becomes of accounts as a whole: what is over is forgotten, and a database that was put back is
 //! lifted above what the world remembers of it.
 
-use sqlx::AnyConnection;
-
+use super::connection::SqlConnection;
+use super::statement::query;
 use super::{SqlStore, row};
 use crate::account::Account;
 use crate::clock::Timestamp;
@@ -32,21 +32,22 @@ impl SqlStore {
         let after = after.map_or("", AccountId::as_str);
         self.in_time("account.raise_all", async {
             let mut write = self.pool.write().await?;
-            let ids: Vec<String> =
-                sqlx::query_scalar("SELECT id FROM account WHERE id > $1 ORDER BY id LIMIT $2")
-                    .bind(after)
-                    .bind(i64::from(limit))
-                    .fetch_all(&mut *write)
-                    .await?;
+            let rows = query("SELECT id FROM account WHERE id > $1 ORDER BY id LIMIT $2")
+                .bind(after)
+                .bind(i64::from(limit))
+                .fetch_all(&mut write)
+                .await?;
+            let ids = rows.iter().map(|row| row.try_get::<String, _>(0));
+            let ids = ids.collect::<sqlx::Result<Vec<_>>>()?;
             let Some(last) = ids.last() else { return Ok(Vec::new()) };
-            sqlx::query(
+            query(
                 "UPDATE account SET version = version + $1, session_epoch = session_epoch + $1 \
                  WHERE id > $2 AND id <= $3",
             )
             .bind(LEAP)
             .bind(after)
-            .bind(last)
-            .execute(&mut *write)
+            .bind(last.as_str())
+            .execute(&mut write)
             .await?;
             let mut accounts = Vec::with_capacity(ids.len());
             for id in ids.iter().filter_map(|id| AccountId::parse(id)) {
@@ -66,10 +67,10 @@ pub(super) const ENDED_SESSIONS: &str = "DELETE FROM ended_session WHERE until <
 
 /// Forgets what is over.
 pub(super) async fn forget(
-    connection: &mut AnyConnection,
+    connection: &mut SqlConnection,
     what: &'static str,
     now: Timestamp,
 ) -> Result<()> {
-    sqlx::query(what).bind(now.as_millis()).execute(connection).await?;
+    query(what).bind(now.as_millis()).execute(connection).await?;
     Ok(())
 }

@@ -7,11 +7,11 @@ mod user;
 mod users;
 
 use doorward::role::Permission;
-use sqlx::Connection as _;
 
 use super::{form_token, post};
 use crate::app::*;
 use crate::on_every_backend;
+use crate::store::database::connect;
 
 const ROOT: &str = "root@example.org";
 const PEOPLE: &str = "/admin/users";
@@ -19,10 +19,7 @@ const NEW: &str = "/admin/users/new";
 
 /// Gives the application one more role.
 async fn add_role(app: &TestApp, name: &str, permissions: &[&str]) {
-    sqlx::any::install_default_drivers();
-    let figment = app.client.rocket().figment();
-    let url: String = figment.extract_inner("databases.doorward_sql.url").expect("a URL");
-    let mut db = sqlx::AnyConnection::connect(&url).await.expect("connect");
+    let mut db = connect(&app.database).await;
     let sql = format!("INSERT INTO role (name, description, created_at) VALUES ('{name}', '', 0)");
     sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut db).await.expect("insert");
     for permission in permissions {
