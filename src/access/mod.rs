@@ -1,19 +1,22 @@
 //! Who may reach which page of the apps behind the proxies: the operator's rules, the first of which
 //! that fits decides. What no rule names, nobody may reach.
 
+mod fit;
+mod letters;
 mod path;
 mod rule;
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 
 use url::Url;
 
 use crate::error::Result;
-use crate::role::{self, Permission};
+use crate::role::Permission;
 use path::Path;
-use rule::Fit;
 
+pub use fit::{Doubt, Doubts};
 pub use rule::{Host, Requirement, Rule, RuleSpec};
 
 /// Longest request target that is looked at, in bytes.
@@ -32,31 +35,66 @@ pub struct Asked<'a> {
     pub target: &'a str,
 }
 
-/// What a request to an app needs, by the rule that fits it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Demand {
-    /// Who may make it.
-    pub requirement: Requirement,
+/// A rule that a request to an app may fall under.
+#[derive(Clone, Debug)]
+pub struct Candidate<'a> {
+    /// Its number in the configuration, counted from 1.
+    pub number: usize,
+    /// The rule.
+    pub rule: &'a Rule,
+    /// Why the request may fall under it and may not; none, if it does by every reading.
+    pub doubts: Doubts,
+}
+
+/// What a request to an app needs: all that the rules ask for under which it may fall.
+#[derive(Clone, Debug)]
+pub struct Demand<'a> {
+    /// Those rules, in their order. The last is the one that it falls under as it stands there.
+    pub candidates: Vec<Candidate<'a>>,
     /// The `aud` of the identity token for the app.
     pub audience: Arc<str>,
     /// Where the browser finds the page again.
     pub page: String,
 }
 
-impl Demand {
-    /// Lets a person with these permissions pass if they may.
+impl Demand<'_> {
+    /// Whether everybody may make the request, signed in or not.
+    pub fn is_public(&self) -> bool {
+        self.requirements().all(|requirement| *requirement == Requirement::Nothing)
+    }
+
+    /// Lets a person with these permissions pass if they may, whichever of the rules it is.
     ///
     /// # Errors
     /// [`crate::error::Error::PermissionDenied`].
     pub fn admit(&self, granted: &BTreeSet<Permission>) -> Result<()> {
-        match &self.requirement {
-            Requirement::Nothing | Requirement::SignedIn => Ok(()),
-            Requirement::Permission(needed) => role::require(granted, needed.as_str()),
+        self.requirements().try_for_each(|requirement| requirement.admit(granted))
+    }
+
+    fn requirements(&self) -> impl Iterator<Item = &Requirement> {
+        self.candidates.iter().map(|candidate| &candidate.rule.requirement)
+    }
+}
+
+impl fmt::Display for Demand<'_> {
+    /// All permissions that are asked for: `roles:read, users:read`; without any, `signed_in` or `public`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut asked: Vec<String> = self
+            .requirements()
+            .filter(|requirement| matches!(requirement, Requirement::Permission(_)))
+            .map(Requirement::to_string)
+            .collect();
+        asked.sort();
+        asked.dedup();
+        match (asked.is_empty(), self.is_public()) {
+            (false, _) => f.write_str(&asked.join(", ")),
+            (true, true) => Requirement::Nothing.fmt(f),
+            (true, false) => Requirement::SignedIn.fmt(f),
         }
     }
 }
 
-/// Why a request to an app is refused whoever makes it.
+/// Why a request to an app is refused, whoever makes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// The proxy did not say, or not in a way that can be read, what was asked for.
@@ -65,7 +103,11 @@ pub enum Refusal {
     /// No rule lets anybody reach this.
     #[error("no access rule names this address")]
     NoRule,
-    /// The path is one that proxies and apps read in different ways, and that would matter here.
+    /// The path is one that no browser sends: what is odd about it.
+    #[error("this address can be read in more than one way: {0}")]
+    Odd(&'static str),
+    /// By some reading of the path no rule lets anybody reach it, or the rules that it may fall under
+    /// are for different audiences.
     #[error("this address can be read in more than one way")]
     Ambiguous,
 }
@@ -91,52 +133,71 @@ impl Access {
 
     /// What the request needs.
     ///
-    /// A path that can be read in more than one way (an encoded slash, an empty segment, another
-    /// case) passes only where every rule that it could fall under demands the same, so that no
-    /// spelling is a way around a rule.
+    /// A path that can be read in more than one way (an encoded slash, an empty segment, another case,
+    /// another ending) needs all that the rules ask for which it could fall under, so that no spelling is
+    /// a way around a rule.
     ///
     /// # Errors
     /// [`Refusal`].
-    pub fn demand(&self, asked: &Asked<'_>) -> Result<Demand, Refusal> {
+    pub fn demand(&self, asked: &Asked<'_>) -> Result<Demand<'_>, Refusal> {
+        let host = self.host(asked)?;
+        let candidates = self.of_host(&host, asked)?;
+        let Some(decides) = candidates.last() else { return Err(Refusal::NoRule) };
+        let audience = decides.rule.audience_of(&host, &self.scheme);
+        // One of two apps on a host is not handed a token for the other.
+        let one_audience = |other: &Candidate<'_>| decides.rule.is_for_the_same_app(other.rule);
+        if !decides.doubts.is_empty() || !candidates.iter().all(one_audience) {
+            return Err(Refusal::Ambiguous);
+        }
+        let page = format!("{}://{host}{}", self.scheme, asked.target);
+        let page = Url::parse(&page).map_err(|_| Refusal::Unreadable("the address is not one"))?;
+        Ok(Demand { candidates, audience, page: page.into() })
+    }
+
+    /// The rules that the request may fall under, in their order, to the first that it certainly falls
+    /// under. If there is none such, some reading of the path is one that no rule names.
+    ///
+    /// # Errors
+    /// [`Refusal`], where the request cannot be read.
+    pub fn candidates(&self, asked: &Asked<'_>) -> Result<Vec<Candidate<'_>>, Refusal> {
+        self.of_host(&self.host(asked)?, asked)
+    }
+
+    fn of_host(&self, host: &str, asked: &Asked<'_>) -> Result<Vec<Candidate<'_>>, Refusal> {
+        let path = Path::read(asked.target).map_err(Refusal::Odd)?;
+        let mut candidates: Vec<Candidate<'_>> = Vec::new();
+        for (number, rule) in (1..).zip(&self.rules) {
+            if !rule.is_about(host, asked.method) {
+                continue;
+            }
+            let Some(doubts) = rule.fits(&path) else { continue };
+            let decides = doubts.is_empty();
+            if decides {
+                // Who names a path with its ending has thought of it.
+                let settled = |doubt: &Doubt| matches!(doubt, Doubt::Ending(at) if rule.names(*at));
+                candidates.retain(|other| !other.doubts.iter().all(settled));
+            }
+            candidates.push(Candidate { number, rule, doubts });
+            if decides {
+                break;
+            }
+        }
+        Ok(candidates)
+    }
+
+    /// The host of the request, if the request can be read at all.
+    fn host(&self, asked: &Asked<'_>) -> Result<String, Refusal> {
         if !is_method(asked.method) {
             return Err(Refusal::Unreadable("the method is not one of HTTP"));
         }
         if asked.scheme != self.scheme {
             return Err(Refusal::Unreadable("the scheme is not that of public_url"));
         }
-        let host = Host::literal(asked.host, &self.scheme);
-        let host = host.ok_or(Refusal::Unreadable("the host is not one"))?;
         if asked.target.len() > MAX_TARGET || !asked.target.starts_with('/') {
             return Err(Refusal::Unreadable("the address is not a path"));
         }
-        let path = Path::read(asked.target).ok_or(Refusal::Ambiguous)?;
-        let rule = self.deciding(&host, asked.method, &path)?;
-        let page = format!("{}://{host}{}", self.scheme, asked.target);
-        let page = Url::parse(&page).map_err(|_| Refusal::Unreadable("the address is not one"))?;
-        Ok(Demand {
-            requirement: rule.requirement.clone(),
-            audience: rule.audience_of(&host, &self.scheme),
-            page: page.into(),
-        })
-    }
-
-    fn deciding(&self, host: &str, method: &str, path: &Path) -> Result<&Rule, Refusal> {
-        let mut possible: Option<&Rule> = None;
-        for rule in self.rules.iter().filter(|rule| rule.is_about(host, method)) {
-            let fit = rule.fits(path);
-            if fit == Fit::No {
-                continue;
-            }
-            if possible.is_some_and(|other| !other.demands_the_same(rule)) {
-                return Err(Refusal::Ambiguous);
-            }
-            possible = possible.or(Some(rule));
-            if fit == Fit::Yes {
-                return possible.ok_or(Refusal::NoRule);
-            }
-        }
-        // Of the rules that it might fall under none has to: what is left is "nobody".
-        Err(if possible.is_some() { Refusal::Ambiguous } else { Refusal::NoRule })
+        let host = Host::literal(asked.host, &self.scheme);
+        host.ok_or(Refusal::Unreadable("the host is not one"))
     }
 
     /// The page of an app that `asked` names, if a rule names its host; `None` for anything else, so

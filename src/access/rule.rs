@@ -1,14 +1,17 @@
 //! One rule: a host, a path, methods, and who may.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
 use serde::Deserialize;
 use url::Url;
 
+use super::fit::{Doubts, fit};
 use super::is_method;
-use super::path::{Path, could_be};
-use crate::role::Permission;
+use super::path::Path;
+use crate::error::Result;
+use crate::role::{self, Permission};
 
 /// A rule as an operator writes it.
 #[derive(Clone, Debug, Deserialize)]
@@ -36,7 +39,7 @@ pub enum Requirement {
     Nothing,
     /// Everybody who is signed in.
     SignedIn,
-    /// Who holds this permission.
+    /// Those who hold this permission.
     Permission(Permission),
 }
 
@@ -46,6 +49,19 @@ impl fmt::Display for Requirement {
             Self::Nothing => f.write_str("public"),
             Self::SignedIn => f.write_str("signed_in"),
             Self::Permission(permission) => permission.fmt(f),
+        }
+    }
+}
+
+impl Requirement {
+    /// Lets a person with these permissions pass if they may.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::PermissionDenied`].
+    pub fn admit(&self, granted: &BTreeSet<Permission>) -> Result<()> {
+        match self {
+            Self::Nothing | Self::SignedIn => Ok(()),
+            Self::Permission(needed) => role::require(granted, needed.as_str()),
         }
     }
 }
@@ -116,20 +132,16 @@ impl fmt::Display for Host {
 
 /// A segment of a rule's path.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Segment {
+pub(super) enum Segment {
+    /// `*`.
     Any,
-    Word(String),
-}
-
-/// How sure it is that a rule is about a path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fit {
-    /// It is.
-    Yes,
-    /// By one reading it is and by another it is not.
-    Maybe,
-    /// It is not.
-    No,
+    /// What has to stand there.
+    Word {
+        /// As the operator wrote it.
+        text: String,
+        /// In lower case.
+        key: String,
+    },
 }
 
 /// A rule in force.
@@ -181,31 +193,14 @@ impl Rule {
         self.host.fits(host) && (self.methods.is_empty() || self.methods.iter().any(named))
     }
 
-    /// Whether it speaks of this path. Where only the spelling differs, some apps would say so and
-    /// some would not.
-    pub(super) fn fits(&self, path: &Path) -> Fit {
-        let mut fit = Fit::Yes;
-        for (position, wanted) in self.segments.iter().enumerate() {
-            match (wanted, path.clear.get(position)) {
-                (_, None) => return if path.more { Fit::Maybe } else { Fit::No },
-                (Segment::Any, Some(_)) => {}
-                (Segment::Word(word), Some(found)) if word == found => {}
-                (Segment::Word(word), Some(found)) if could_be(found, word) => {
-                    fit = Fit::Maybe;
-                }
-                (Segment::Word(_), Some(_)) => return Fit::No,
-            }
-        }
-        match (self.exact, path.clear.len() > self.segments.len(), path.more) {
-            (true, true, _) => Fit::No,
-            (true, false, true) => Fit::Maybe,
-            _ => fit,
-        }
+    /// Why it may be about this path and may not; nothing, if it certainly is, and `None` if it is not.
+    pub(super) fn fits(&self, path: &Path) -> Option<Doubts> {
+        fit(&self.segments, self.exact, path)
     }
 
-    /// Whether it makes no difference which of two rules decides.
-    pub(super) fn demands_the_same(&self, other: &Self) -> bool {
-        self.requirement == other.requirement && self.audience == other.audience
+    /// Whether it names the segment at this position by a word.
+    pub(super) fn names(&self, position: usize) -> bool {
+        matches!(self.segments.get(position), Some(Segment::Word { .. }))
     }
 
     /// Whether `later` can never decide anything after this rule.
@@ -222,6 +217,11 @@ impl Rule {
         same_host && all_methods && above && (!self.exact || same_place)
     }
 
+    /// Whether identity tokens for both have the same `aud`.
+    pub(super) fn is_for_the_same_app(&self, other: &Self) -> bool {
+        self.audience == other.audience
+    }
+
     /// The `aud` of an identity token for this host.
     pub(super) fn audience_of(&self, host: &str, scheme: &str) -> Arc<str> {
         self.audience.clone().unwrap_or_else(|| format!("{scheme}://{host}").into())
@@ -235,7 +235,7 @@ impl fmt::Display for Rule {
         for segment in &self.segments {
             match segment {
                 Segment::Any => f.write_str("/*")?,
-                Segment::Word(word) => write!(f, "/{word}")?,
+                Segment::Word { text, .. } => write!(f, "/{text}")?,
             }
         }
         if self.segments.is_empty() {
@@ -265,7 +265,9 @@ fn segments(path: &str) -> Result<(Vec<Segment>, bool), String> {
     }
     let read = |segment: &str| match segment {
         "*" => Ok(Segment::Any),
-        word if is_word(word) => Ok(Segment::Word(word.to_owned())),
+        word if is_word(word) => {
+            Ok(Segment::Word { text: word.to_owned(), key: word.to_ascii_lowercase() })
+        }
         _ => Err(wrong()),
     };
     Ok((inner.split('/').map(read).collect::<Result<_, _>>()?, exact))

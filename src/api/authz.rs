@@ -10,7 +10,7 @@ use rocket::route::{Handler, Outcome};
 use rocket::{Data, Request, Route};
 use serde_json::json;
 
-use crate::access::{Access, Demand, Refusal, Requirement};
+use crate::access::{Access, Demand, Refusal};
 use crate::account::Account;
 use crate::audit::{self, Audit, Entry, Kind};
 use crate::error::Error;
@@ -160,7 +160,7 @@ impl<'r> Desk<'r> {
             Ok(demand) => demand,
             Err(refusal) => return refused(closed(refusal)),
         };
-        let public = demand.requirement == Requirement::Nothing;
+        let public = demand.is_public();
         match self.sessions.recognise(&cookie::presented(request)).await {
             Ok(known) if public => self.pass(&known.live.account, &demand),
             // Whoever it is, and be the store away: everybody may see this.
@@ -176,7 +176,7 @@ impl<'r> Desk<'r> {
                     Ok(()) => self.pass(account, &demand),
                     Err(error) => {
                         let event = Entry::of(Kind::AuthzFail);
-                        let detail = format!("{}: {}", demand.audience, demand.requirement);
+                        let detail = format!("{}: {demand}", demand.audience);
                         self.audit.record_sparingly(event.detail(detail)).await;
                         refused(Problem::from(&error))
                     }
@@ -190,7 +190,7 @@ impl<'r> Desk<'r> {
     }
 
     /// To the sign-in page and back, if a person opens a page; else only the news that `error`.
-    fn send(&self, told: &Told, manner: Manner, demand: &Demand, error: &Error) -> Verdict {
+    fn send(&self, told: &Told, manner: Manner, demand: &Demand<'_>, error: &Error) -> Verdict {
         let next: String = url::form_urlencoded::byte_serialize(demand.page.as_bytes()).collect();
         let answer = match (told.is_navigation, told.is_safe()) {
             (false, _) => Status::Unauthorized,

@@ -4,10 +4,8 @@ use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::{Duration, Instant};
 
-use serde_json::json;
-
-use super::stack::{Guest, JSON, PAGE, Proxy, SCRIPT, Seen, Stack};
-use crate::app::{ACCESS, PASSWORD, REFRESH};
+use super::stack::{Guest, PAGE, Proxy, SCRIPT, Seen, Stack};
+use crate::app::{ACCESS, REFRESH};
 use crate::on_every_proxy;
 
 /// Where a person is sent who opens this page of the app without being signed in.
@@ -147,11 +145,7 @@ on_every_proxy! {
             let answer = user.app("GET", "/admin/people", headers);
             assert_eq!((answer.status, answer.header("location")), (403, None));
         }
-        let create = ["user", "create", "--email", "root@example.org", "--role", "admin"];
-        assert_eq!(stack.doorward.run(&create, &format!("{PASSWORD}\n")).code, Some(0));
-        let mut root = stack.stranger();
-        let body = json!({ "email": "root@example.org", "password": PASSWORD }).to_string();
-        root.send(stack.login, "POST", "/api/v1/auth/login", JSON, &body);
+        let mut root = stack.administrator("root@example.org");
         let seen = root.seen("/admin/people", PAGE);
         assert!(seen.all("Remote-Permissions")[0].contains("users:read"), "{seen:?}");
         assert_eq!(stack.stranger().app("GET", "/admin/people", PAGE).status, 302);

@@ -100,6 +100,19 @@ impl Stack {
         guest
     }
 
+    /// An administrator who is signed in.
+    #[track_caller]
+    pub fn administrator(&self, email: &str) -> Guest<'_> {
+        let create = ["user", "create", "--email", email, "--role", "admin"];
+        let created = self.doorward.run(&create, &format!("{PASSWORD}\n"));
+        assert_eq!(created.code, Some(0), "{created:?}");
+        let mut guest = self.stranger();
+        let body = json!({ "email": email, "password": PASSWORD }).to_string();
+        let answer = guest.send(self.login, "POST", "/api/v1/auth/login", JSON, &body);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        guest
+    }
+
     /// Where a page of the app is.
     pub fn url(&self, target: &str) -> String {
         format!("http://localhost:{}{target}", self.app)
