@@ -2,7 +2,7 @@
 //!
 //! | Floor | Modules |
 //! | --- | --- |
-//! | words | [`error`], [`clock`], [`id`], [`private_file`], [`reloadable`], [`metric`], [`trace`]: what every room uses |
+//! | words | [`error`], [`clock`], [`id`], [`address`], [`private_file`], [`reloadable`], [`metric`], [`trace`]: what every room uses |
 //! | domain | [`role`], [`access`], [`token`], [`limit`], [`audit`], [`account`], [`session`]: what is true, without HTTP, Redis or SQL |
 //! | edge | [`problem`], [`guard`], [`openapi`], [`api`], [`page`]: what browsers and programs see |
 //! | backends | [`store`]: where accounts and sessions are kept |
@@ -13,6 +13,7 @@
 
 pub mod access;
 pub mod account;
+pub mod address;
 pub mod api;
 pub mod app;
 pub mod audit;
@@ -55,14 +56,14 @@ pub mod fuzz {
         crate::guard::cookie::find(lines.iter().copied(), name)
     }
 
-    /// The client behind `peer`.
+    /// The client behind `peer`, if it is known.
     pub fn client(
         trusted: &TrustedProxies,
         peer: IpAddr,
         x_forwarded_for: &[&str],
         forwarded: &[&str],
-    ) -> IpAddr {
-        trusted.judge(peer, x_forwarded_for, forwarded)
+    ) -> Option<IpAddr> {
+        trusted.judge(peer, x_forwarded_for, forwarded).ok()
     }
 
     /// The path of this site that a `next` names.

@@ -66,7 +66,7 @@ shapes! {
     /// The `next_cursor` of the page before.
     Cursor { "type": "string" }
 
-    /// An address or a network; empty for all.
+    /// An address or a network; `unknown`, where a proxy named none; empty for all.
     Network {
         "type": "string",
         "anyOf": [
@@ -74,7 +74,7 @@ shapes! {
             { "format": "ipv6" },
             { "pattern": r"^([0-9]{1,3}\.){3}[0-9]{1,3}/([0-9]|[12][0-9]|3[0-2])$" },
             { "pattern": "^[0-9a-f:.]+/([0-9]|[1-9][0-9]|1[01][0-9]|12[0-8])$" },
-            { "const": "" },
+            { "enum": ["", "unknown"] },
         ],
         "examples": ["203.0.113.0/24"],
     }

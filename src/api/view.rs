@@ -44,9 +44,9 @@ pub struct SessionView {
     /// The same in a few words: `Firefox on Linux`.
     #[schemars(extend("examples" = ["Firefox on Linux"]))]
     device: String,
-    /// The address that it was last used from.
+    /// The address that it began from; null, if it is unknown.
     #[schemars(extend("examples" = ["203.0.113.7"]))]
-    ip: String,
+    ip: Option<String>,
     /// Whether it outlives the browser's window.
     remember: bool,
 }
@@ -63,7 +63,7 @@ impl SessionView {
             refresh_expires_at: session.refresh_expires_at.to_string(),
             user_agent: session.user_agent.clone(),
             device: Device::from_user_agent(&session.user_agent).name,
-            ip: session.ip.to_string(),
+            ip: session.ip.known().map(|ip| ip.to_string()),
             remember: session.remember,
         }
     }

@@ -38,7 +38,7 @@ impl Edge {
     pub(super) fn of(config: &Config) -> Self {
         Self {
             access: Reloadable::new(config.access.clone()),
-            proxies: Reloadable::new(TrustedProxies(config.proxies.trusted.clone())),
+            proxies: Reloadable::new(TrustedProxies::new(config.proxies.trusted.clone())),
             contact: Reloadable::new(SecurityContact(config.security.contact.clone())),
             settings: Reloadable::new(policy::settings(config)),
             log_requests: Reloadable::new(config.log.access),
@@ -56,7 +56,7 @@ impl Edge {
 
     fn take_over(&self, config: &Config) {
         self.access.replace(config.access.clone());
-        self.proxies.replace(TrustedProxies(config.proxies.trusted.clone()));
+        self.proxies.replace(TrustedProxies::new(config.proxies.trusted.clone()));
         self.contact.replace(SecurityContact(config.security.contact.clone()));
         self.settings.replace(policy::settings(config));
         self.log_requests.replace(config.log.access);

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
+use crate::address::ClientAddress;
 use crate::clock::Timestamp;
 use crate::id::EventId;
 
@@ -225,8 +226,8 @@ impl Entry {
 
     /// Done from this address, where no request says it.
     #[must_use]
-    pub fn from(mut self, ip: IpAddr) -> Self {
-        self.ip = Some(ip);
+    pub fn from(mut self, ip: ClientAddress) -> Self {
+        self.ip = ip.known();
         self
     }
 

@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 
 use futures::future::Either;
 
+use crate::address::ClientAddress;
 use crate::id::AccountId;
 
 /// The actor of what is done on the command line.
@@ -30,8 +31,8 @@ pub struct Origin {
 
 impl Origin {
     /// A request from this address. Whose it is shows when its credentials are judged ([`acting`]).
-    pub fn request(ip: IpAddr, request_id: &str) -> Self {
-        Self { ip: Some(ip), request_id: Some(request_id.to_owned()), actor: OnceLock::new() }
+    pub fn request(ip: ClientAddress, request_id: &str) -> Self {
+        Self { ip: ip.known(), request_id: Some(request_id.to_owned()), actor: OnceLock::new() }
     }
 
     /// The command line.
@@ -69,7 +70,7 @@ pub fn acting(account: &AccountId) {
     });
 }
 
-/// The address that the work at hand comes from.
+/// The address that the work at hand comes from, if it is known.
 pub fn client_ip() -> Option<IpAddr> {
     ORIGIN.try_with(|origin| origin.ip).ok().flatten()
 }

@@ -97,7 +97,7 @@ async fn an_event_knows_where_the_work_comes_from() {
     assert_eq!((client_ip(), origin::actor()), (None, None));
     let ip: std::net::IpAddr = [203, 0, 113, 7].into();
     let (one, other) = (crate::id::AccountId::random(&Os), crate::id::AccountId::random(&Os));
-    Origin::request(ip, "request")
+    Origin::request(ip.into(), "request")
         .scope(async {
             assert_eq!(origin::actor(), None);
             acting(&one);

@@ -156,7 +156,7 @@ async fn show(services: &Services, name: &str) -> Result<Report, StartError> {
     }));
     let sessions: Vec<Value> = sessions
         .iter()
-        .map(|s| json!({ "id": s.id, "ip": s.ip, "last_seen_at": s.last_seen_at.to_string() }))
+        .map(|s| json!({ "id": s.id, "ip": s.ip.known(), "last_seen_at": s.last_seen_at.to_string() }))
         .collect();
     Ok(Report::of(lines, json!({ "user": value(&account), "sessions": sessions })))
 }

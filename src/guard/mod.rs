@@ -11,6 +11,7 @@ pub mod form;
 pub mod fresh;
 pub mod gate;
 pub mod header;
+mod hop;
 pub mod json;
 pub mod kept;
 pub mod limit;

@@ -1,7 +1,6 @@
 //! What is noted of a request while it is answered: all in one place, because each thing that has a place
 //! of its own in Rocket's request-local state is looked up and allocated for each request.
 
-use std::net::IpAddr;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, OnceLock};
 use std::time::Instant;
@@ -10,6 +9,7 @@ use rocket::http::Header;
 use rocket::request::Request;
 
 use super::Judgement;
+use crate::address::ClientAddress;
 use crate::limit::Gauge;
 
 /// The notes on one request.
@@ -18,7 +18,7 @@ pub(super) struct Visit {
     /// When it came, if anybody wants to know.
     pub began: OnceLock<Instant>,
     /// Where it comes from.
-    pub address: OnceLock<IpAddr>,
+    pub address: OnceLock<ClientAddress>,
     /// What it is counted under.
     pub gauge: Gauge,
     /// Whether its route stands behind the gate.

@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     fn line(address: u32) -> LineKey {
-        ("requests", Whom::Network(Network::of(IpAddr::V4(Ipv4Addr::from(address)))))
+        ("requests", Whom::Network(Network::of(IpAddr::V4(Ipv4Addr::from(address)).into())))
     }
 
     #[test]

@@ -9,13 +9,13 @@ mod network;
 mod quota;
 pub mod store;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::hmac;
 use futures::FutureExt as _;
 
+use crate::address::ClientAddress;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::id::SessionId;
@@ -162,7 +162,7 @@ impl Limits {
         &self,
         identifier: &str,
         device: Option<&KnownDevice>,
-        ip: IpAddr,
+        ip: ClientAddress,
         gauge: &Gauge,
     ) -> Result<Attempt<'_>> {
         let network = Network::of(ip);
@@ -189,7 +189,7 @@ impl Limits {
     ///
     /// # Errors
     /// As [`Limits::login`].
-    pub async fn register(&self, ip: IpAddr, gauge: &Gauge) -> Result<()> {
+    pub async fn register(&self, ip: ClientAddress, gauge: &Gauge) -> Result<()> {
         let network = Network::of(ip);
         self.take(rule::REGISTER, self.policy().register_per_address, network.as_bytes(), gauge)
             .await
@@ -202,7 +202,7 @@ impl Limits {
     pub async fn refresh(
         self: &Arc<Self>,
         session: &SessionId,
-        ip: IpAddr,
+        ip: ClientAddress,
         gauge: &Gauge,
     ) -> Result<()> {
         let key = (rule::REFRESH, Whom::Network(Network::of(ip)));
@@ -223,7 +223,7 @@ impl Limits {
     /// [`Error::Throttled`].
     pub fn request<'c>(
         self: &Arc<Self>,
-        ip: IpAddr,
+        ip: ClientAddress,
         device_cookie: impl FnOnce() -> Option<&'c str>,
         gauge: &Gauge,
     ) -> Result<()> {
@@ -320,7 +320,7 @@ impl Limits {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
+    use std::net::{IpAddr, Ipv4Addr};
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use super::*;
@@ -377,7 +377,7 @@ mod tests {
         let clock = Arc::new(Manual::at(Timestamp::from_millis(1_800_000_000_000)));
         let limits = Arc::new(Limits::new(store, policy, &MasterSecret::generate(&Os), clock));
         for _ in 0..600 {
-            let ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
+            let ip = IpAddr::V4(Ipv4Addr::LOCALHOST).into();
             limits.request(ip, || None, &Gauge::default()).expect("it is let through");
         }
         let told = (&counting.calls, &counting.tokens);

@@ -187,7 +187,10 @@ impl SessionRow {
             current: session.id == *asking,
             device: device.name,
             kind,
-            ip: session.ip.to_string(),
+            ip: session
+                .ip
+                .known()
+                .map_or_else(|| "unknown address".to_owned(), |ip| ip.to_string()),
             remember: session.remember,
             created_at: session.created_at.into(),
             last_seen_at: session.last_seen_at.into(),

@@ -1,11 +1,11 @@
 //! What a session is, how long it lives, and what a client holds of it.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::account::Account;
+use crate::address::ClientAddress;
 use crate::clock::Timestamp;
 use crate::id::{AccountId, Random, SecretString, SessionId};
 use crate::limit::Gauge;
@@ -91,7 +91,7 @@ pub struct Session {
     /// The browser as it named itself; may be empty.
     pub user_agent: String,
     /// The address it began from.
-    pub ip: IpAddr,
+    pub ip: ClientAddress,
 }
 
 impl Session {
@@ -153,7 +153,7 @@ impl Session {
 #[derive(Clone, Debug)]
 pub struct Client {
     /// The client's address (SR-24).
-    pub ip: IpAddr,
+    pub ip: ClientAddress,
     /// What it calls itself.
     pub user_agent: String,
     /// Where the limits that the request is counted under are noted.

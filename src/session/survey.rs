@@ -1,7 +1,6 @@
 //! Everybody's sessions: found by person and by address, a stretch at a time.
 
 use std::cmp::Reverse;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -9,6 +8,7 @@ use ipnet::IpNet;
 use super::store::Live;
 use super::{Session, Sessions};
 use crate::account::Account;
+use crate::address::ClientAddress;
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::id::{AccountId, SessionId, base64url, from_base64url};
@@ -28,7 +28,7 @@ pub struct Survey {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     /// The address it began from. Counts only where a network is looked through.
-    pub ip: IpAddr,
+    pub ip: ClientAddress,
     /// When it began.
     pub created_at: Timestamp,
     /// Which one it is.
@@ -38,12 +38,12 @@ pub struct Place {
 impl Place {
     /// The place of a session.
     pub fn of(session: &Session) -> Self {
-        let ip = session.ip.to_canonical();
-        Self { ip, created_at: session.created_at, session: session.id.clone() }
+        Self { ip: session.ip, created_at: session.created_at, session: session.id.clone() }
     }
 
     fn write(&self) -> String {
-        base64url(format!("{} {} {}", self.created_at.as_millis(), self.session, self.ip))
+        let ip = self.ip.stored();
+        base64url(format!("{} {} {ip}", self.created_at.as_millis(), self.session))
     }
 
     fn read(cursor: &str) -> Option<Self> {
@@ -93,10 +93,10 @@ impl SessionFilter {
     }
 
     fn lets_through(&self, session: &Session) -> bool {
-        self.network.is_none_or(|network| network.contains(&session.ip.to_canonical()))
+        self.network.is_none_or(|network| network.contains(&session.ip.stored()))
     }
 
-    fn order(&self, session: &Session) -> Reverse<(Option<IpAddr>, Timestamp, SessionId)> {
+    fn order(&self, session: &Session) -> Reverse<(Option<ClientAddress>, Timestamp, SessionId)> {
         let place = Place::of(session);
         Reverse((self.network.map(|_| place.ip), place.created_at, place.session))
     }
@@ -111,10 +111,10 @@ pub struct SessionPage {
     pub next_cursor: Option<String>,
 }
 
-/// Reads an address or a network: `203.0.113.7`, `203.0.113.0/24`, `2001:db8::/32`.
+/// Reads an address or a network: `203.0.113.7`, `203.0.113.0/24`, `2001:db8::/32`; or `unknown`.
 pub fn network(text: &str) -> Option<IpNet> {
     let text = text.trim();
-    let single = text.parse::<IpAddr>().map(|address| IpNet::from(address.to_canonical()));
+    let single = text.parse::<ClientAddress>().map(|address| IpNet::from(address.stored()));
     single.ok().or_else(|| text.parse::<IpNet>().ok()).map(|network| network.trunc())
 }
 
@@ -126,7 +126,7 @@ impl Sessions {
     /// [`Error::Invalid`] for an `ip` that is neither: as no filter it would mean everybody.
     pub async fn filter(&self, user: &str, ip: &str) -> Result<SessionFilter> {
         let wrong = || {
-            let message = "Enter an address, or a network such as 203.0.113.0/24.";
+            let message = "Enter an address, a network such as 203.0.113.0/24, or: unknown.";
             Error::field("ip", "invalid_address", message)
         };
         let network = match ip.trim() {
@@ -227,6 +227,7 @@ mod tests {
         assert_eq!(read("203.0.113.77/24").as_deref(), Some("203.0.113.0/24"));
         assert_eq!(read("::ffff:192.0.2.1").as_deref(), Some("192.0.2.1/32"));
         assert_eq!(read("2001:db8::1/32").as_deref(), Some("2001:db8::/32"));
+        assert_eq!(read("unknown").as_deref(), Some("0.0.0.0/32"));
         for other in ["", "203.0.113", "203.0.113.7/33", "example.org", "*"] {
             assert_eq!(read(other), None, "{other}");
         }
@@ -236,8 +237,11 @@ mod tests {
     fn a_place_reads_back() {
         let session = SessionId::random(&crate::id::Os);
         let created_at = Timestamp::from_millis(1_764_000_000_123);
-        let place = Place { ip: "2001:db8::7".parse().unwrap(), created_at, session };
-        assert_eq!(Place::read(&place.write()), Some(place));
+        for ip in ["2001:db8::7", "unknown"] {
+            let ip = ip.parse().unwrap();
+            let place = Place { ip, created_at, session: session.clone() };
+            assert_eq!(Place::read(&place.write()), Some(place));
+        }
         assert_eq!(Place::read("bWFkZSB1cA"), None);
     }
 }

@@ -79,7 +79,7 @@ fn jti(token: &SecretString) -> String {
 
 fn client() -> Client {
     let (user_agent, gauge) = (String::new(), Gauge::default());
-    Client { ip: IpAddr::V4(Ipv4Addr::LOCALHOST), user_agent, gauge }
+    Client { ip: IpAddr::V4(Ipv4Addr::LOCALHOST).into(), user_agent, gauge }
 }
 
 impl Life<'_> {

@@ -4,6 +4,7 @@
 //! The short form has fewer people and looks at the plans alone; `tests/proofs` measures.
 
 use std::fmt::Write as _;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -105,7 +106,7 @@ async fn open_sessions(app: &TestApp, people: u32) {
                 remember: false,
                 user_agent:
                     "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0".into(),
-                ip: std::net::Ipv4Addr::from(0xCB00_0000 + number).into(),
+                ip: IpAddr::from(Ipv4Addr::from(0xCB00_0000 + number)).into(),
             };
             let (access, refresh) =
                 (AccessJti::random(&Os).digest(), RefreshJti::random(&Os).digest());

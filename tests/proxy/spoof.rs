@@ -81,7 +81,7 @@ on_every_proxy! {
                 assert!(matches!(answer.status, 400 | 401 | 403 | 404), "{target}: {}", answer.text());
             }
         }
-        // Those that a proxy passes on as they are: whoever may see what is kept gets to the app.
+        // Those that a proxy passes on as they are: a person who may see what is kept gets to the app.
         let mut root = stack.administrator("spelling-root@example.org");
         for target in [
             "/admin%3fx.php", "/admin%3fx", "/admin%23x", "/admin%26x=1", "/admin.json", "/admin.html", "/admin.php/x", "/admin::$DATA",

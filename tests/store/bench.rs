@@ -157,7 +157,7 @@ impl Bench {
             epoch: self.account.session_epoch,
             remember: false,
             user_agent: "Mozilla/5.0 \"é/\\\u{1}\u{0}".to_owned(),
-            ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            ip: IpAddr::V4(Ipv4Addr::LOCALHOST).into(),
         }
     }
 

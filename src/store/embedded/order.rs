@@ -1,18 +1,18 @@
 //! All sessions of the embedded store in the two orders in which they are surveyed.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::ops::Bound;
 
 use ipnet::IpNet;
 
+use crate::address::ClientAddress;
 use crate::clock::Timestamp;
 use crate::id::{AccountId, SessionId};
 use crate::session::Session;
 use crate::session::survey::Place;
 
 /// `None` stands before all sessions of one address and one moment.
-type ByAddress = (IpAddr, Timestamp, Option<SessionId>);
+type ByAddress = (ClientAddress, Timestamp, Option<SessionId>);
 
 /// Whose each session is, by age, and by address and age.
 #[derive(Debug, Default)]
@@ -59,7 +59,7 @@ impl Order {
         let last = last.map_or(Bound::Unbounded, Bound::Excluded);
         let range = self.by_age.range((Bound::Unbounded, last)).rev().take(limit);
         // The address does not count in this order.
-        let ip = IpAddr::from([0, 0, 0, 0]);
+        let ip = ClientAddress::UNKNOWN;
         let place = |(created_at, session): &(Timestamp, SessionId)| Place {
             ip,
             created_at: *created_at,
@@ -74,8 +74,8 @@ impl Order {
         after: Option<&Place>,
         limit: usize,
     ) -> Vec<(Place, AccountId)> {
-        let first = (network.network(), Timestamp::from_millis(i64::MIN), None);
-        let end = (network.broadcast(), Timestamp::from_millis(i64::MAX), None);
+        let first = (network.network().into(), Timestamp::from_millis(i64::MIN), None);
+        let end = (network.broadcast().into(), Timestamp::from_millis(i64::MAX), None);
         let last =
             after.map_or(end, |place| (place.ip, place.created_at, Some(place.session.clone())));
         // A cursor of another network: a range that ends before it begins is none.

@@ -74,7 +74,12 @@ impl RedisStore {
         let place = Place::of(session);
         let life = session.absolute_expires_at.since(session.created_at);
         call.arg(session.id.as_str())
-            .arg(format!("{}{}{}", session.account, age(place.created_at), address(place.ip)))
+            .arg(format!(
+                "{}{}{}",
+                session.account,
+                age(place.created_at),
+                address(place.ip.stored())
+            ))
             .arg(millis(life))
             .arg(now.as_millis());
         self.pool.run(&call, true).await
@@ -255,7 +260,9 @@ fn address(ip: IpAddr) -> String {
 /// The range of members behind a place, the upper end first, as `ZREVRANGEBYLEX` takes them.
 fn bounds(network: Option<IpNet>, after: Option<&Place>) -> (String, String) {
     let member = |place: &Place| match network {
-        Some(_) => format!("({}{}{}", address(place.ip), age(place.created_at), place.session),
+        Some(_) => {
+            format!("({}{}{}", address(place.ip.stored()), age(place.created_at), place.session)
+        }
         None => format!("(t{}{}", age(place.created_at), place.session),
     };
     // A tilde stands behind every character of a member.
@@ -278,7 +285,7 @@ fn read(member: String, entry: &str) -> Option<Found> {
     };
     let session = SessionId::parse(member.get(member.len().checked_sub(22)?..)?)?;
     let account = AccountId::parse(entry.get(..22)?)?;
-    let place = Place { ip, created_at: Timestamp::from_millis(created_at), session };
+    let place = Place { ip: ip.into(), created_at: Timestamp::from_millis(created_at), session };
     Some(Found { member, place, account })
 }
 
