@@ -1,6 +1,6 @@
 //! What grows with how many there are: people in the database, and live sessions in either store.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -254,6 +254,6 @@ fn session(account: &Account, now: Timestamp) -> Session {
         epoch: account.session_epoch,
         remember: false,
         user_agent: "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0".into(),
-        ip: Ipv4Addr::LOCALHOST.into(),
+        ip: IpAddr::V4(Ipv4Addr::LOCALHOST).into(),
     }
 }

@@ -72,7 +72,7 @@ impl Reading {
 /// The words of a rule; `None`, if it is about the path by no reading.
 pub(super) fn fit(words: &[Segment], exact: bool, path: &Path) -> Option<Doubts> {
     let pieces = path.pieces.as_slice();
-    let mut readings = beginnings(pieces);
+    let mut readings = beginnings(Reading { taken: 0, doubts: Doubts::new() }, pieces);
     let mut found = Vec::new();
     for (position, word) in words.iter().enumerate() {
         readings = with_gaps(readings, path);
@@ -101,14 +101,16 @@ pub(super) fn fit(words: &[Segment], exact: bool, path: &Path) -> Option<Doubts>
     best.map(|reading| reading.doubts)
 }
 
-/// Where a path begins: behind `//`, some take the first name for a host.
-fn beginnings(pieces: &[Piece]) -> Vec<Reading> {
-    let start = Reading { taken: 0, doubts: Doubts::new() };
-    let voids = pieces.iter().take_while(|piece| piece.is_void).count();
-    let behind = pieces.get(voids..).filter(|behind| voids > 0 && !behind.is_empty());
+/// Where a path begins at this reading: behind `//`, some take the first name for a host.
+fn beginnings(start: Reading, pieces: &[Piece]) -> Vec<Reading> {
+    let rest = pieces.get(start.taken..).unwrap_or_default();
+    let voids = rest.iter().take_while(|piece| piece.is_void).count();
+    let behind = rest.get(voids..).filter(|behind| voids > 0 && !behind.is_empty());
     let ends = behind.map(|behind| 1..=segment(behind)).into_iter().flatten();
-    let hosts = ends.map(|end| start.with(voids + end, Some(Doubt::Empty)));
-    hosts.chain([start.clone()]).collect()
+    let hosts = ends.map(|end| start.with(start.taken + voids + end, Some(Doubt::Empty)));
+    let mut all: Vec<Reading> = hosts.collect();
+    all.push(start);
+    all
 }
 
 /// How many pieces, from the first on, stand in one segment by some reading.
@@ -129,12 +131,14 @@ fn with_gaps(mut left: Vec<Reading>, path: &Path) -> Vec<Reading> {
             let void = if first.is_cut { segment(rest) } else { 1 };
             let voids = (1..=void).filter(|_| first.is_void);
             left.extend(voids.map(|end| reading.with(at + end, Some(Doubt::Empty))));
-            // So does a program, if there is something below.
+            // So does a program, if there is something below: that is a path of its own to it.
             let programs = (1..=segment(rest)).filter(|end| {
                 let is_above = *end < rest.len() || path.is_folder;
                 is_above && rest.get(end - 1).is_some_and(|piece| piece.is_program)
             });
-            left.extend(programs.map(|end| reading.with(at + end, Some(Doubt::Program))));
+            left.extend(programs.flat_map(|end| {
+                beginnings(reading.with(at + end, Some(Doubt::Program)), &path.pieces)
+            }));
         }
         all.push(reading);
     }

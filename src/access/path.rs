@@ -84,15 +84,16 @@ impl Piece {
         if matches!(name.matches('.').count(), 1 | 2) && name.chars().all(blank) {
             return None;
         }
-        let mut keys = vec![plain(name)];
+        let mut keys = vec![name.to_owned()];
         // Where a path is made a query, `+` is a blank.
         if name.contains('+') {
-            keys.push(plain(&name.replace('+', " ")));
+            keys.push(name.replace('+', " "));
         }
         if soft_hyphens {
             keys.extend(keys.clone().iter().map(|key| key.replace(SOFT_HYPHEN, "-")));
             keys.iter_mut().for_each(|key| *key = key.replace(SOFT_HYPHEN, ""));
         }
+        keys.iter_mut().for_each(|key| *key = plain(key));
         let is_void = keys.iter().any(String::is_empty);
         let is_program = text.split(ENDS).any(is_program);
         let is_dotted = name.contains('.');

@@ -178,7 +178,7 @@ async fn first_rows(write: &mut Write, limit: i64) -> Result<Vec<Row>> {
         Vec::new(),
     )
     .bind(limit)
-    .fetch_all(&mut **write)
+    .fetch_all(write)
     .await?;
     rows.iter().map(row).collect()
 }
@@ -196,7 +196,7 @@ async fn sound_head(
         Some(_) => {}
         None => {
             query("INSERT INTO audit_head (one, seq, mac, seal) VALUES (1, 0, '', '')")
-                .execute(&mut **write)
+                .execute(write)
                 .await?;
         }
     }
@@ -230,7 +230,7 @@ async fn insert(write: &mut Write, mut rows: &[Row]) -> Result<()> {
                     .bind(event.detail.as_deref())
                     .bind(mac.as_str());
             }
-            query.execute(&mut **write).await?;
+            query.execute(write).await?;
             rows = rest;
         }
     }
