@@ -226,6 +226,7 @@ fn tended(
 ) -> Rocket<Build> {
     rocket
         .attach(tend::keys())
+        .attach(tend::audit())
         .attach(tend::roles())
         .attach(tend::sessions())
         .attach(tend::database(retention))

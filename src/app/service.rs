@@ -28,6 +28,15 @@ use crate::token::key::{KeyStore, Keys};
 use crate::token::refresh::Succession;
 use crate::token::{Issuer, Tokens};
 
+/// What services are opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// To work with the stores.
+    Work,
+    /// To look at the audit trail, as it is: nothing is declared, and no trail begins.
+    Audit,
+}
+
 /// Everything that routes and commands work with.
 pub struct Services {
     /// The accounts' store itself, to ask whether it answers.
@@ -59,6 +68,23 @@ impl Services {
     /// # Errors
     /// Whatever keeps a store, a key or the hasher from working.
     pub async fn open(config: &Config, world: &World) -> Result<Self, StartError> {
+        Self::open_for(Purpose::Work, config, world).await
+    }
+
+    /// The services for a command that looks at the audit trail: a database without one is not given
+    /// one by being looked at.
+    ///
+    /// # Errors
+    /// As [`Services::open`].
+    pub async fn open_to_audit(config: &Config, world: &World) -> Result<Self, StartError> {
+        Self::open_for(Purpose::Audit, config, world).await
+    }
+
+    async fn open_for(
+        purpose: Purpose,
+        config: &Config,
+        world: &World,
+    ) -> Result<Self, StartError> {
         let sql = open_database(config).await?;
         sql.migrate().await?;
         let stores = if config.store.is_embedded() {
@@ -66,7 +92,7 @@ impl Services {
         } else {
             redis_stores(config, redis_pool(config, None)?)
         };
-        Self::assemble(config, world, &Registry::default(), sql, stores).await
+        Self::assemble(purpose, config, world, &Registry::default(), sql, stores).await
     }
 
     /// The services of a server. From when they are there, the log says when a store is away: a
@@ -90,7 +116,8 @@ impl Services {
             Some(pool) => redis_stores(config, pool.clone()),
             None => embedded_stores(config, world, Role::Server).await?,
         };
-        let services = Self::assemble(config, world, registry, sql, stores).await?;
+        let services =
+            Self::assemble(Purpose::Work, config, world, registry, sql, stores).await?;
         services.sql.speak();
         if let Some(redis) = redis {
             redis.speak();
@@ -109,6 +136,7 @@ impl Services {
     }
 
     pub(super) async fn assemble(
+        purpose: Purpose,
         config: &Config,
         world: &World,
         registry: &Registry,
@@ -119,6 +147,8 @@ impl Services {
         let sql = Arc::new(SqlStore::watched(pool.clone(), registry));
         let session_store = watched::sessions(session_store, registry);
         let limit_store = watched::limits(limit_store, registry);
+        let keys_are_gone =
+            KeyStore::list(&*sql).await?.is_empty() && AuditStore::has_accounts(&*sql).await?;
         let keys = Keys::open(
             Arc::clone(&sql) as Arc<dyn KeyStore>,
             &secret,
@@ -139,13 +169,24 @@ impl Services {
             Chain::new(&secret),
             Arc::clone(&world.clock),
             Arc::clone(&world.random),
+            registry,
         );
-        let audit = Arc::new(audit.watched(registry));
+        let audit = Arc::new(audit);
+        if purpose == Purpose::Work {
+            audit.begin().await?;
+        }
+        let declared = match purpose {
+            Purpose::Work => config.permissions.declared.as_slice(),
+            Purpose::Audit => &[],
+        };
+        if keys_are_gone {
+            audit::Origin::server().scope(audit::key::replace_lost(&keys, &audit)).await?;
+        }
         let roles = Roles::open(
             Arc::clone(&sql) as Arc<dyn RoleStore>,
             Arc::clone(&sql) as Arc<dyn AccountStore>,
             Arc::clone(&standings),
-            &config.permissions.declared,
+            declared,
             Arc::clone(&audit),
             Arc::clone(&world.clock),
         );

@@ -14,6 +14,8 @@ use crate::reloadable::Reloadable;
 use crate::session::Sessions;
 use crate::token::key::Keys;
 
+/// How often a server looks whether the audit trail is still the one that it knows.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
 /// How often a server looks for changes of roles that were left unfinished.
 const MAKE_UP_EVERY: Duration = Duration::from_secs(30);
 /// How often a part of the list of all sessions is looked through.
@@ -57,6 +59,20 @@ async fn tend_keys(keys: Weak<Keys>, audit: Weak<Audit>) {
             _ => {}
         }
         failing = outcome.as_ref().is_err_and(|error| !error.is_told());
+    }
+}
+
+/// Looks at the end of the audit trail, also while nothing happens that would be added to it.
+pub(super) fn audit() -> impl Fairing {
+    looked_after("Audit trail", look_at_trail)
+}
+
+/// Ends when the server has ended. A database that is away has nothing to show.
+async fn look_at_trail(audit: Weak<Audit>) {
+    loop {
+        sleep(LOOK_EVERY).await;
+        let Some(audit) = audit.upgrade() else { return };
+        let _ = audit.look().await;
     }
 }
 

@@ -19,7 +19,8 @@ pub struct Row {
 }
 
 /// An end of the chain, as the database remembers it: without it, rows missing there would not be
-/// missed. The last end is the last row; the first one, the last row that retention removed.
+/// missed. The last end is the last row, or the name of a trail that has none; the first one, the last
+/// row that retention removed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Head {
     /// The place of the row; 0 if there never was one.
@@ -30,10 +31,25 @@ pub struct Head {
     pub seal: String,
 }
 
-/// What the seal of the last row begins with, so that it is no seal of the beginning.
+/// Which trail a database holds: a name, drawn when the trail begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trail {
+    /// The name.
+    pub id: String,
+    /// The trail whose place it took on the operator's word; empty if there was none.
+    pub follows: String,
+    /// The code over both.
+    pub seal: String,
+}
+
+/// What the seal of the last row begins with, so that it is no seal of anything else.
 const LAST: &[u8] = b"end";
 /// What the seal of the beginning begins with.
 const FIRST: &[u8] = b"start";
+/// What the seal of an end without rows begins with.
+const EMPTY: &[u8] = b"empty";
+/// What the seal of a trail's name begins with.
+const NAME: &[u8] = b"trail";
 
 /// Makes and checks codes: HMAC-SHA-256 under a key derived from the server's secret.
 pub struct Chain(hmac::Key);
@@ -65,14 +81,43 @@ impl Chain {
         self.sealed(FIRST, seq, mac)
     }
 
-    /// Whether we made this head. That of an empty table comes with the table.
-    pub fn holds(&self, head: &Head) -> bool {
-        self.is_ours(LAST, head)
+    /// The name of a trail that takes the place of the trail `follows`, if that is not empty.
+    pub fn name(&self, id: &str, follows: &str) -> Trail {
+        let seal = self.code(&[NAME, id.as_bytes(), b"\0", follows.as_bytes()].concat());
+        Trail { id: id.to_owned(), follows: follows.to_owned(), seal }
+    }
+
+    /// The end of `trail` while it has no row.
+    pub fn seal_empty(&self, trail: &Trail) -> Head {
+        let seal = self.code(&[EMPTY, trail.id.as_bytes()].concat());
+        Head { seal, ..Head::default() }
+    }
+
+    /// Whether we gave this name.
+    pub fn holds_name(&self, trail: &Trail) -> bool {
+        let ours = self.name(&trail.id, &trail.follows);
+        constant_time_eq(ours.seal.as_bytes(), trail.seal.as_bytes())
+    }
+
+    /// Whether we made this head. One without rows counts for the trail of its name alone: the head
+    /// that comes with the table says nothing.
+    pub fn holds(&self, trail: Option<&Trail>, head: &Head) -> bool {
+        if head.seq != 0 {
+            let ours = self.seal(head.seq, &head.mac);
+            return constant_time_eq(ours.seal.as_bytes(), head.seal.as_bytes());
+        }
+        let Some(trail) = trail.filter(|trail| self.holds_name(trail)) else { return false };
+        let ours = self.seal_empty(trail);
+        head.mac.is_empty() && constant_time_eq(ours.seal.as_bytes(), head.seal.as_bytes())
     }
 
     /// Whether we made this beginning. That of a whole chain comes with the table.
     pub fn holds_start(&self, start: &Head) -> bool {
-        self.is_ours(FIRST, start)
+        if start.seq == 0 {
+            return *start == Head::default();
+        }
+        let ours = self.seal_start(start.seq, &start.mac);
+        constant_time_eq(ours.seal.as_bytes(), start.seal.as_bytes())
     }
 
     fn sealed(&self, end: &[u8], seq: i64, mac: &str) -> Head {
@@ -80,19 +125,11 @@ impl Chain {
         Head { seq, mac: mac.to_owned(), seal }
     }
 
-    fn is_ours(&self, end: &[u8], head: &Head) -> bool {
-        if head.seq == 0 {
-            return *head == Head::default();
-        }
-        let ours = self.sealed(end, head.seq, &head.mac);
-        constant_time_eq(ours.seal.as_bytes(), head.seal.as_bytes())
-    }
-
     /// Continues a chain by `events`: their rows, and the new head.
     ///
-    /// A head that is not ours gets no seal from us: rows could be cut off the end, and the next
-    /// append would make it look right again. What comes after is recorded all the same.
-    pub fn extend(&self, head: &Head, events: &[Event]) -> (Vec<Row>, Head) {
+    /// Behind an end that is not `sound` the new head gets no seal: rows could be cut off the end, and
+    /// the next append would make it look right again. What comes after is recorded all the same.
+    pub fn extend(&self, head: &Head, sound: bool, events: &[Event]) -> (Vec<Row>, Head) {
         let mut rows = Vec::with_capacity(events.len());
         let (mut seq, mut mac) = (head.seq, head.mac.clone());
         for event in events {
@@ -100,10 +137,9 @@ impl Chain {
             mac = self.mac(&mac, seq, event);
             rows.push(Row { seq, event: event.clone(), mac: mac.clone() });
         }
-        let head = if self.holds(head) {
-            self.seal(seq, &mac)
-        } else {
-            Head { seq, mac, seal: "broken".to_owned() }
+        let head = match sound {
+            true => self.seal(seq, &mac),
+            false => Head { seq, mac, seal: "broken".to_owned() },
         };
         (rows, head)
     }

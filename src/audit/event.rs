@@ -90,6 +90,8 @@ kinds! {
     KeyRotated = "sys_key_rotated", Success;
     /// Somebody took the audit trail along as a file.
     SensitiveRead = "sensitive_read", Success;
+    /// The operator had a new audit trail begin in the place of another one.
+    AuditBegun = "sys_audit_begun", Success;
     /// Events that were too old to be kept were removed.
     AuditRemoved = "sys_audit_removed", Success;
     /// The database was put back to how it was at an earlier time.

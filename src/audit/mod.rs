@@ -15,6 +15,7 @@ pub mod store;
 #[cfg(test)]
 mod tests;
 pub mod verify;
+pub mod witness;
 mod writer;
 
 use std::collections::HashMap;
@@ -30,13 +31,14 @@ pub use origin::{OPERATOR, Origin, SERVER, acting, client_ip, request_id, scope_
 
 use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, Result};
-use crate::id::{EventId, Random, base64url, from_base64url};
+use crate::id::{EventId, Random, base64url, from_base64url, random_bytes};
 use crate::metric::family::AUDIT_LOST;
 use crate::metric::{Counter, Registry};
 use chain::{Chain, Row};
-use store::{AuditStore, Count, EventFilter};
+use store::{AuditStore, Beginning, Count, EventFilter, Renewed};
 use verify::{Checkpoint, Verdict};
-use writer::Item;
+use witness::{Alarm, Witness};
+use writer::{Item, Writer};
 
 /// How long an operation waits for a place in a full queue before it goes on without.
 const PATIENCE: Duration = Duration::from_millis(50);
@@ -51,6 +53,7 @@ pub struct Audit {
     queue: mpsc::Sender<Item>,
     store: Arc<dyn AuditStore>,
     chain: Arc<Chain>,
+    witness: Arc<Witness>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     /// What was last recorded sparingly, of whom and when.
@@ -74,18 +77,70 @@ impl Audit {
         chain: Chain,
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
+        registry: &Registry,
     ) -> Self {
         let (sender, receiver) = mpsc::channel(writer::QUEUE);
-        let chain = Arc::new(chain);
-        tokio::spawn(writer::run(receiver, Arc::clone(&store), Arc::clone(&chain)));
-        let (noted, lost) = (Mutex::default(), Counter::default());
-        Self { queue: sender, store, chain, clock, random, noted, lost }
+        let (chain, witness) = (Arc::new(chain), Arc::new(Witness::of(registry)));
+        let writer = Writer {
+            store: Arc::clone(&store),
+            chain: Arc::clone(&chain),
+            witness: Arc::clone(&witness),
+        };
+        tokio::spawn(writer.run(receiver));
+        let lost = registry.counter(&AUDIT_LOST, &[]);
+        Self { queue: sender, store, chain, witness, clock, random, noted: Mutex::default(), lost }
     }
 
-    /// Counts from now on which events the table does not get.
-    #[must_use]
-    pub fn watched(self, registry: &Registry) -> Self {
-        Self { lost: registry.counter(&AUDIT_LOST, &[]), ..self }
+    /// Has the trail of a new database begin, gives one of an earlier release its name, and looks at
+    /// the end of any other: to be called before events are recorded.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn begin(&self) -> Result<()> {
+        let id = base64url(random_bytes::<16>(&*self.random));
+        match self.store.begin(&self.chain, &id).await? {
+            Beginning::Began => {
+                tracing::info!(trail = id, "the database holds nobody yet: began its audit trail");
+            }
+            Beginning::Named => tracing::info!(trail = id, "named the audit trail"),
+            Beginning::Known | Beginning::Gone => {}
+        }
+        self.look().await
+    }
+
+    /// Compares the end of the trail with what this server knows of it; what is wrong is in the log,
+    /// in the metrics, and on the page of the trail.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn look(&self) -> Result<()> {
+        let seen = self.witness.seen();
+        let end = self.store.end(seen.as_ref().map_or(0, |seen| seen.seq)).await?;
+        let alarm = self.chain.judge(&end, seen.as_ref());
+        self.witness.note(end.seen(), alarm);
+        Ok(())
+    }
+
+    /// What was found wrong with the trail since the server started.
+    pub fn alarm(&self) -> Option<Alarm> {
+        self.witness.alarm()
+    }
+
+    /// Deletes the trail, and has a new one begin that tells of it.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn renew(&self) -> Result<Renewed> {
+        let id = base64url(random_bytes::<16>(&*self.random));
+        let renewed = self.store.renew(&self.chain, &id).await?;
+        self.witness.note(renewed.new.clone(), None);
+        let Renewed { events, old, new } = &renewed;
+        let detail = format!(
+            "trail {} in place of {} events; the last was {}:{}",
+            new.trail, events, old.seq, old.mac
+        );
+        self.record(Entry::of(Kind::AuditBegun).detail(detail)).await;
+        Ok(renewed)
     }
 
     /// How many events wait for the database.

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use super::chain::{Chain, Head, Row};
 use super::event::{Event, Kind};
 use super::verify::Break;
+use super::witness::{Alarm, End, Seen};
 use crate::clock::Timestamp;
 use crate::error::Result;
 
@@ -56,16 +57,69 @@ pub enum Removal {
     Refused(Break),
 }
 
+/// What became of a batch of events that was added.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// The end of the trail by now.
+    pub seen: Seen,
+    /// What was wrong with the end that the batch was added to.
+    pub alarm: Option<Alarm>,
+}
+
+/// How a database stands to its trail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beginning {
+    /// It had none and holds no account: a new trail has begun.
+    Began,
+    /// Its trail is of an earlier release, and has a name now.
+    Named,
+    /// Its trail has a name.
+    Known,
+    /// It has none, though it holds accounts or events: somebody removed it.
+    Gone,
+}
+
+/// A trail that was removed for a new one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Renewed {
+    /// How many events were deleted.
+    pub events: u64,
+    /// The end of the old trail.
+    pub old: Seen,
+    /// The end of the new one.
+    pub new: Seen,
+}
+
 /// Where events are kept: a table that is only ever added to, until rows are too old to be kept. There
-/// is no way to change one, or to remove one but the oldest.
+/// is no way to change one, or to remove one but the oldest, or all of them for a new trail.
 #[async_trait]
 pub trait AuditStore: Send + Sync + 'static {
-    /// Adds `events` to the end of the chain, in their order: all of them or none.
+    /// Has a trail called `id` begin if there is none and there are no accounts either; gives a
+    /// sound trail without a name this one. Of any number of calls at once, one does it.
+    async fn begin(&self, chain: &Chain, id: &str) -> Result<Beginning>;
+
+    /// Deletes all rows, and has a trail called `id` begin in their place.
+    async fn renew(&self, chain: &Chain, id: &str) -> Result<Renewed>;
+
+    /// Adds `events` to the end of the chain, in their order: all of them or none. What was `seen` of
+    /// it before is compared with what is there; behind an end that is not sound, the new one gets no
+    /// seal.
     ///
     /// Any number of servers may do so at once; their batches follow one another. A batch whose
     /// first event is in the table already was added before (its answer got lost on the way), and
     /// is not added again.
-    async fn append(&self, chain: &Chain, events: &[Event]) -> Result<()>;
+    async fn append(
+        &self,
+        chain: &Chain,
+        seen: Option<&Seen>,
+        events: &[Event],
+    ) -> Result<Appended>;
+
+    /// The end of the trail, as it is at one moment, and the code of the row at the place `seen`.
+    async fn end(&self, seen: i64) -> Result<End>;
+
+    /// Whether there are accounts, of which events must tell.
+    async fn has_accounts(&self) -> Result<bool>;
 
     /// A page of events, the latest first.
     async fn list(&self, filter: &EventFilter) -> Result<Vec<Row>>;
@@ -82,15 +136,6 @@ pub trait AuditStore: Send + Sync + 'static {
 
     /// Rows in the order of their places, those after `seq` first, at most `limit`.
     async fn rows_after(&self, seq: i64, limit: u32) -> Result<Vec<Row>>;
-
-    /// The place of the last row that is there; 0 if there is none.
-    async fn last_seq(&self) -> Result<i64>;
-
-    /// The end of the chain; `None` if its row is gone.
-    async fn head(&self) -> Result<Option<Head>>;
-
-    /// Where the chain begins; `None` if its row is gone.
-    async fn start(&self) -> Result<Option<Head>>;
 
     /// Removes the oldest rows, as far as [`shorten`](super::retention::shorten) lets them go: at most
     /// `limit`, and never the last row. Rows and the new beginning change together; of servers that

@@ -7,10 +7,11 @@ use std::time::Instant;
 use async_trait::async_trait;
 use tracing_subscriber::fmt::MakeWriter;
 
-use super::chain::Head;
-use super::store::Removal;
+use super::store::{Appended, Removal};
+use super::witness::{End, Seen};
 use super::*;
 use crate::clock::Manual;
+use crate::error::Error;
 use crate::id::Os;
 use crate::token::key::MasterSecret;
 
@@ -19,7 +20,23 @@ struct Away;
 
 #[async_trait]
 impl AuditStore for Away {
-    async fn append(&self, _: &Chain, _: &[Event]) -> Result<()> {
+    async fn begin(&self, _: &Chain, _: &str) -> Result<Beginning> {
+        Err(Error::unavailable("away"))
+    }
+
+    async fn renew(&self, _: &Chain, _: &str) -> Result<Renewed> {
+        Err(Error::unavailable("away"))
+    }
+
+    async fn append(&self, _: &Chain, _: Option<&Seen>, _: &[Event]) -> Result<Appended> {
+        Err(Error::unavailable("away"))
+    }
+
+    async fn end(&self, _: i64) -> Result<End> {
+        Err(Error::unavailable("away"))
+    }
+
+    async fn has_accounts(&self) -> Result<bool> {
         Err(Error::unavailable("away"))
     }
 
@@ -41,28 +58,20 @@ impl AuditStore for Away {
         Err(Error::unavailable("away"))
     }
 
-    async fn last_seq(&self) -> Result<i64> {
-        Err(Error::unavailable("away"))
-    }
-
-    async fn head(&self) -> Result<Option<Head>> {
-        Err(Error::unavailable("away"))
-    }
-
-    async fn start(&self) -> Result<Option<Head>> {
-        Err(Error::unavailable("away"))
-    }
-
     async fn remove(&self, _: &Chain, _: Timestamp, _: u32) -> Result<Removal> {
         Err(Error::unavailable("away"))
     }
+}
+
+fn started(chain: Chain, clock: Arc<Manual>) -> Audit {
+    Audit::start(Arc::new(Away), chain, clock, Arc::new(Os), &Registry::default())
 }
 
 #[tokio::test]
 async fn sr_80_a_database_that_is_away_holds_nobody_up() {
     let chain = Chain::new(&MasterSecret::generate(&Os));
     let clock = Arc::new(Manual::at(Timestamp::from_millis(0)));
-    let audit = Audit::start(Arc::new(Away), chain, clock, Arc::new(Os));
+    let audit = started(chain, clock);
     let began = Instant::now();
     for _ in 0..writer::QUEUE {
         audit.record(Entry::of(Kind::LoginFail)).await;
@@ -82,7 +91,7 @@ async fn sr_80_a_database_that_is_away_holds_nobody_up() {
 async fn sr_80_a_flood_of_requests_is_no_flood_of_events() {
     let chain = Chain::new(&MasterSecret::generate(&Os));
     let clock = Manual::at(Timestamp::from_millis(0));
-    let audit = Audit::start(Arc::new(Away), chain, Arc::new(clock.clone()), Arc::new(Os));
+    let audit = started(chain, Arc::new(clock.clone()));
     let from = |n: u32| (Kind::RateLimited, Some(IpAddr::from(n.to_be_bytes())));
     assert!(audit.note(from(1)) && !audit.note(from(1)) && audit.note(from(2)));
     assert!(audit.note((Kind::Csrf, from(1).1)));

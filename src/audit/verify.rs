@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use super::chain::{Chain, Head, Row};
+use super::chain::{Chain, Head, Row, Trail};
 use super::store::AuditStore;
+use super::witness::End;
 use crate::error::Result;
 
 /// How many rows are read at a time.
@@ -28,6 +29,10 @@ pub enum Break {
     Head,
     /// What the database remembers of the beginning of the chain is missing or not as it was written.
     Start,
+    /// What the database remembers of which trail this is, is missing or not as it was written.
+    Name,
+    /// There is no row, though there are accounts.
+    Empty,
     /// The chain is whole, as far as it reaches back; the place of the checkpoint is before that.
     Outdated(i64),
     /// The chain is whole, but it is not the one that the checkpoint was taken from: at this place
@@ -44,7 +49,7 @@ impl Break {
             | Self::Checkpoint(seq)
             | Self::Outdated(seq) => Some(*seq),
             Self::Moved { at, .. } => Some(*at),
-            Self::Head | Self::Start => None,
+            Self::Head | Self::Start | Self::Name | Self::Empty => None,
         }
     }
 
@@ -56,6 +61,8 @@ impl Break {
             Self::Moved { .. } => "moved",
             Self::Head => "head",
             Self::Start => "start",
+            Self::Name => "name",
+            Self::Empty => "empty",
             Self::Outdated(_) => "outdated",
             Self::Checkpoint(_) => "checkpoint",
         }
@@ -70,21 +77,26 @@ impl fmt::Display for Break {
             Self::Moved { at, from } => write!(f, "row {at} was moved there from {from}"),
             Self::Head => f.write_str("the record of the chain's end was altered"),
             Self::Start => f.write_str("the record of the chain's beginning was altered"),
+            Self::Name => {
+                f.write_str("the record of which trail this is was altered, or there is none")
+            }
+            Self::Empty => f.write_str("there are accounts, and no event tells of them"),
             Self::Outdated(seq) => {
                 write!(f, "row {seq}, that of the checkpoint, is too old to be kept")
             }
+            Self::Checkpoint(0) => f.write_str("this is not the trail of the checkpoint"),
             Self::Checkpoint(seq) => write!(f, "row {seq} is not the one of the checkpoint"),
         }
     }
 }
 
-/// A place of the chain and the code of the row that stood there, noted outside the database.
-/// Written and read as `seq:mac`.
+/// A place of the chain and the code of the row that stood there, noted outside the database; of a
+/// trail without rows, 0 and its name. Written and read as `seq:mac`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checkpoint {
     /// The place.
     pub seq: i64,
-    /// The row's code.
+    /// The row's code, or the trail's name.
     pub mac: String,
 }
 
@@ -109,7 +121,9 @@ pub struct Verdict {
     pub good: i64,
     /// How many rows before that were removed, because they were too old.
     pub removed: i64,
-    /// The last good row, to be noted outside the database; `None` if there never was one.
+    /// Which trail it is, if it has a name.
+    pub trail: Option<String>,
+    /// The last good row, to be noted outside the database.
     pub checkpoint: Option<Checkpoint>,
     /// Where the chain breaks, if it does.
     pub broken: Option<Break>,
@@ -121,7 +135,9 @@ pub(super) async fn walk(
     chain: &Chain,
     known: Option<&Checkpoint>,
 ) -> Result<Verdict> {
-    let start = store.start().await?.filter(|start| chain.holds_start(start));
+    let end = store.end(0).await?;
+    let name = end.trail.as_ref().filter(|trail| chain.holds_name(trail)).cloned();
+    let start = end.start.clone().filter(|start| chain.holds_start(start));
     let mut walk = Walk {
         store,
         chain,
@@ -130,25 +146,38 @@ pub(super) async fn walk(
         good: 0,
         seq: 0,
         mac: String::new(),
-        met: known.is_none(),
+        met: known.is_none_or(|known| {
+            known.seq == 0 && name.as_ref().is_some_and(|name| name.id == known.mac)
+        }),
         ends: false,
     };
     walk.begin();
+    let head = end.head.as_ref();
+    let is_nameless = name.is_none() && head.is_none_or(|head| head.seq == 0);
     let broken = match start {
-        Some(_) => walk.all().await?,
+        _ if end.trail.is_some() && name.is_none() || is_nameless && end.last.0 == 0 => {
+            Some(Break::Name)
+        }
         None => Some(Break::Start),
+        Some(_) => walk.all(&end, name.as_ref()).await?,
     };
     let broken = match broken {
         Some(Break::Altered(seq)) => Some(walk.origin_of(seq).await?),
         None if !walk.met => known.map(|known| match known.seq < walk.start.seq {
-            true => Break::Outdated(known.seq),
-            false => Break::Checkpoint(known.seq),
+            true if known.seq > 0 => Break::Outdated(known.seq),
+            _ => Break::Checkpoint(known.seq),
         }),
+        None if walk.seq == 0 && store.has_accounts().await? => Some(Break::Empty),
         other => other,
     };
+    let trail = name.map(|name| name.id);
     let Walk { good, seq, mac, start, .. } = walk;
-    let checkpoint = (seq > 0).then_some(Checkpoint { seq, mac });
-    Ok(Verdict { good, removed: start.seq, checkpoint, broken })
+    let checkpoint = match &trail {
+        _ if seq > 0 => Some(Checkpoint { seq, mac }),
+        Some(name) => Some(Checkpoint { seq: 0, mac: name.clone() }),
+        None => None,
+    };
+    Ok(Verdict { good, removed: start.seq, trail, checkpoint, broken })
 }
 
 /// The last good row, as far as the walk has come.
@@ -172,26 +201,20 @@ impl Walk<'_> {
     /// Goes to where the chain begins.
     fn begin(&mut self) {
         (self.seq, self.mac) = (self.start.seq, self.start.mac.clone());
-        self.met |= self.known.is_some_and(|k| k.seq == self.seq && k.mac == self.mac);
+        let is_here = |known: &Checkpoint| known.seq == self.seq && known.mac == self.mac;
+        self.met |= self.seq > 0 && self.known.is_some_and(is_here);
     }
 
-    async fn all(&mut self) -> Result<Option<Break>> {
-        // The head before and after: servers may add rows meanwhile, and a row and the head that
-        // counts it are committed together.
-        let before = self.store.head().await?;
-        let last = self.store.last_seq().await?.max(self.start.seq);
-        let after = self.store.head().await?;
-        if let Some(broken) = self.rows(last, before.as_ref()).await? {
+    async fn all(&mut self, end: &End, trail: Option<&Trail>) -> Result<Option<Break>> {
+        // A row and the head that counts it are committed together, and were read together.
+        let (last, head) = (end.last.0.max(self.start.seq), end.head.as_ref());
+        if let Some(broken) = self.rows(last, head).await? {
             return Ok(Some(broken));
         }
-        Ok(match (&before, &after) {
-            (Some(before), _) if self.chain.holds(before) && last < before.seq => {
-                Some(Break::Missing(last + 1))
-            }
-            (Some(before), Some(after)) if before.seq <= last && last <= after.seq && self.ends => {
-                let all_hold = self.chain.holds(before) && self.chain.holds(after);
-                (!all_hold).then_some(Break::Head)
-            }
+        Ok(match head {
+            Some(head) if !self.chain.holds(trail, head) => Some(Break::Head),
+            Some(head) if last < head.seq => Some(Break::Missing(last + 1)),
+            Some(head) if last == head.seq && self.ends => None,
             _ => Some(Break::Head),
         })
     }
@@ -228,7 +251,7 @@ impl Walk<'_> {
 
     /// Goes on from where the chain begins by now, if rows ahead were removed meanwhile; whether so.
     async fn catch_up(&mut self) -> Result<bool> {
-        let start = self.store.start().await?;
+        let start = self.store.end(0).await?.start;
         let moved = start.filter(|start| start.seq > self.seq && self.chain.holds_start(start));
         let Some(start) = moved else { return Ok(false) };
         self.start = start;

@@ -8,7 +8,8 @@ use tokio::time::{sleep, timeout};
 
 use super::chain::Chain;
 use super::event::Event;
-use super::store::AuditStore;
+use super::store::{Appended, AuditStore};
+use super::witness::Witness;
 
 /// How many events can wait while the database is away: at some 300 bytes each, a few megabytes.
 pub(super) const QUEUE: usize = 8192;
@@ -31,28 +32,61 @@ pub(super) enum Item {
     Flush(oneshot::Sender<()>),
 }
 
-/// Works until the last sender is gone and the queue is empty.
-pub(super) async fn run(
-    mut queue: mpsc::Receiver<Item>,
-    store: Arc<dyn AuditStore>,
-    chain: Arc<Chain>,
-) {
-    let mut items = Vec::with_capacity(BATCH);
-    while queue.recv_many(&mut items, BATCH).await > 0 {
-        gather(&mut queue, &mut items).await;
-        let (mut events, mut waiting) = (Vec::with_capacity(items.len()), Vec::new());
-        for item in items.drain(..) {
-            match item {
-                Item::Event(event) => events.push(*event),
-                Item::Flush(done) => waiting.push(done),
+/// Brings events into the table.
+pub(super) struct Writer {
+    pub store: Arc<dyn AuditStore>,
+    pub chain: Arc<Chain>,
+    pub witness: Arc<Witness>,
+}
+
+impl Writer {
+    /// Works until the last sender is gone and the queue is empty.
+    pub async fn run(self, mut queue: mpsc::Receiver<Item>) {
+        let mut items = Vec::with_capacity(BATCH);
+        while queue.recv_many(&mut items, BATCH).await > 0 {
+            gather(&mut queue, &mut items).await;
+            let (mut events, mut waiting) = (Vec::with_capacity(items.len()), Vec::new());
+            for item in items.drain(..) {
+                match item {
+                    Item::Event(event) => events.push(*event),
+                    Item::Flush(done) => waiting.push(done),
+                }
+            }
+            if !events.is_empty() {
+                self.append(&events).await;
+            }
+            for done in waiting {
+                // Whoever waited may have given up.
+                let _ = done.send(());
             }
         }
-        if !events.is_empty() {
-            append(&*store, &chain, &events).await;
-        }
-        for done in waiting {
-            // Whoever waited may have given up.
-            let _ = done.send(());
+    }
+
+    /// Adds a batch, again and again until the database takes it. Said once, not at every attempt.
+    async fn append(&self, events: &[Event]) {
+        let mut pause = FIRST_PAUSE;
+        let mut failed = false;
+        loop {
+            let seen = self.witness.seen();
+            match self.store.append(&self.chain, seen.as_ref(), events).await {
+                Ok(Appended { seen, alarm }) => {
+                    self.witness.note(seen, alarm);
+                    if failed {
+                        tracing::info!("writing the audit trail again");
+                    }
+                    return;
+                }
+                Err(error) => {
+                    // That the database is away, and that events wait, is said already.
+                    if !failed && !error.is_told() {
+                        let cause = std::error::Error::source(&error).map(ToString::to_string);
+                        tracing::error!(cause, "failed to write the audit trail; events wait");
+                        failed = true;
+                    }
+                }
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 }
@@ -69,29 +103,4 @@ async fn gather(queue: &mut mpsc::Receiver<Item>, items: &mut Vec<Item>) {
     };
     // The time that is given is over: what came is there.
     let _ = timeout(GATHER, more).await;
-}
-
-/// Adds a batch, again and again until the database takes it. Said once, not at every attempt.
-async fn append(store: &dyn AuditStore, chain: &Chain, events: &[Event]) {
-    let mut pause = FIRST_PAUSE;
-    let mut failed = false;
-    loop {
-        match store.append(chain, events).await {
-            Ok(()) if failed => {
-                tracing::info!("writing the audit trail again");
-                return;
-            }
-            Ok(()) => return,
-            Err(error) => {
-                // That the database is away, and that events wait, is said already.
-                if !failed && !error.is_told() {
-                    let cause = std::error::Error::source(&error).map(ToString::to_string);
-                    tracing::error!(cause, "failed to write the audit trail; events wait");
-                    failed = true;
-                }
-            }
-        }
-        sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
-    }
 }

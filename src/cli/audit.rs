@@ -4,10 +4,11 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::report::{Extent, Printer, Report};
-use crate::app::{Services, StartError};
+use crate::app::{Services, StartError, World};
 use crate::audit::store::EventFilter;
 use crate::audit::verify::Checkpoint;
 use crate::audit::{Event, Kind};
+use crate::config::Config;
 
 #[derive(Subcommand)]
 pub(super) enum Command {
@@ -16,6 +17,12 @@ pub(super) enum Command {
         /// What an earlier verification printed: also check that this is still the same chain
         #[arg(long, value_name = "SEQ:MAC", value_parser = checkpoint)]
         checkpoint: Option<Checkpoint>,
+    },
+    /// Delete the trail and begin a new one, after a change of `keys.secret` or a known break
+    BeginAnew {
+        /// Delete all events: they were exported, or nobody needs them
+        #[arg(long, required = true)]
+        delete_events: bool,
     },
     /// List events, the latest first
     List {
@@ -43,11 +50,14 @@ fn kind(text: &str) -> Result<Kind, &'static str> {
 
 pub(super) async fn run(
     command: Command,
-    services: &Services,
+    config: &Config,
+    world: &World,
     printer: &mut Printer,
 ) -> Result<Report, StartError> {
+    let services = Services::open_to_audit(config, world).await?;
     match command {
-        Command::Verify { checkpoint } => verify(services, checkpoint.as_ref()).await,
+        Command::Verify { checkpoint } => verify(&services, checkpoint.as_ref()).await,
+        Command::BeginAnew { .. } => super::recorded(&services, begin_anew(&services)).await,
         Command::List { kind, subject, actor, extent } => {
             let filter = EventFilter { kind, subject, actor, ..EventFilter::default() };
             let read = async |limit, cursor: Option<String>| {
@@ -59,6 +69,10 @@ pub(super) async fn run(
         }
     }
 }
+
+/// What a verification by itself cannot show.
+const NOT_SHOWN: &str = "Not shown without --checkpoint: whether the database was put back to an \
+                         older copy of itself, or replaced.";
 
 async fn verify(
     services: &Services,
@@ -77,12 +91,17 @@ async fn verify(
             format!("{} events before that are as they were written.", verdict.good),
         ],
     };
+    if verdict.broken.is_none() && checkpoint.is_none() {
+        lines.push(NOT_SHOWN.to_owned());
+    }
     lines.extend(last.iter().map(|last| format!("Checkpoint: {last}")));
     let value = json!({
         "whole": verdict.broken.is_none(),
         "events": verdict.good,
         "removed": verdict.removed,
+        "trail": verdict.trail,
         "checkpoint": last,
+        "compared_with": checkpoint.map(ToString::to_string),
         "broken": verdict.broken.as_ref().map(|broken| json!({
             "seq": broken.seq(),
             "how": broken.as_str(),
@@ -92,6 +111,14 @@ async fn verify(
     let mut report = Report::of(lines, value);
     report.failed = verdict.broken.is_some();
     Ok(report)
+}
+
+async fn begin_anew(services: &Services) -> Result<Report, StartError> {
+    let renewed = services.audit.renew().await?;
+    let line =
+        format!("Deleted {} events. The new trail is {}.", renewed.events, renewed.new.trail);
+    let value = json!({ "deleted": renewed.events, "trail": renewed.new.trail });
+    Ok(Report::of(vec![line], value))
 }
 
 /// One line for an event.

@@ -67,6 +67,7 @@ families! {
     DENIED = Gauge "doorward_denied_tokens" "Access tokens on the denylist, at the last count.";
     AUDIT_WAITING = Gauge "doorward_audit_events_waiting" "Audit events that wait to be written to the database.";
     AUDIT_LOST = Counter "doorward_audit_events_lost_total" "Audit events that are in the log alone: the queue was full.";
+    AUDIT_ALARM = Gauge "doorward_audit_alarm" "1 if the audit trail was found not to be as it was written since the server started.";
     KEY_SINCE = Gauge "doorward_signing_key_start_time_seconds" "Since when the key that signs does so, in Unix time.";
     KEYS = Gauge "doorward_signing_keys" "Signing keys, by state.";
     CPU_SECONDS = Counter "process_cpu_seconds_total" "Processor time that the process has used.";

@@ -5,13 +5,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use doorward::audit::chain::{Chain, Head, Row};
-use doorward::audit::store::{AuditStore, Count, EventFilter, Removal};
+use doorward::audit::chain::{Chain, Row};
+use doorward::audit::store::{
+    Appended, AuditStore, Beginning, Count, EventFilter, Removal, Renewed,
+};
 use doorward::audit::verify::{Break, Checkpoint};
+use doorward::audit::witness::{End, Seen};
 use doorward::audit::{Audit, Entry, Event, Kind};
 use doorward::clock::{Manual, Timestamp};
 use doorward::error::{Error, Result};
 use doorward::id::{Os, SecretString};
+use doorward::metric::Registry;
 use doorward::store::sql::SqlStore;
 use doorward::token::key::MasterSecret;
 use sqlx::{AssertSqlSafe, Executor};
@@ -71,9 +75,10 @@ pub async fn sql_rows(url: &str) -> Vec<(String, String)> {
 }
 
 /// An audit trail with nothing around it.
-struct Trail {
-    database: Database,
-    audit: Audit,
+pub struct Trail {
+    pub database: Database,
+    pub audit: Audit,
+    secret: SecretString,
 }
 
 fn chain(secret: &SecretString) -> Chain {
@@ -81,31 +86,50 @@ fn chain(secret: &SecretString) -> Chain {
 }
 
 fn start(store: Arc<dyn AuditStore>, secret: &SecretString) -> Audit {
-    Audit::start(store, chain(secret), Arc::new(Manual::at(START)), Arc::new(Os))
+    let (clock, random) = (Arc::new(Manual::at(START)), Arc::new(Os));
+    Audit::start(store, chain(secret), clock, random, &Registry::default())
 }
 
 impl Trail {
-    async fn of(database: Database, events: usize) -> Self {
-        let secret = MasterSecret::generate_base64(&Os);
-        let audit = start(Arc::new(SqlStore::new(database.pool.clone())), &secret);
-        let trail = Self { database, audit };
+    pub async fn of(database: Database, events: usize) -> Self {
+        let trail = Self::unbegun(database);
+        trail.audit.begin().await.expect("the store answers");
         trail.add(events).await;
         trail
     }
 
-    async fn add(&self, events: usize) {
-        for n in 0..events {
-            let entry = Entry::of(Kind::UserUpdated).detail(format!("number {n}"));
-            self.audit.record(if n % 2 == 0 { entry.by("operator") } else { entry }).await;
-        }
-        assert!(self.audit.flush(Duration::from_secs(20)).await);
+    /// One that has not begun.
+    pub fn unbegun(database: Database) -> Self {
+        let secret = MasterSecret::generate_base64(&Os);
+        let audit = start(Arc::new(SqlStore::new(database.pool.clone())), &secret);
+        Self { database, audit, secret }
     }
 
-    async fn broken(&self) -> Option<Break> {
+    /// Another server that starts on it.
+    pub async fn another(&self) -> Audit {
+        let store = Arc::new(SqlStore::new(self.database.pool.clone()));
+        let audit = start(store, &self.secret);
+        audit.begin().await.expect("the store answers");
+        audit
+    }
+
+    pub async fn add(&self, events: usize) {
+        self.write_by(&self.audit, events).await;
+    }
+
+    pub async fn write_by(&self, server: &Audit, events: usize) {
+        for n in 0..events {
+            let entry = Entry::of(Kind::UserUpdated).detail(format!("number {n}"));
+            server.record(if n % 2 == 0 { entry.by("operator") } else { entry }).await;
+        }
+        assert!(server.flush(Duration::from_secs(20)).await);
+    }
+
+    pub async fn broken(&self) -> Option<Break> {
         self.audit.verify(None).await.expect("the store answers").broken
     }
 
-    async fn sql(&self, statements: &str) {
+    pub async fn sql(&self, statements: &str) {
         self.database.execute(statements).await;
     }
 }
@@ -227,14 +251,14 @@ on_both! {
         assert_eq!(trail.database.number("SELECT COUNT(*) FROM audit_event").await, 8);
         assert_eq!(trail.broken().await, Some(Break::Altered(6)));
 
-        // All of it gone, as if there had never been anything: a checkpoint tells.
+        // All of it gone, as if there had never been anything.
         trail.sql("DELETE FROM audit_event; UPDATE audit_head SET seq = 0, mac = '', seal = ''").await;
-        assert_eq!(trail.broken().await, None);
-        let verdict = trail.audit.verify(Some(&checkpoint)).await.expect("it answers");
-        assert_eq!(verdict.broken, Some(Break::Checkpoint(5)));
+        for known in [None, Some(&checkpoint)] {
+            let verdict = trail.audit.verify(known).await.expect("it answers");
+            assert_eq!(verdict.broken, Some(Break::Head));
+        }
         trail.add(5).await;
-        let verdict = trail.audit.verify(Some(&checkpoint)).await.expect("it answers");
-        assert_eq!(verdict.broken, Some(Break::Checkpoint(5)));
+        assert_eq!(trail.broken().await, Some(Break::Head));
     }
 
     async fn sr_80_another_key_makes_no_good_rows(database: Database) {
@@ -242,7 +266,7 @@ on_both! {
         let store = Arc::new(SqlStore::new(trail.database.pool.clone()));
         let stranger = start(store, &MasterSecret::generate_base64(&Os));
         let verdict = stranger.verify(None).await.expect("it answers");
-        assert_eq!(verdict.broken, Some(Break::Altered(1)));
+        assert_eq!(verdict.broken, Some(Break::Name));
         stranger.record(Entry::of(Kind::UserDeleted)).await;
         assert!(stranger.flush(Duration::from_secs(20)).await);
         assert_eq!(trail.broken().await, Some(Break::Altered(4)));
@@ -260,6 +284,9 @@ on_both! {
             }
         };
         let [a, b, c] = &servers;
+        for server in &servers {
+            server.begin().await.expect("it answers");
+        }
         tokio::join!(write(a, EACH), write(b, EACH), write(c, EACH), verify);
         for server in &servers {
             assert!(server.flush(Duration::from_secs(20)).await);
@@ -272,10 +299,12 @@ on_both! {
         let secret = MasterSecret::generate_base64(&Os);
         let store = SqlStore::new(database.pool.clone());
         let audit = start(Arc::new(Forgetful { store, lost: AtomicBool::new(false) }), &secret);
+        audit.begin().await.expect("it answers");
         for _ in 0..3 {
             audit.record(Entry::of(Kind::Startup)).await;
         }
         assert!(audit.flush(Duration::from_secs(20)).await);
+        assert_eq!(audit.alarm(), None);
         let verdict = audit.verify(None).await.expect("it answers");
         assert_eq!((verdict.broken, verdict.good), (None, 3));
     }
@@ -303,13 +332,34 @@ struct Forgetful {
 
 #[async_trait]
 impl AuditStore for Forgetful {
-    async fn append(&self, chain: &Chain, events: &[Event]) -> Result<()> {
-        self.store.append(chain, events).await?;
+    async fn begin(&self, chain: &Chain, id: &str) -> Result<Beginning> {
+        self.store.begin(chain, id).await
+    }
+
+    async fn renew(&self, chain: &Chain, id: &str) -> Result<Renewed> {
+        self.store.renew(chain, id).await
+    }
+
+    async fn append(
+        &self,
+        chain: &Chain,
+        seen: Option<&Seen>,
+        events: &[Event],
+    ) -> Result<Appended> {
+        let appended = self.store.append(chain, seen, events).await?;
         if self.lost.swap(true, Ordering::SeqCst) {
-            Ok(())
+            Ok(appended)
         } else {
             Err(Error::unavailable("the line was cut"))
         }
+    }
+
+    async fn end(&self, seen: i64) -> Result<End> {
+        self.store.end(seen).await
+    }
+
+    async fn has_accounts(&self) -> Result<bool> {
+        self.store.has_accounts().await
     }
 
     async fn list(&self, filter: &EventFilter) -> Result<Vec<Row>> {
@@ -328,18 +378,6 @@ impl AuditStore for Forgetful {
 
     async fn rows_after(&self, seq: i64, limit: u32) -> Result<Vec<Row>> {
         self.store.rows_after(seq, limit).await
-    }
-
-    async fn last_seq(&self) -> Result<i64> {
-        self.store.last_seq().await
-    }
-
-    async fn head(&self) -> Result<Option<Head>> {
-        AuditStore::head(&self.store).await
-    }
-
-    async fn start(&self) -> Result<Option<Head>> {
-        AuditStore::start(&self.store).await
     }
 
     async fn remove(&self, chain: &Chain, before: Timestamp, limit: u32) -> Result<Removal> {

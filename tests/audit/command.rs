@@ -51,6 +51,48 @@ async fn what_the_operator_does_is_recorded_and_the_trail_verified() {
 }
 
 #[rocket::async_test]
+async fn a_verification_says_what_it_cannot_show_and_a_new_trail_tells_of_the_old_one() {
+    let app = TestApp::boot(Backend::SqliteEmbedded).await;
+    app.create("ada@example.org", &[]).await;
+    app.audit().await;
+    let whole = doorward(&app, &["audit", "verify"]).done();
+    assert!(whole.contains("Not shown without --checkpoint: "), "{whole}");
+    let parsed = doorward(&app, &["audit", "verify", "--json"]).done();
+    let parsed: Value = serde_json::from_str(&parsed).expect("JSON");
+    assert_eq!(parsed["compared_with"], Value::Null);
+    let checkpoint = parsed["checkpoint"].as_str().expect("a checkpoint");
+    let compared = doorward(&app, &["audit", "verify", "--checkpoint", checkpoint]).done();
+    assert!(!compared.contains("Not shown"), "{compared}");
+
+    let crime = "DELETE FROM audit_event; UPDATE audit_head SET seq = 0, mac = '', seal = ''";
+    super::chain::sql(&app.database, crime).await;
+    let broken = doorward(&app, &["audit", "verify"]);
+    assert_eq!(broken.code, Some(1), "{}", broken.stdout);
+
+    assert_eq!(doorward(&app, &["audit", "begin-anew"]).code, Some(2));
+    let anew = doorward(&app, &["audit", "begin-anew", "--delete-events"]).done();
+    assert!(anew.starts_with("Deleted 0 events. The new trail is "), "{anew}");
+    let listed = doorward(&app, &["audit", "list", "--json"]).done();
+    let listed: Value = serde_json::from_str(&listed).expect("JSON");
+    let first = &listed["items"][0];
+    assert_eq!((&first["kind"], &first["actor"]), (&"sys_audit_begun".into(), &"operator".into()));
+    doorward(&app, &["audit", "verify"]).done();
+}
+
+#[test]
+fn a_database_is_given_no_trail_by_looking_for_one() {
+    let folder = crate::support::scratch_dir("audit");
+    let folder = folder.path().display().to_string();
+    let database = format!("sqlite://{folder}/doorward.db");
+    let settings = [("DOORWARD_DATA_DIR", &*folder), ("DOORWARD_DATABASE_URL", &*database)];
+    for _ in 0..2 {
+        let broken = run(&["audit", "verify"], "", &settings);
+        assert_eq!(broken.code, Some(1), "{broken:?}");
+        assert!(broken.stdout.contains("or there is none"), "{}", broken.stdout);
+    }
+}
+
+#[rocket::async_test]
 async fn sr_80_a_server_that_stops_or_is_killed_leaves_a_whole_trail() {
     let server = Server::start(&[("DOORWARD_LOG_FORMAT", "json")]);
     let kinds = || {

@@ -1,8 +1,9 @@
 //! The audit trail: what is recorded, that nobody can tamper with it unnoticed, and that no secret
 //! gets into it, nor anywhere else.
 
-mod chain;
+pub mod chain;
 mod command;
+mod deleted;
 mod event;
 mod notice;
 mod retention;

@@ -9,6 +9,7 @@ use doorward::audit::verify::{Break, Checkpoint, Verdict};
 use doorward::audit::{Audit, Entry, Kind};
 use doorward::clock::{Clock as _, Manual};
 use doorward::id::{Os, SecretString};
+use doorward::metric::Registry;
 use doorward::store::sql::SqlStore;
 use doorward::token::key::MasterSecret;
 
@@ -24,15 +25,16 @@ struct Trail {
 }
 
 impl Trail {
-    fn of(database: Database) -> Self {
+    async fn of(database: Database) -> Self {
         let (clock, secret) = (Manual::at(START), MasterSecret::generate_base64(&Os));
         let audit = another(&database, &secret, &clock);
+        audit.begin().await.expect("it answers");
         Self { database, audit, clock, secret }
     }
 
     /// A trail with ten events on each of these days.
     async fn over(database: Database, many: u32) -> Self {
-        let trail = Self::of(database);
+        let trail = Self::of(database).await;
         for _ in 0..many {
             trail.add(10).await;
             trail.clock.advance(days(1));
@@ -76,7 +78,7 @@ impl Trail {
 fn another(database: &Database, secret: &SecretString, clock: &Manual) -> Audit {
     let store = Arc::new(SqlStore::new(database.pool.clone()));
     let chain = Chain::new(&MasterSecret::from_base64(secret).expect("a secret"));
-    Audit::start(store, chain, Arc::new(clock.clone()), Arc::new(Os))
+    Audit::start(store, chain, Arc::new(clock.clone()), Arc::new(Os), &Registry::default())
 }
 
 on_both_databases! {
@@ -160,7 +162,7 @@ on_both_databases! {
     }
 
     async fn sr_80_the_last_event_is_never_too_old(database: Database) {
-        let trail = Trail::of(database);
+        let trail = Trail::of(database).await;
         assert_eq!(trail.keep(0).await, 0);
         trail.add(1).await;
         trail.clock.advance(days(400));
@@ -172,7 +174,7 @@ on_both_databases! {
     }
 
     async fn sr_80_events_are_removed_while_others_are_added_and_verified(database: Database) {
-        let trail = Trail::of(database);
+        let trail = Trail::of(database).await;
         trail.add(1_800).await;
         trail.clock.advance(days(9));
         let other = another(&trail.database, &trail.secret, &trail.clock);

@@ -48,7 +48,7 @@ mod user;
 impl Finished {
     /// Fails unless the command is done; gives what it wrote.
     #[track_caller]
-    fn done(self) -> String {
+    pub fn done(self) -> String {
         assert_eq!(self.code, Some(0), "{self:?}");
         assert_eq!(self.stderr, "", "{self:?}");
         self.stdout

@@ -10,6 +10,7 @@ mod slow;
 mod sql;
 mod start;
 mod stop;
+mod trail;
 mod wiped;
 
 use std::collections::BTreeSet;

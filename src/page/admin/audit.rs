@@ -18,12 +18,15 @@ use crate::page::error::Refusal;
 use crate::page::part::Moment;
 use crate::page::show::Shown;
 use crate::page::view::Page;
+use crate::problem::sentence;
 use crate::role::{Permission, require};
 use crate::session::store::Live;
 
 /// Lists events, the latest first (`GET /admin/audit`).
 #[derive(Debug, Default, Serialize)]
 pub struct AuditPage {
+    /// What this server found wrong with the trail since it started, in a sentence.
+    pub alarm: Option<String>,
     /// The actor that is filtered by; empty for all.
     pub actor: String,
     /// The subject that is filtered by; empty for all.
@@ -163,6 +166,7 @@ async fn show(
         || filter.to.is_some();
     let page = audit.list(filter, query.cursor).await?;
     Ok(Shown::good(AuditPage {
+        alarm: audit.alarm().map(|alarm| sentence(&alarm.to_string())),
         actor: query.actor.to_owned(),
         subject: query.subject.to_owned(),
         kind: query.kind.to_owned(),

@@ -217,6 +217,7 @@ pub(super) fn print_roles(press: &mut Press) {
 pub(super) fn print_records(press: &mut Press) {
     let say = press.say;
     let audit = AuditPage {
+        alarm: Some("The trail ends at row 5, before row 9, which this server has seen.".into()),
         actor: say("operator"),
         subject: say("dXNlcg"),
         kind: "authn_login_fail".into(),
@@ -231,6 +232,6 @@ pub(super) fn print_records(press: &mut Press) {
         jsonl_href: say("/admin/audit/export?format=jsonl"),
     };
     press.print("admin-audit", "/admin/audit", true, &audit);
-    let nothing = AuditPage { events: Vec::new(), ..audit };
+    let nothing = AuditPage { alarm: None, events: Vec::new(), ..audit };
     press.print("admin-audit-none", "/admin/audit", true, &nothing);
 }

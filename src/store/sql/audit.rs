@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::SqlStore;
 use super::kept::Write;
 use super::list::Composed;
 use super::statement::{SqlRow, Statement, query};
-use crate::audit::chain::{Chain, Head, Row};
-use crate::audit::store::{AuditStore, Count, EventFilter, Removal};
+use super::{SqlStore, trail};
+use crate::audit::chain::{Chain, Row};
+use crate::audit::store::{Appended, AuditStore, Beginning, Count, EventFilter, Removal, Renewed};
 use crate::audit::verify::Break;
+use crate::audit::witness::{Alarm, End, Seen};
 use crate::audit::{Event, Kind, retention};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
@@ -24,38 +25,54 @@ const CHUNKS: [usize; 4] = [32, 8, 2, 1];
 
 #[async_trait]
 impl AuditStore for SqlStore {
-    async fn append(&self, chain: &Chain, events: &[Event]) -> Result<()> {
-        let Some(first) = events.first() else { return Ok(()) };
+    async fn begin(&self, chain: &Chain, id: &str) -> Result<Beginning> {
+        self.in_time("audit.begin", trail::begin(self, chain, id)).await
+    }
+
+    async fn renew(&self, chain: &Chain, id: &str) -> Result<Renewed> {
+        self.in_time("audit.renew", trail::renew(self, chain, id)).await
+    }
+
+    async fn append(
+        &self,
+        chain: &Chain,
+        seen: Option<&Seen>,
+        events: &[Event],
+    ) -> Result<Appended> {
         self.in_time("audit.append", async {
             let mut write = self.pool.write().await?;
-            // The lock: the next batch waits here until this one is committed.
-            let head =
-                query("UPDATE audit_head SET seq = seq WHERE one = 1 RETURNING seq, mac, seal");
-            let head = optional_head(head.fetch_optional(&mut write).await?)?;
-            let last = query(
-                "SELECT seq, mac, (SELECT COUNT(*) FROM audit_event WHERE id = $1) AS known \
-                 FROM audit_event ORDER BY seq DESC LIMIT 1",
-            )
-            .bind(first.id.as_str())
-            .fetch_optional(&mut write)
-            .await?;
-            let (seq, mac, known) = match last {
-                Some(row) => (row.try_get(0)?, row.try_get(1)?, row.try_get::<i64, _>(2)? > 0),
-                None => (0, String::new(), false),
-            };
-            if known {
-                return write.end(false).await;
+            trail::lock_head(&mut write).await?;
+            let place = seen.map_or(0, |seen| seen.seq);
+            let end = trail::end(&mut write, place).await?;
+            if is_known(&mut write, events).await? {
+                write.end(false).await?;
+                return Ok(Appended { seen: end.seen(), alarm: None });
             }
-            let head = sound_head(&mut write, head, (seq, mac)).await?;
-            let (rows, head) = chain.extend(&head, events);
+            let alarm = chain.judge(&end, seen);
+            let head = trail::place_to_go_on(&end);
+            let sound = matches!(alarm, None | Some(Alarm::Missing(_)));
+            let (rows, head) = chain.extend(&head, sound, events);
             insert(&mut write, &rows).await?;
-            query("UPDATE audit_head SET seq = $1, mac = $2, seal = $3 WHERE one = 1")
-                .bind(head.seq)
-                .bind(head.mac)
-                .bind(head.seal)
-                .execute(&mut write)
-                .await?;
-            write.commit().await
+            trail::put_head(&mut write, &head).await?;
+            write.commit().await?;
+            let seen = Seen { seq: head.seq, mac: head.mac, ..end.seen() };
+            Ok(Appended { seen, alarm })
+        })
+        .await
+    }
+
+    async fn end(&self, seen: i64) -> Result<End> {
+        self.in_time("audit.end", async {
+            let mut connection = self.pool.acquire().await?;
+            trail::end(&mut connection, seen).await
+        })
+        .await
+    }
+
+    async fn has_accounts(&self) -> Result<bool> {
+        self.in_time("audit.has_accounts", async {
+            let mut connection = self.pool.acquire().await?;
+            trail::has_accounts(&mut connection).await
         })
         .await
     }
@@ -111,37 +128,11 @@ impl AuditStore for SqlStore {
         .await
     }
 
-    async fn last_seq(&self) -> Result<i64> {
-        self.in_time("audit.last_seq", async {
-            let row = query("SELECT COALESCE(MAX(seq), 0) FROM audit_event");
-            Ok(self.pool.fetch_one(row).await?.try_get(0)?)
-        })
-        .await
-    }
-
-    async fn head(&self) -> Result<Option<Head>> {
-        self.in_time("audit.head", async {
-            let row = query("SELECT seq, mac, seal FROM audit_head WHERE one = 1");
-            optional_head(self.pool.fetch_optional(row).await?)
-        })
-        .await
-    }
-
-    async fn start(&self) -> Result<Option<Head>> {
-        self.in_time("audit.start", async {
-            let row = query("SELECT seq, mac, seal FROM audit_start WHERE one = 1");
-            optional_head(self.pool.fetch_optional(row).await?)
-        })
-        .await
-    }
-
     async fn remove(&self, chain: &Chain, before: Timestamp, limit: u32) -> Result<Removal> {
         self.in_time("audit.remove", async {
             let mut write = self.pool.write().await?;
             // The lock: another server waits here. Who adds rows does not.
-            let start =
-                query("UPDATE audit_start SET seq = seq WHERE one = 1 RETURNING seq, mac, seal");
-            let start = optional_head(start.fetch_optional(&mut write).await?)?;
+            let start = trail::lock_start(&mut write).await?;
             // One more than may go, so that the last row of all stays.
             let mut rows = first_rows(&mut write, i64::from(limit) + 1).await?;
             rows.pop();
@@ -158,12 +149,7 @@ impl AuditStore for SqlStore {
                 .bind(start.seq)
                 .execute(&mut write)
                 .await?;
-            query("UPDATE audit_start SET seq = $1, mac = $2, seal = $3 WHERE one = 1")
-                .bind(start.seq)
-                .bind(start.mac.as_str())
-                .bind(start.seal.as_str())
-                .execute(&mut write)
-                .await?;
+            trail::put_start(&mut write, &start).await?;
             write.commit().await?;
             Ok(Removal::Done { rows, start })
         })
@@ -183,24 +169,11 @@ async fn first_rows(write: &mut Write, limit: i64) -> Result<Vec<Row>> {
     rows.iter().map(row).collect()
 }
 
-/// The head to go on from, by what is kept of it and by the last row that is there. Where it is gone,
-/// or there are rows behind it, somebody has been at the table: then it is one after all rows that
-/// are there, so that events go on being kept, and without a seal, so that it stays known.
-async fn sound_head(
-    write: &mut Write,
-    head: Option<Head>,
-    (seq, mac): (i64, String),
-) -> Result<Head> {
-    match head {
-        Some(head) if seq <= head.seq => return Ok(head),
-        Some(_) => {}
-        None => {
-            query("INSERT INTO audit_head (one, seq, mac, seal) VALUES (1, 0, '', '')")
-                .execute(write)
-                .await?;
-        }
-    }
-    Ok(Head { seq, mac, seal: "broken".to_owned() })
+/// Whether the first of these events is in the table already.
+async fn is_known(write: &mut Write, events: &[Event]) -> Result<bool> {
+    let Some(first) = events.first() else { return Ok(true) };
+    let known = query("SELECT 1 FROM audit_event WHERE id = $1").bind(first.id.as_str());
+    Ok(known.fetch_optional(write).await?.is_some())
 }
 
 /// Adds rows, many with one statement.
@@ -298,11 +271,4 @@ fn row(row: &SqlRow) -> Result<Row> {
         },
         mac: text("mac")?,
     })
-}
-
-fn optional_head(row: Option<SqlRow>) -> Result<Option<Head>> {
-    let head = |row: SqlRow| {
-        Ok(Head { seq: row.try_get("seq")?, mac: row.try_get("mac")?, seal: row.try_get("seal")? })
-    };
-    row.map(head).transpose()
 }

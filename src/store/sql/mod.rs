@@ -21,6 +21,7 @@ mod role;
 mod row;
 pub mod snapshot;
 mod statement;
+mod trail;
 mod upkeep;
 
 use std::future::Future;

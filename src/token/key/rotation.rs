@@ -132,6 +132,9 @@ impl Keys {
         if records == self.ring().records() {
             return Ok(());
         }
+        if records.is_empty() {
+            return Err(Error::internal("the signing keys are gone from the database"));
+        }
         let ring = KeyRing::open(records, &self.sealing, &self.policy).map_err(|error| {
             if let KeyError::Failed(error) = error { error } else { Error::internal(error) }
         })?;
