@@ -189,6 +189,21 @@ impl FieldError {
     }
 }
 
+/// Puts the field errors of `result` with the others, so that a form shows all of them at once.
+///
+/// # Errors
+/// Any other error of `result`.
+pub fn keep_error<T>(result: Result<T>, wrong: &mut Vec<FieldError>) -> Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(Error::Invalid(errors)) => {
+            wrong.extend(errors);
+            Ok(None)
+        }
+        Err(other) => Err(other),
+    }
+}
+
 /// An error with all its causes, for the log and for the operator, never for a client.
 pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();

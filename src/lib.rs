@@ -2,7 +2,7 @@
 //!
 //! | Floor | Modules |
 //! | --- | --- |
-//! | words | [`error`], [`clock`], [`id`], [`address`], [`private_file`], [`reloadable`], [`metric`], [`trace`]: what every room uses |
+//! | words | [`error`], [`clock`], [`id`], [`address`], [`private_file`], [`reloadable`], [`text`], [`cursor`], [`metric`], [`trace`]: what every room uses |
 //! | domain | [`role`], [`access`], [`token`], [`limit`], [`audit`], [`account`], [`session`]: what is true, without HTTP, Redis or SQL |
 //! | edge | [`problem`], [`guard`], [`openapi`], [`api`], [`page`]: what browsers and programs see |
 //! | backends | [`store`]: where accounts and sessions are kept |
@@ -20,6 +20,7 @@ pub mod audit;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod cursor;
 pub mod error;
 pub mod guard;
 pub mod id;
@@ -33,6 +34,7 @@ pub mod reloadable;
 pub mod role;
 pub mod session;
 pub mod store;
+pub mod text;
 pub mod token;
 pub mod trace;
 

@@ -79,19 +79,6 @@ const asked = () => {
   return query;
 };
 
-// The same for the JSON interface, where a day is two moments.
-const forProgram = (query) => {
-  const whole = new URLSearchParams(query);
-  const day = (name, days) => {
-    const begin = Date.parse(`${whole.get(name)}T00:00:00Z`);
-    if (whole.has(name)) whole.delete(name);
-    if (!Number.isNaN(begin)) whole.set(name, new Date(begin + days * 86400000).toISOString());
-  };
-  day("from", 0);
-  day("to", 1);
-  return whole;
-};
-
 const say = (text) => {
   const status = results.querySelector("[data-status]");
   if (status && status.textContent !== text) status.textContent = text;
@@ -150,12 +137,15 @@ const search = async (quietly) => {
   const query = asked();
   const address = `${new URL(form.action).pathname}${query.size ? `?${query}` : ""}`;
   try {
-    const answer = await fetch(`${form.dataset.live}?${forProgram(query)}`, {
+    const answer = await fetch(`${form.dataset.live}?${query}`, {
       signal: running.signal,
       headers: { Accept: "application/json" },
     });
     if (answer.status === 401) return location.replace(address);
-    if (answer.status === 422) return quietly || say("This cannot be searched for yet");
+    if (answer.status === 422) {
+      const { errors } = await answer.json();
+      return quietly || say(errors?.[0]?.message ?? "This cannot be searched for yet");
+    }
     if (!answer.ok) return quietly || say("The list cannot be renewed at the moment");
     const { items, next_cursor: cursor } = await answer.json();
     show(items, cursor, query, quietly);

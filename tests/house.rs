@@ -99,8 +99,18 @@ fn named(text: &str) -> BTreeSet<String> {
     found
 }
 
-const WORDS: &[&str] =
-    &["error", "clock", "id", "address", "private_file", "reloadable", "metric", "trace"];
+const WORDS: &[&str] = &[
+    "error",
+    "clock",
+    "id",
+    "address",
+    "private_file",
+    "reloadable",
+    "text",
+    "cursor",
+    "metric",
+    "trace",
+];
 /// Each may name those to its left.
 const DOMAIN: &[&str] =
     &["role", "access", "token", "limit", "audit", "mail", "account", "session"];

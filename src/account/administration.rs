@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use super::notice::{Notice, NoticeKind};
 use super::store::{AccountFilter, Creation};
-use super::{Account, Accounts, Actor, Status, checked_display_name, done};
+use super::{Account, Accounts, Actor, Status, done};
 use crate::audit::{Entry, Kind};
 use crate::clock::Timestamp;
+use crate::cursor;
 use crate::error::{Error, Result};
 use crate::id::{AccountId, SecretString, base64url, from_base64url};
 use crate::role::{Role, RoleName, RoleStore};
@@ -139,8 +140,10 @@ impl Accounts {
         display_name: Option<&str>,
         status: Option<Status>,
     ) -> Result<Account> {
-        let display_name = display_name.map(checked_display_name).transpose()?;
         let mut account = self.changeable(actor, id).await?;
+        if let Some(name) = display_name {
+            self.changed_name(id, name).await?;
+        }
         // To disable is done again, for if it broke off halfway it must be finished.
         let due = |status: &Status| *status != account.status || *status == Status::Disabled;
         if let Some(status) = status.filter(due) {
@@ -218,8 +221,7 @@ impl Accounts {
         cursor: Option<&str>,
     ) -> Result<Page<Account>> {
         if let Some(cursor) = cursor {
-            let unknown = || Error::field("cursor", "invalid_cursor", "This page does not exist.");
-            filter.after = Some(read_cursor(cursor).ok_or_else(unknown)?);
+            filter.after = Some(read_cursor(cursor).ok_or_else(cursor::unknown)?);
         }
         filter.until = self.store.reach(&filter).await?;
         let limit = filter.limit as usize;

@@ -4,7 +4,7 @@ use super::email::Email;
 use super::password::{Context, Password, PasswordHash};
 use super::store::NewAccount;
 use super::{Account, Accounts, checked_display_name};
-use crate::error::{Error, FieldError, Result};
+use crate::error::{Error, Result, keep_error};
 use crate::id::{AccountId, SecretString};
 use crate::role::RoleName;
 
@@ -78,17 +78,5 @@ impl Accounts {
             Err(too_long) => Err(too_long.into()),
         };
         admitted.map_err(|refusal| refusal.about(field))
-    }
-}
-
-/// Puts the field errors of `result` with the others, so that a form shows all of them at once.
-pub(super) fn keep_error<T>(result: Result<T>, wrong: &mut Vec<FieldError>) -> Result<Option<T>> {
-    match result {
-        Ok(value) => Ok(Some(value)),
-        Err(Error::Invalid(errors)) => {
-            wrong.extend(errors);
-            Ok(None)
-        }
-        Err(other) => Err(other),
     }
 }

@@ -77,6 +77,13 @@ impl Email {
         &self.0
     }
 
+    /// The address with its host as people read it: `ada@bücher.example`.
+    pub fn readable(&self) -> String {
+        let Some((local, host)) = self.0.rsplit_once('@') else { return self.0.clone() };
+        let (host, _) = idna::domain_to_unicode(host);
+        format!("{local}@{host}")
+    }
+
     /// The form in which addresses are compared: no two accounts share it.
     pub fn key(&self) -> String {
         self.0.to_ascii_lowercase()

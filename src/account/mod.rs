@@ -10,6 +10,7 @@ mod means;
 pub mod notice;
 pub mod password;
 mod roles;
+pub mod search;
 mod setup;
 pub mod store;
 mod upkeep;
@@ -28,6 +29,7 @@ use crate::id::{AccountId, Random, SecretString, SessionId};
 use crate::limit::Limits;
 use crate::reloadable::Reloadable;
 use crate::role::{self, Permission, RoleName};
+use crate::text;
 use email::Email;
 use notice::{Notice, NoticeKind};
 use password::{Hasher, Password, Policy, Precedence, Verdict};
@@ -39,6 +41,9 @@ pub use declaration::KnownPermission;
 pub use means::SignInMeans;
 pub use roles::Roles;
 pub use setup::SETUP_LINK_LIFETIME;
+
+/// Longest display name, in characters.
+const MAX_DISPLAY_NAME: usize = 100;
 
 /// Whether an account may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -306,12 +311,23 @@ impl Accounts {
     /// # Errors
     /// [`Error::Invalid`] for `display_name`; [`Error::NotFound`].
     pub async fn rename(&self, id: &AccountId, display_name: &str) -> Result<Account> {
-        let display_name = checked_display_name(display_name)?;
+        let display_name = self.changed_name(id, display_name).await?;
         self.standings.ping().await?;
         let account = done(self.store.set_display_name(id, display_name).await?)?;
         self.audit.record(Entry::of(Kind::UserUpdated).about(id).detail("display name")).await;
         self.standings.publish(&account, self.clock.now()).await?;
         Ok(account)
+    }
+
+    /// The name that an account is to show. The one that it has was admitted once, perhaps by other
+    /// rules, and stays good.
+    async fn changed_name<'t>(&self, id: &AccountId, display_name: &'t str) -> Result<&'t str> {
+        match checked_display_name(display_name) {
+            Err(_) if self.get(id).await?.display_name == display_name.trim() => {
+                Ok(display_name.trim())
+            }
+            checked => checked,
+        }
     }
 
     /// Changes the password of an account whose owner knows the current one (SR-9), and ends its
@@ -387,18 +403,7 @@ fn done(change: Change) -> Result<Account> {
     }
 }
 
-/// A display name that can stand on a page: at most 100 characters, none of them a control.
+/// A display name that can stand on a page.
 fn checked_display_name(text: &str) -> Result<&str> {
-    let name = text.trim();
-    if name.chars().count() > 100 {
-        return Err(Error::field("display_name", "too_long", "Use at most 100 characters."));
-    }
-    if name.chars().any(char::is_control) {
-        return Err(Error::field(
-            "display_name",
-            "invalid_characters",
-            "This name contains characters that cannot be used.",
-        ));
-    }
-    Ok(name)
+    text::checked(text, "display_name", MAX_DISPLAY_NAME)
 }

@@ -18,7 +18,7 @@ use super::Actor;
 use super::store::{AccountStore, Standings};
 use crate::audit::{Audit, Entry, Kind};
 use crate::clock::Clock;
-use crate::error::{Error, FieldError, Result};
+use crate::error::{Error, FieldError, Result, keep_error};
 use crate::reloadable::Reloadable;
 use crate::role::store::{RoleChange, Unshown};
 use crate::role::{Declared, Permission, Role, RoleName, RoleStore, checked_description};
@@ -108,11 +108,9 @@ impl Roles {
         permissions: &[String],
     ) -> Result<Role> {
         let mut wrong: Vec<FieldError> = Vec::new();
-        let name = super::admission::keep_error(name, &mut wrong)?;
-        let description =
-            super::admission::keep_error(checked_description(description), &mut wrong)?;
-        let permissions =
-            super::admission::keep_error(self.existing(permissions).await, &mut wrong)?;
+        let name = keep_error(name, &mut wrong)?;
+        let description = keep_error(checked_description(description), &mut wrong)?;
+        let permissions = keep_error(self.existing(permissions).await, &mut wrong)?;
         match (name, description, permissions) {
             (Some(name), Some(description), Some(permissions)) => {
                 Ok(Role { name, description: description.to_owned(), permissions })
@@ -139,9 +137,14 @@ impl Roles {
             let all = self.store.roles().await?;
             let before = all.iter().find(|role| role.name.as_str() == name);
             let before = before.ok_or(Error::NotFound)?;
-            let description = description.unwrap_or(&before.description);
             let name = Ok(before.name.clone());
-            let after = self.checked(name, description, permissions).await?;
+            // What is not changed was admitted once, perhaps by other rules.
+            let kept = description.is_none_or(|text| text.trim() == before.description);
+            let given = if kept { "" } else { description.unwrap_or_default() };
+            let mut after = self.checked(name, given, permissions).await?;
+            if kept {
+                after.description.clone_from(&before.description);
+            }
             self.require_change(actor, before, Some(&after), &all).await?;
             self.standings.ping().await?;
             match self.store.change_role(before, &after).await? {

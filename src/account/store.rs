@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use super::email::Email;
 use super::notice::Notice;
 use super::password::PasswordHash;
+use super::search::Search;
 use super::{Account, Status};
 use crate::clock::Timestamp;
 use crate::error::Result;
@@ -97,8 +98,8 @@ pub struct Holders {
 /// Which accounts to list, newest first.
 #[derive(Clone, Debug, Default)]
 pub struct AccountFilter {
-    /// Part of the address or of the display name; case does not count.
-    pub q: Option<String>,
+    /// Only accounts in whose address or display name these words are.
+    pub q: Option<Search>,
     /// Only accounts that have this role.
     pub role: Option<RoleName>,
     /// Only accounts in this state.
@@ -235,6 +236,11 @@ pub trait AccountStore: Send + Sync + 'static {
     /// How far one page of such a list should look, so that its answer comes soon: up to the account
     /// of this moment with this identifier; `None`: to the end. To be the filter's `until`.
     async fn reach(&self, filter: &AccountFilter) -> Result<Option<(Timestamp, AccountId)>>;
+
+    /// Works out anew what is looked through for up to `limit` accounts whose name was written by a
+    /// release that did not; how many there were. Until then they are found by their names and
+    /// addresses in lower case.
+    async fn index_names(&self, limit: u32) -> Result<u32>;
 
     /// Forgets set-up tokens and ended sessions whose time is over at `now`.
     async fn sweep(&self, now: Timestamp) -> Result<()>;

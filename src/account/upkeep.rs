@@ -5,7 +5,7 @@ use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::id::AccountId;
 
-/// How many accounts one transaction lifts.
+/// How many accounts one transaction changes.
 const STEP: u32 = 200;
 
 impl Accounts {
@@ -15,6 +15,15 @@ impl Accounts {
     /// [`Error::Unavailable`](crate::error::Error::Unavailable).
     pub async fn sweep(&self) -> Result<()> {
         self.store.sweep(self.clock.now()).await
+    }
+
+    /// Makes all accounts findable by what their names and addresses look like.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`](crate::error::Error::Unavailable).
+    pub async fn index_names(&self) -> Result<()> {
+        while self.store.index_names(STEP).await? == STEP {}
+        Ok(())
     }
 
     /// Forgets all set-up tokens, and which sessions were ended: none of them will be alive.

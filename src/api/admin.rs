@@ -7,12 +7,11 @@ use rocket::{FromForm, State, delete, get, patch, post, put};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::list;
 use super::shape::{Cursor, DisplayName, Limit, NewPassword};
 use super::user::{UserBody, UserView};
 use super::view::{ListBody, RevokedBody, SessionView};
 use crate::account::email::Email;
-use crate::account::store::AccountFilter;
+use crate::account::search::{AskedAccounts, status};
 use crate::account::{Accounts, Actor, Invitation, Status};
 use crate::error::{Error, Result as DomainResult};
 use crate::guard::body::Body;
@@ -66,7 +65,8 @@ type Roles = State<Arc<dyn RoleStore>>;
 
 #[derive(FromForm, JsonSchema)]
 struct UserQuery<'r> {
-    /// A part of an address or of a name.
+    /// Words, or parts of them, that are in the address or the name: in any order, and without their
+    /// accents if they have none here.
     q: Option<&'r str>,
     /// A role that they have.
     #[schemars(with = "Option<RoleName>")]
@@ -92,16 +92,12 @@ async fn users(
     _viewer: Allowed<UsersRead>,
     query: UserQuery<'_>,
     accounts: &State<Arc<Accounts>>,
+    roles: &Roles,
 ) -> Result<Json<ListBody<UserView>>, Problem> {
-    let filter = AccountFilter {
-        q: query.q.map(str::to_owned),
-        role: query.role.map(role_name).transpose()?,
-        status: query.status.map(status).transpose()?,
-        limit: list::limit(query.limit)?,
-        after: None,
-        until: None,
-    };
-    let page = accounts.list(filter, query.cursor).await?;
+    let UserQuery { q, role, status, limit, cursor } = query;
+    let asked = AskedAccounts { q, role, status, limit };
+    let filter = accounts.filter(&***roles, asked).await?;
+    let page = accounts.list(filter, cursor).await?;
     let items = page.items.into_iter().map(UserView::from).collect();
     Ok(Json(ListBody { items, next_cursor: page.next_cursor }))
 }
@@ -245,14 +241,4 @@ async fn end_user_sessions(
 /// An identifier that has not the shape of one names nothing.
 fn account_id(text: &str) -> DomainResult<AccountId> {
     AccountId::parse(text).ok_or(Error::NotFound)
-}
-
-fn role_name(text: &str) -> DomainResult<RoleName> {
-    RoleName::parse(text)
-        .ok_or_else(|| Error::field("role", "unknown_role", "This is not the name of a role."))
-}
-
-fn status(text: &str) -> DomainResult<Status> {
-    Status::parse(text)
-        .ok_or_else(|| Error::field("status", "unknown_status", "This must be active or disabled."))
 }

@@ -8,10 +8,10 @@ use rocket::{FromForm, State, get};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::list;
-use super::shape::{Cursor, Limit};
+use super::shape::{Cursor, Limit, When};
 use super::view::ListBody;
 use crate::account::Accounts;
+use crate::audit::asked::{self, AskedEvents};
 use crate::audit::export::Format;
 use crate::audit::store::EventFilter;
 use crate::audit::{Audit, Event, Kind, stats};
@@ -53,11 +53,11 @@ struct EventQuery<'r> {
     /// What happened.
     #[schemars(with = "Option<Kind>")]
     kind: Option<&'r str>,
-    /// From this moment on.
-    #[schemars(with = "Option<Timestamp>")]
+    /// From this moment on, or from the beginning of this day (UTC).
+    #[schemars(with = "Option<When>")]
     from: Option<&'r str>,
-    /// Before this moment.
-    #[schemars(with = "Option<Timestamp>")]
+    /// Before this moment, or until the end of this day (UTC).
+    #[schemars(with = "Option<When>")]
     to: Option<&'r str>,
     #[schemars(with = "Option<Limit>")]
     limit: Option<&'r str>,
@@ -79,14 +79,11 @@ impl EventQuery<'_> {
             Some(text) if sees_accounts => accounts.named(text).await.map(Some),
             other => Ok(other.map(str::to_owned)),
         };
+        let EventQuery { kind, from, to, limit, .. } = *self;
         Ok(EventFilter {
             actor: named(self.actor).await?,
             subject: named(self.subject).await?,
-            kind: self.kind.map(kind).transpose()?,
-            from: moment("from", self.from)?,
-            to: moment("to", self.to)?,
-            limit: list::limit(self.limit)?,
-            after: None,
+            ..EventFilter::read(AskedEvents { kind, from, to, limit })?
         })
     }
 }
@@ -135,11 +132,11 @@ async fn export(
 
 #[derive(FromForm, JsonSchema)]
 struct StatsQuery<'r> {
-    /// From this moment on.
-    #[schemars(with = "Option<Timestamp>")]
+    /// From this moment on, or from the beginning of this day (UTC).
+    #[schemars(with = "Option<When>")]
     from: Option<&'r str>,
-    /// Before this moment.
-    #[schemars(with = "Option<Timestamp>")]
+    /// Before this moment, or until the end of this day (UTC).
+    #[schemars(with = "Option<When>")]
     to: Option<&'r str>,
     /// How long each span is; an hour if it is not given.
     #[schemars(with = "Option<Bucket>")]
@@ -219,8 +216,8 @@ async fn numbers(
             return Err(fault.into());
         }
     };
-    let to = moment("to", query.to)?.unwrap_or_else(|| clock.now() + Duration::from_millis(1));
-    let from = match moment("from", query.from)? {
+    let to = asked::end("to", query.to)?.unwrap_or_else(|| clock.now() + Duration::from_millis(1));
+    let from = match asked::begin("from", query.from)? {
         Some(from) => from,
         // The span of `to` itself is one of them.
         None => stats::begin_of(to - Duration::from_millis(1), span) - span * (usual - 1),
@@ -240,15 +237,4 @@ async fn numbers(
         .collect();
     let (from, to) = (from.to_string(), to.to_string());
     Ok(Json(StatsBody { bucket, from, to, people, sessions, items, next_cursor: None }))
-}
-
-fn kind(text: &str) -> DomainResult<Kind> {
-    Kind::parse(text)
-        .ok_or_else(|| Error::field("kind", "unknown_kind", "There is no such kind of event."))
-}
-
-/// Reads a moment in RFC 3339.
-fn moment(field: &'static str, text: Option<&str>) -> DomainResult<Option<Timestamp>> {
-    let wrong = || Error::field(field, "invalid_time", "This must be a time in RFC 3339.");
-    text.map(|text| Timestamp::parse(text).ok_or_else(wrong)).transpose()
 }

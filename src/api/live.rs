@@ -6,10 +6,10 @@ use rocket::response::status::NoContent;
 use rocket::{FromForm, State, delete, get};
 use schemars::JsonSchema;
 
-use super::list;
 use super::shape::{Cursor, Limit, Network};
 use super::view::{ListBody, RevokedBody, SomebodysSessionView};
 use crate::account::Actor;
+use crate::cursor;
 use crate::error::Error;
 use crate::guard::fresh::Fresh;
 use crate::guard::json::Json;
@@ -63,7 +63,7 @@ async fn sessions(
     query: SessionQuery<'_>,
     sessions: &State<Arc<Sessions>>,
 ) -> Result<Json<ListBody<SomebodysSessionView>>, Problem> {
-    let limit = list::limit(query.limit)? as usize;
+    let limit = cursor::limit(query.limit)? as usize;
     let (user, ip) = (query.user.unwrap_or_default(), query.ip.unwrap_or_default());
     let filter = sessions.filter(user, ip).await?;
     let page = sessions.survey(&filter, query.cursor, limit).await?;

@@ -6,7 +6,6 @@ pub mod audit;
 pub mod authz;
 pub mod health;
 pub mod key;
-pub mod list;
 pub mod live;
 pub mod reference;
 pub mod report;
@@ -51,7 +50,8 @@ fn public_calls() -> Vec<Calls> {
 
 /// The routes below [`BASE`].
 pub fn routes() -> Vec<Route> {
-    gate::guarded(query::strict(calls().into_iter().flat_map(Calls::routes)))
+    let calls = calls().into_iter().flat_map(Calls::with_queries);
+    gate::guarded(calls.map(|(route, known)| query::strict(route, known)).collect())
 }
 
 /// The routes outside [`BASE`]: those of [`public_calls`], and what proxies ask.

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use super::list::{DEFAULT_LIMIT, MAX_LIMIT};
 use crate::account::password::MAX_CODE_POINTS;
+use crate::cursor::{DEFAULT_LIMIT, MAX_LIMIT};
 
 /// No control characters.
 const PLAIN: &str = r"^[^\u0000-\u001f\u007f-\u009f]*$";
@@ -37,12 +37,13 @@ macro_rules! shapes {
 }
 
 shapes! {
-    /// What an account calls itself; can be empty.
+    /// What an account calls itself; can be empty. Characters that cannot be seen, that turn the direction
+    /// of writing, or that Unicode does not know are refused.
     DisplayName {
         "type": "string", "maxLength": 100, "pattern": PLAIN, "examples": ["Ada Lovelace"],
     }
 
-    /// What it is for, in a sentence; can be empty.
+    /// What it is for, in a sentence; can be empty. Of the same characters as a display name.
     Description {
         "type": "string", "maxLength": 200, "pattern": PLAIN, "examples": ["Looks after people."],
     }
@@ -65,6 +66,13 @@ shapes! {
 
     /// The `next_cursor` of the page before.
     Cursor { "type": "string" }
+
+    /// A moment in RFC 3339, or a day.
+    When {
+        "type": "string",
+        "anyOf": [{ "format": "date-time" }, { "format": "date" }],
+        "examples": ["2026-01-31"],
+    }
 
     /// An address or a network; `unknown`, where a proxy named none; empty for all.
     Network {

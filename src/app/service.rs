@@ -116,8 +116,7 @@ impl Services {
             Some(pool) => redis_stores(config, pool.clone()),
             None => embedded_stores(config, world, Role::Server).await?,
         };
-        let services =
-            Self::assemble(Purpose::Work, config, world, registry, sql, stores).await?;
+        let services = Self::assemble(Purpose::Work, config, world, registry, sql, stores).await?;
         services.sql.speak();
         if let Some(redis) = redis {
             redis.speak();

@@ -141,6 +141,13 @@ async fn clear_database(
     clock: Arc<dyn Clock>,
     retention: Reloadable<Option<Duration>>,
 ) {
+    // Of names that an earlier release wrote: until then their accents and widths make a difference.
+    if let Some(accounts) = accounts.upgrade()
+        && let Err(error) = accounts.index_names().await
+    {
+        let cause = crate::error::chain(&error);
+        tracing::warn!(cause, "failed to index names for searches; will retry within a minute");
+    }
     let mut pause = FIRST_CLEARING;
     loop {
         sleep(pause).await;
@@ -158,6 +165,7 @@ async fn clear_database(
 
 async fn clear(accounts: &Accounts, audit: &Audit, before: Option<Timestamp>) -> Result<()> {
     accounts.sweep().await?;
+    accounts.index_names().await?;
     if let Some(before) = before {
         audit.retain(before).await?;
     }

@@ -4,6 +4,7 @@
 //! [`chain`]: one that is altered, removed or moved shows when it is verified. docs/audit.md says
 //! what that guarantees.
 
+pub mod asked;
 pub mod chain;
 mod event;
 pub mod export;
@@ -30,7 +31,8 @@ pub use event::{Entry, Event, Kind, Outcome};
 pub use origin::{OPERATOR, Origin, SERVER, acting, client_ip, request_id, scope_if_unknown};
 
 use crate::clock::{Clock, Timestamp};
-use crate::error::{Error, Result};
+use crate::cursor;
+use crate::error::Result;
 use crate::id::{EventId, Random, base64url, from_base64url, random_bytes};
 use crate::metric::family::AUDIT_LOST;
 use crate::metric::{Counter, Registry};
@@ -221,8 +223,7 @@ impl Audit {
     /// [`Error::Invalid`] for a `cursor` that is none of ours.
     pub async fn list(&self, mut filter: EventFilter, cursor: Option<&str>) -> Result<EventPage> {
         if let Some(cursor) = cursor {
-            let unknown = || Error::field("cursor", "invalid_cursor", "This page does not exist.");
-            filter.after = Some(read_cursor(cursor).ok_or_else(unknown)?);
+            filter.after = Some(read_cursor(cursor).ok_or_else(cursor::unknown)?);
         }
         let limit = filter.limit as usize;
         filter.limit += 1;

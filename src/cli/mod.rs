@@ -175,7 +175,9 @@ async fn run(
             let services = Services::open(&config, &world).await?;
             recorded(&services, role::run_permission(command, &services)).await.map(Some)
         }
-        Some(Command::Audit(command)) => audit::run(command, &config, &world, printer).await.map(Some),
+        Some(Command::Audit(command)) => {
+            audit::run(command, &config, &world, printer).await.map(Some)
+        }
         Some(Command::Token(command)) => {
             let services = Services::open(&config, &world).await?;
             recorded(&services, token::run(command, &services)).await.map(Some)

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::report::{Extent, Printer, Report};
 use super::{find, input};
+use crate::account::search::Search;
 use crate::account::store::AccountFilter;
 use crate::account::{Account, Actor, Invitation, Status};
 use crate::app::{Services, StartError};
@@ -139,8 +140,9 @@ async fn list(
     extent: Extent,
     printer: &mut Printer,
 ) -> Result<Report, StartError> {
+    let q = search.as_deref().map(Search::parse).transpose()?.flatten();
     let read = async |limit, cursor: Option<String>| {
-        let filter = AccountFilter { q: search.clone(), limit, ..AccountFilter::default() };
+        let filter = AccountFilter { q: q.clone(), limit, ..AccountFilter::default() };
         let page = services.accounts.list(filter, cursor.as_deref()).await?;
         Ok((page.items, page.next_cursor))
     };

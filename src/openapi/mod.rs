@@ -9,6 +9,8 @@ mod failure;
 mod operation;
 mod signature;
 
+use std::collections::BTreeSet;
+
 use rocket::Route;
 use schemars::JsonSchema;
 
@@ -103,6 +105,14 @@ pub struct Calls {
 }
 
 impl Calls {
+    /// The routes of the calls, and the names of what each takes in its query, if it takes anything.
+    pub fn with_queries(self) -> impl Iterator<Item = (Route, Option<BTreeSet<String>>)> {
+        self.calls.into_iter().flat_map(|call| {
+            let known = call.signature.query_names();
+            call.routes.into_iter().map(move |route| (route, known.clone()))
+        })
+    }
+
     /// The routes of the calls.
     pub fn routes(self) -> impl Iterator<Item = Route> {
         self.calls.into_iter().flat_map(|call| call.routes)

@@ -1,5 +1,6 @@
 //! What the signature of a route says: who may ask, what is sent, what is answered, what can go wrong.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rocket::http::Status;
@@ -78,6 +79,16 @@ impl Signature {
         self.query = Some(T::json_schema);
         let refused = Error::field("limit", "out_of_range", "This must be a number from 1 to 200.");
         self.problems.push(Problem::from(&refused));
+    }
+
+    /// The names of what is sent in the query, if anything is.
+    pub fn query_names(&self) -> Option<BTreeSet<String>> {
+        let words = self.words.iter().map(|(name, ..)| (*name).to_owned());
+        let schema = self.query.map(|query| query(&mut SchemaGenerator::default()));
+        let fields = schema.as_ref().and_then(|schema| schema.get("properties")?.as_object());
+        let names: BTreeSet<String> =
+            words.chain(fields.into_iter().flat_map(|fields| fields.keys().cloned())).collect();
+        (!names.is_empty()).then_some(names)
     }
 
     /// The answer may be kept for a while.

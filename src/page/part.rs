@@ -111,6 +111,24 @@ impl Faults {
     }
 }
 
+impl Faults {
+    /// What is wrong with the filter of a list that has these `fields`. Anything else of its address is
+    /// told of as a whole.
+    pub fn of_filter(error: &Error, fields: &[&str]) -> Self {
+        let Error::Invalid(all) = error else { return Self::from(error) };
+        all.iter().fold(Self::default(), |faults, fault| {
+            if fields.contains(&fault.field.as_str()) {
+                return faults.and_field(&fault.field, &fault.message);
+            }
+            let message = match fault.code {
+                "unknown_field" => "This address has a filter that the list does not know.",
+                _ => &fault.message,
+            };
+            Self { problem: faults.problem.or_else(|| Some(sentence(message))), ..faults }
+        })
+    }
+}
+
 impl From<&Error> for Faults {
     fn from(error: &Error) -> Self {
         match error {
@@ -129,6 +147,22 @@ pub struct Named {
     pub name: String,
     /// What it means; may be empty.
     pub description: String,
+}
+
+/// One of the things that a list can be filtered by.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Choice {
+    /// What is sent.
+    pub value: String,
+    /// What is shown.
+    pub label: String,
+}
+
+impl Choice {
+    /// A choice that is shown as it is sent.
+    pub fn plain(value: impl ToString) -> Self {
+        Self { value: value.to_string(), label: value.to_string() }
+    }
 }
 
 /// A role as a box to tick.

@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::text;
 pub use permission::{Declared, Permission, Source};
 pub use store::RoleStore;
 
@@ -101,17 +102,9 @@ pub struct Role {
     pub permissions: BTreeSet<Permission>,
 }
 
-/// A description that can stand on a page: at most 200 characters, none of them a control.
-pub(crate) fn checked_description(text: &str) -> Result<&str> {
-    let text = text.trim();
-    if text.chars().count() > MAX_DESCRIPTION {
-        return Err(Error::field("description", "too_long", "Use at most 200 characters."));
-    }
-    if text.chars().any(char::is_control) {
-        let message = "This description contains characters that cannot be used.";
-        return Err(Error::field("description", "invalid_characters", message));
-    }
-    Ok(text)
+/// A description that can stand on a page.
+pub(crate) fn checked_description(description: &str) -> Result<&str> {
+    text::checked(description, "description", MAX_DESCRIPTION)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use crate::audit::{Entry, Kind};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::id::SecretString;
+use crate::text;
 use crate::token::access::AccessDigest;
 use crate::token::denylist::DeniedToken;
 
@@ -26,11 +27,11 @@ impl Sessions {
     /// # Errors
     /// [`Error::Invalid`] for a `jti`, a `token` or a `reason` that cannot be one.
     pub async fn deny_token(&self, denial: Denial, reason: &str) -> Result<()> {
-        let reason = reason.trim();
-        if reason.chars().count() > MAX_REASON || reason.chars().any(char::is_control) {
-            let message = "Use at most 200 characters, and no line breaks.";
-            return Err(Error::field("reason", "invalid_reason", message));
-        }
+        let reason = text::checked(reason, "reason", MAX_REASON).map_err(|_| {
+            let message =
+                "Use at most 200 characters, all of which can be seen, and no line breaks.";
+            Error::field("reason", "invalid_reason", message)
+        })?;
         let now = self.clock.now();
         let (digest, expires_at) = match denial {
             Denial::Jti(jti) => (digest_of(&jti)?, now + self.lifetimes.access_lifetime),

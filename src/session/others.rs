@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::id::{AccountId, SessionId};
 
 /// How many sessions end at once, at most.
-pub const MAX_AT_ONCE: usize = 1000;
+const MAX_AT_ONCE: usize = 1000;
 /// How many of them the store is asked to end at the same time.
 const ABREAST: usize = 32;
 

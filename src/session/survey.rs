@@ -10,6 +10,7 @@ use super::{Session, Sessions};
 use crate::account::Account;
 use crate::address::ClientAddress;
 use crate::clock::Timestamp;
+use crate::cursor;
 use crate::error::{Error, Result};
 use crate::id::{AccountId, SessionId, base64url, from_base64url};
 
@@ -160,8 +161,8 @@ impl Sessions {
         cursor: Option<&str>,
         limit: usize,
     ) -> Result<SessionPage> {
-        let unknown = || Error::field("cursor", "invalid_cursor", "This page does not exist.");
-        let after = cursor.map(|text| Place::read(text).ok_or_else(unknown)).transpose()?;
+        let read = |text| Place::read(text).ok_or_else(cursor::unknown);
+        let after = cursor.map(read).transpose()?;
         let stretch = self.stretch(filter, after, limit).await?;
         let next_cursor = stretch.next.map(|place| place.write());
         Ok(SessionPage { items: stretch.live, next_cursor })

@@ -214,12 +214,55 @@ async fn a_display_name_that_cannot_stand_on_a_page_is_refused() {
         ("Ada\0".into(), "invalid_characters"),
         ("Ada\r\nBcc: x".into(), "invalid_characters"),
         ("Ada\u{7f}".into(), "invalid_characters"),
+        ("ad\u{202e}ada".into(), "invalid_characters"),
+        ("\u{200b}".into(), "invalid_characters"),
+        ("\u{feff}Ada".into(), "invalid_characters"),
+        ("Ada\u{fffd}".into(), "invalid_characters"),
+        (format!("a{}", "\u{301}".repeat(30)), "invalid_characters"),
     ] {
         let refused = app.call(Patch, ME, json!({ "display_name": name })).await;
         let refused = refused.expect_problem(422, "validation_failed");
         assert_eq!(refused.faults(), [format!("display_name: {code}")]);
     }
-    app.call(Patch, ME, json!({ "display_name": "é".repeat(100) })).await.expect(200);
+    for name in [
+        "\u{e9}".repeat(100),
+        "\u{1f600}".repeat(100),
+        "\u{1f469}\u{200d}\u{1f469}\u{200d}\u{1f467}\u{200d}\u{1f466}".into(),
+        "\u{639}\u{644}\u{6cc}\u{200c}\u{631}\u{636}\u{627}".into(),
+        "<b>\"'".into(),
+        "=1+1".into(),
+    ] {
+        let changed = app.call(Patch, ME, json!({ "display_name": name })).await.expect(200);
+        assert_eq!(changed.json()["user"]["display_name"], json!(name));
+    }
+    let body =
+        json!({ "email": "eve@example.org", "password": PASSWORD, "display_name": "\u{202e}" });
+    let refused = app.stranger().call(Post, "/api/v1/auth/register", body).await;
+    let refused = refused.expect_problem(422, "validation_failed");
+    assert_eq!(refused.faults(), ["display_name: invalid_characters"]);
+}
+
+#[rocket::async_test]
+async fn a_name_from_before_stays_and_its_owner_goes_on() {
+    let app = TestApp::light().await;
+    let root = app.signed_in("root@example.org", &["admin"]).await;
+    let ada = app.create("ada@example.org", &[]).await;
+    let odd = "ad\u{202e}a";
+    let mut database = app.database().await;
+    let write = sqlx::query("UPDATE account SET display_name = ? WHERE id = ?");
+    write.bind(odd).bind(&ada).execute(&mut database).await.expect("it is written");
+    app.log_in("ada@example.org").await;
+    assert_eq!(app.me().await.json()["user"]["display_name"], odd);
+    app.get("/profile").await.expect(200);
+    // Sent back as it came, it is no change.
+    app.call(Patch, ME, json!({ "display_name": odd })).await.expect(200);
+    let path = format!("/api/v1/admin/users/{ada}");
+    let both = json!({ "display_name": odd, "status": "active" });
+    root.call(Patch, &path, both).await.expect(200);
+    app.call(Patch, ME, json!({ "display_name": "\u{202e}b" })).await.expect(422);
+    // Its page keeps it apart from what stands around it.
+    let page = root.get(&format!("/admin/users/{ada}")).await.expect(200).text();
+    assert!(page.contains(&format!("<h1><bdi>{odd}</bdi></h1>")), "{page}");
 }
 
 #[rocket::async_test]

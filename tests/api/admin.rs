@@ -232,7 +232,9 @@ on_every_backend! {
         assert_eq!(list("role=user").await, ["ada@example.org", "bob@example.org"]);
         assert_eq!(list("status=disabled").await, ["ada@example.org"]);
         assert_eq!(list("role=user&status=active&q=BOB").await, ["bob@example.org"]);
-        assert_eq!(list("role=nobody").await, [""; 0]);
+        let refused = root.get(&format!("{USERS}?role=nobody")).await;
+        let refused = refused.expect_problem(422, "validation_failed");
+        assert_eq!(refused.faults(), ["role: unknown_role"]);
     }
 }
 
@@ -254,8 +256,70 @@ async fn sr_54_pages_are_bounded() {
         let refused = refused.expect_problem(422, "validation_failed");
         assert_eq!(refused.faults(), ["cursor: invalid_cursor"], "{cursor}");
     }
-    ask("role=NoRole!").await.expect_problem(422, "validation_failed");
-    ask("status=sleeping").await.expect_problem(422, "validation_failed");
+    for (query, faults) in [
+        ("role=NoRole!", &["role: unknown_role"][..]),
+        ("status=sleeping", &["status: unknown_status"]),
+        (
+            "status=sleeping&role=nope&limit=0",
+            &["role: unknown_role", "status: unknown_status", "limit: out_of_range"],
+        ),
+        ("statsu=disabled", &["statsu: unknown_field"]),
+        ("q=a&Q=b", &["Q: unknown_field"]),
+    ] {
+        let refused = ask(query).await.expect_problem(422, "validation_failed");
+        assert_eq!(refused.faults(), faults, "{query}");
+    }
+}
+
+#[rocket::async_test]
+async fn a_parameter_that_nobody_knows_narrows_nothing_and_is_refused() {
+    let app = TestApp::light().await;
+    let root = app.signed_in("root@example.org", &["admin"]).await;
+    app.audit().await;
+    for path in [
+        "/api/v1/admin/audit?form=2026-01-01",
+        "/api/v1/admin/audit/export?format=csv&knd=user_created",
+        "/api/v1/admin/stats?buket=day",
+        "/api/v1/admin/sessions?usr=ada@example.org",
+    ] {
+        let refused = root.get(path).await.expect_problem(422, "validation_failed");
+        assert!(refused.faults()[0].ends_with(": unknown_field"), "{path}: {:?}", refused.faults());
+    }
+    let mine = "/api/v1/me/sessions?other=true";
+    root.call(Delete, mine, Value::Null).await.expect_problem(422, "validation_failed");
+    let many = "/api/v1/admin/sessions?ip=0.0.0.0/0&usr=ada";
+    root.call(Delete, many, Value::Null).await.expect_problem(422, "validation_failed");
+    root.me().await.expect(200);
+    // Where nothing is asked for, nothing is misunderstood.
+    root.get("/api/v1/me?x=1").await.expect(200);
+}
+
+#[rocket::async_test]
+async fn a_time_is_a_moment_or_a_day_and_a_bare_plus_is_explained() {
+    let app = TestApp::light().await;
+    let root = app.signed_in("root@example.org", &["admin"]).await;
+    app.audit().await;
+    let list = "/api/v1/admin/audit";
+    let count = async |query: &str| {
+        let body = root.get(&format!("{list}?{query}")).await.expect(200).json();
+        body["items"].as_array().expect("items").len()
+    };
+    let all = count("").await;
+    // It is 15 January 2027, 08:00 UTC.
+    assert_eq!(count("from=2027-01-15").await, all);
+    assert_eq!(count("from=2027-01-15&to=2027-01-15").await, all);
+    assert_eq!(count("from=2027-01-15T00:00:00%2B00:00&to=2027-01-16T00:00:00Z").await, all);
+    assert_eq!(count("from=2027-01-16").await, 0);
+    assert_eq!(count("to=2027-01-14").await, 0);
+    for query in ["from=2027-01-15T00:00:00+01:00", "to=2027-01-15T00:00:00+01:00"] {
+        let refused = root.get(&format!("{list}?{query}")).await;
+        let refused = refused.expect_problem(422, "validation_failed");
+        assert!(refused.faults()[0].ends_with(": invalid_time"));
+        assert!(refused.text().contains("%2B"), "{}", refused.text());
+    }
+    let stats = "/api/v1/admin/stats?from=2027-01-14&to=2027-01-15&bucket=day";
+    let items = root.get(stats).await.expect(200).json()["items"].as_array().map(Vec::len);
+    assert_eq!(items, Some(2));
 }
 
 #[rocket::async_test]

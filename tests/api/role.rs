@@ -322,6 +322,18 @@ async fn a_role_and_a_permission_are_read_strictly() {
             json!({ "description": "a\nb", "permissions": [] }),
             &["description: invalid_characters"],
         ),
+        (
+            Put,
+            "support",
+            json!({ "description": "\u{202e}odd", "permissions": [] }),
+            &["description: invalid_characters"],
+        ),
+        (
+            Post,
+            PERMISSIONS,
+            json!({ "name": "a:b", "description": "\u{200b}" }),
+            &["description: invalid_characters"],
+        ),
         (Post, PERMISSIONS, json!({}), &["name: required"]),
         (Post, PERMISSIONS, json!({ "name": "Invoices:read" }), &["name: invalid_permission"]),
         (Post, PERMISSIONS, json!({ "name": "invoices" }), &["name: invalid_permission"]),

@@ -4,6 +4,7 @@ mod admin;
 mod delete;
 mod docs;
 mod error;
+mod isolation;
 mod login;
 mod profile;
 mod reauthenticate;

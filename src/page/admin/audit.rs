@@ -2,20 +2,21 @@
 
 use std::sync::Arc;
 
+use rocket::http::uri::Origin;
 use rocket::{FromForm, Route, State, get, routes};
 use serde::Serialize;
 
+use super::{given, href, require_known};
 use crate::account::Accounts;
+use crate::audit::asked::AskedEvents;
 use crate::audit::export::Format;
-use crate::audit::stats::DAY;
 use crate::audit::store::EventFilter;
-use crate::audit::{Audit, Event, Kind, Outcome};
-use crate::clock::Timestamp;
-use crate::error::Result as DomainResult;
+use crate::audit::{Audit, Event, EventPage, Kind, Outcome};
+use crate::error::{Error, Result as DomainResult};
 use crate::guard::download::Download;
 use crate::guard::{Allowed, AuditRead};
 use crate::page::error::Refusal;
-use crate::page::part::Moment;
+use crate::page::part::{Choice, Faults, Moment};
 use crate::page::show::Shown;
 use crate::page::view::Page;
 use crate::problem::sentence;
@@ -25,6 +26,9 @@ use crate::session::store::Live;
 /// Lists events, the latest first (`GET /admin/audit`).
 #[derive(Debug, Default, Serialize)]
 pub struct AuditPage {
+    /// What was wrong with the filter.
+    #[serde(flatten)]
+    pub faults: Faults,
     /// What this server found wrong with the trail since it started, in a sentence.
     pub alarm: Option<String>,
     /// The actor that is filtered by; empty for all.
@@ -38,7 +42,7 @@ pub struct AuditPage {
     /// The last day; empty for all.
     pub to: String,
     /// All kinds, to choose from.
-    pub kinds: Vec<String>,
+    pub kind_choices: Vec<Choice>,
     /// The events on this page.
     pub events: Vec<EventRow>,
     /// Whether anything is filtered by.
@@ -82,9 +86,6 @@ pub struct EventRow {
     pub detail: String,
 }
 
-/// How many events stand on a page.
-const PAGE_SIZE: u32 = 50;
-
 /// Where the list is.
 const LIST: &str = "/admin/audit";
 /// Where the files are.
@@ -94,7 +95,10 @@ pub(super) fn routes() -> Vec<Route> {
     routes![show, export]
 }
 
-#[derive(FromForm)]
+/// What can be filtered by.
+const FIELDS: [&str; 5] = ["actor", "subject", "kind", "from", "to"];
+
+#[derive(Clone, Copy, FromForm)]
 struct AuditQuery<'r> {
     #[field(default = "")]
     actor: &'r str,
@@ -106,30 +110,23 @@ struct AuditQuery<'r> {
     from: &'r str,
     #[field(default = "")]
     to: &'r str,
+    limit: Option<&'r str>,
     cursor: Option<&'r str>,
 }
 
 impl AuditQuery<'_> {
-    /// An address with this filter and one thing more.
-    fn href(&self, path: &str, more: Option<(&str, &str)>) -> String {
-        let mut query = url::form_urlencoded::Serializer::new(String::new());
-        for (name, value) in [
-            ("actor", self.actor),
-            ("subject", self.subject),
-            ("kind", self.kind),
-            ("from", self.from),
-            ("to", self.to),
-        ] {
-            if !value.is_empty() {
-                query.append_pair(name, value);
-            }
-        }
-        query.extend_pairs(more);
-        format!("{path}?{}", query.finish())
+    fn filters(&self) -> [(&'static str, &str); 5] {
+        let values = [self.actor, self.subject, self.kind, self.from, self.to];
+        let mut values = values.into_iter();
+        FIELDS.map(|field| (field, values.next().unwrap_or_default()))
     }
 
-    /// What is asked for. A filter that means nothing is no filter. Whose an e-mail address is, only
-    /// those learn who may see accounts.
+    /// An address with this filter and one thing more.
+    fn href(&self, path: &str, more: Option<(&str, &str)>) -> String {
+        href(path, &self.filters(), self.limit, more)
+    }
+
+    /// What is asked for. Whose an e-mail address is, only those learn who may see accounts.
     async fn filter(&self, viewer: &Live, accounts: &Accounts) -> DomainResult<EventFilter> {
         let sees_accounts = require(&viewer.account.permissions, Permission::USERS_READ).is_ok();
         let named = async |text: &str| match text.trim() {
@@ -137,15 +134,16 @@ impl AuditQuery<'_> {
             text if sees_accounts => accounts.named(text).await.map(Some),
             text => Ok(Some(text.to_owned())),
         };
+        let asked = AskedEvents {
+            kind: given(self.kind),
+            from: given(self.from),
+            to: given(self.to),
+            limit: self.limit,
+        };
         Ok(EventFilter {
             actor: named(self.actor).await?,
             subject: named(self.subject).await?,
-            kind: Kind::parse(self.kind),
-            from: day(self.from),
-            // The last day counts whole.
-            to: day(self.to).map(|day| day + DAY),
-            after: None,
-            limit: PAGE_SIZE,
+            ..EventFilter::read(asked)?
         })
     }
 }
@@ -155,31 +153,48 @@ impl AuditQuery<'_> {
 async fn show(
     viewer: Allowed<AuditRead>,
     query: AuditQuery<'_>,
+    address: &Origin<'_>,
     audit: &State<Arc<Audit>>,
     accounts: &State<Arc<Accounts>>,
 ) -> Result<Shown<AuditPage>, Refusal> {
-    let filter = query.filter(&viewer.0, accounts).await?;
-    let filtered = filter.actor.is_some()
-        || filter.subject.is_some()
-        || filter.kind.is_some()
-        || filter.from.is_some()
-        || filter.to.is_some();
-    let page = audit.list(filter, query.cursor).await?;
-    Ok(Shown::good(AuditPage {
+    let page = AuditPage {
         alarm: audit.alarm().map(|alarm| sentence(&alarm.to_string())),
         actor: query.actor.to_owned(),
         subject: query.subject.to_owned(),
         kind: query.kind.to_owned(),
         from: query.from.to_owned(),
         to: query.to.to_owned(),
-        kinds: Kind::ALL.iter().map(ToString::to_string).collect(),
-        events: page.items.into_iter().map(EventRow::from).collect(),
-        filtered,
-        first_href: query.cursor.map(|_| query.href(LIST, None)),
-        next_href: page.next_cursor.map(|cursor| query.href(LIST, Some(("cursor", &cursor)))),
+        kind_choices: Kind::ALL.iter().map(Choice::plain).collect(),
+        filtered: query.filters().iter().any(|(_, value)| !value.trim().is_empty()),
         csv_href: query.href(EXPORT, Some(("format", "csv"))),
         jsonl_href: query.href(EXPORT, Some(("format", "jsonl"))),
-    }))
+        ..AuditPage::default()
+    };
+    match find(query, address, &viewer.0, audit, accounts).await {
+        Ok(found) => Ok(Shown::good(AuditPage {
+            events: found.items.into_iter().map(EventRow::from).collect(),
+            first_href: query.cursor.map(|_| query.href(LIST, None)),
+            next_href: found.next_cursor.map(|cursor| query.href(LIST, Some(("cursor", &cursor)))),
+            ..page
+        })),
+        Err(error @ Error::Invalid(_)) => {
+            let faults = Faults::of_filter(&error, &FIELDS);
+            Ok(Shown::refused(AuditPage { faults, ..page }, &error))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn find(
+    query: AuditQuery<'_>,
+    address: &Origin<'_>,
+    viewer: &Live,
+    audit: &Audit,
+    accounts: &Accounts,
+) -> DomainResult<EventPage> {
+    require_known(address, &FIELDS)?;
+    let filter = query.filter(viewer, accounts).await?;
+    audit.list(filter, query.cursor).await
 }
 
 /// All events that the filter lets through, as a file.
@@ -188,9 +203,11 @@ async fn export(
     viewer: Allowed<AuditRead>,
     format: &str,
     query: AuditQuery<'_>,
+    address: &Origin<'_>,
     audit: &State<Arc<Audit>>,
     accounts: &State<Arc<Accounts>>,
 ) -> Result<Download, Refusal> {
+    require_known(address, &[&FIELDS[..], &["format"]].concat())?;
     let format = Format::parse(format)?;
     let filter = query.filter(&viewer.0, accounts).await?;
     Ok(Download::new("doorward-audit", format, audit.export(filter, format).await))
@@ -209,9 +226,4 @@ impl From<Event> for EventRow {
             detail: event.detail.unwrap_or_default(),
         }
     }
-}
-
-/// The beginning of a day that a date field names, `2026-01-31`.
-fn day(date: &str) -> Option<Timestamp> {
-    Timestamp::parse(&format!("{date}T00:00:00Z"))
 }

@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 
+use rocket::http::uri::Origin;
 use rocket::{FromForm, Route, State, get, post, routes};
 use serde::{Deserialize, Serialize};
 
+use super::{href, require_known};
+use crate::cursor;
 use crate::error::{Error, Result as DomainResult};
 use crate::guard::form::Form;
 use crate::guard::fresh::Fresh;
+use crate::guard::query;
 use crate::guard::{Allowed, SessionsRead, SessionsRevoke};
 use crate::id::{AccountId, SessionId};
 use crate::page::error::Refusal;
@@ -16,8 +20,9 @@ use crate::page::show::{Either, FormAnswer, See, Shown};
 use crate::page::view::Page;
 use crate::role::{Permission, require};
 use crate::session::Sessions;
-use crate::session::others::{MAX_AT_ONCE, Selection};
+use crate::session::others::Selection;
 use crate::session::store::Live;
+use crate::session::survey::SessionPage;
 
 /// Lists live sessions (`GET /admin/sessions`).
 #[derive(Debug, Default, Serialize)]
@@ -112,8 +117,8 @@ impl LiveRow {
     }
 }
 
-/// How many sessions stand on a page.
-const PAGE_SIZE: usize = 50;
+/// What can be filtered by.
+const FIELDS: [&str; 2] = ["user", "ip"];
 /// How many of those that are to end are shown.
 const EXAMPLES: usize = 20;
 
@@ -137,12 +142,9 @@ struct Chosen {
 
 impl Chosen {
     /// An address below the list, with the filter and this cursor.
-    fn href(&self, path: &str, cursor: Option<&str>) -> String {
-        let mut query = url::form_urlencoded::Serializer::new(String::new());
-        let parts = [("user", self.user.trim()), ("ip", self.ip.trim())];
-        let parts = parts.into_iter().filter(|(_, value)| !value.is_empty());
-        query.extend_pairs(parts.chain(cursor.map(|cursor| ("cursor", cursor))));
-        format!("{path}?{}", query.finish())
+    fn href(&self, path: &str, limit: Option<&str>, cursor: Option<&str>) -> String {
+        let filters = [("user", self.user.trim()), ("ip", self.ip.trim())];
+        href(path, &filters, limit, cursor.map(|cursor| ("cursor", cursor)))
     }
 
     /// What is to end: the ticked sessions, or, if none is ticked, what the filter lets through.
@@ -167,20 +169,22 @@ fn read(name: &str) -> Option<(AccountId, SessionId)> {
 }
 
 /// The list, the latest first; that of a network by address.
-#[get("/admin/sessions?<cursor>&<chosen..>")]
+#[get("/admin/sessions?<limit>&<cursor>&<chosen..>")]
 async fn show(
     viewer: Allowed<SessionsRead>,
+    limit: Option<&str>,
     cursor: Option<&str>,
     chosen: Chosen,
+    address: &Origin<'_>,
     sessions: &State<Arc<Sessions>>,
 ) -> Result<Shown<LivePage>, Refusal> {
     let permissions = &viewer.0.account.permissions;
     let can_revoke = require(permissions, Permission::SESSIONS_REVOKE).is_ok();
     let page = LivePage { can_revoke, ..LivePage::default() };
-    let filter = match sessions.filter(&chosen.user, &chosen.ip).await {
-        Ok(filter) => filter,
+    let (found, is_narrow) = match find(&chosen, limit, cursor, address, sessions).await {
+        Ok(found) => found,
         Err(error @ Error::Invalid(_)) => {
-            let faults = Faults::from(&error);
+            let faults = Faults::of_filter(&error, &FIELDS);
             let Chosen { user, ip, .. } = chosen;
             return Ok(Shown::refused(
                 LivePage { faults, user, ip, filtered: true, ..page },
@@ -189,22 +193,36 @@ async fn show(
         }
         Err(error) => return Err(error.into()),
     };
-    let found = sessions.survey(&filter, cursor, PAGE_SIZE).await?;
     let row = |live: &Live| LiveRow::new(live, &viewer.0.session.id);
     let rows: Vec<LiveRow> = found.items.iter().map(row).collect();
     let others = rows.iter().any(|row| !row.session.current);
-    let all = (can_revoke && filter.is_narrow() && others)
-        .then(|| chosen.href("/admin/sessions/revoke", None));
+    let all = (can_revoke && is_narrow && others)
+        .then(|| chosen.href("/admin/sessions/revoke", None, None));
+    let list = |cursor: Option<&str>| chosen.href("/admin/sessions", limit, cursor);
     Ok(Shown::good(LivePage {
         sessions: rows,
-        filtered: filter.is_narrow(),
-        first_href: cursor.map(|_| chosen.href("/admin/sessions", None)),
-        next_href: found.next_cursor.map(|next| chosen.href("/admin/sessions", Some(&next))),
+        filtered: is_narrow,
+        first_href: cursor.map(|_| list(None)),
+        next_href: found.next_cursor.map(|next| list(Some(&next))),
         end_all_href: all,
-        user: chosen.user,
-        ip: chosen.ip,
+        user: chosen.user.clone(),
+        ip: chosen.ip.clone(),
         ..page
     }))
+}
+
+/// A page of the list, and whether anything is filtered by.
+async fn find(
+    chosen: &Chosen,
+    limit: Option<&str>,
+    cursor: Option<&str>,
+    address: &Origin<'_>,
+    sessions: &Sessions,
+) -> DomainResult<(SessionPage, bool)> {
+    require_known(address, &FIELDS)?;
+    let limit = cursor::limit(limit)? as usize;
+    let filter = sessions.filter(&chosen.user, &chosen.ip).await?;
+    Ok((sessions.survey(&filter, cursor, limit).await?, filter.is_narrow()))
 }
 
 fn asked(selection: &Selection, chosen: Chosen, asking: &SessionId) -> EndSessionsPage {
@@ -228,8 +246,10 @@ fn asked(selection: &Selection, chosen: Chosen, asking: &SessionId) -> EndSessio
 async fn ask(
     viewer: Allowed<SessionsRevoke>,
     chosen: Chosen,
+    address: &Origin<'_>,
     sessions: &State<Arc<Sessions>>,
 ) -> Result<Shown<EndSessionsPage>, Refusal> {
+    query::require(address, &FIELDS, &["session"])?;
     let selection = chosen.select(sessions, &viewer.0).await?;
     let asking = &viewer.0.session.id;
     Ok(Shown::good(asked(&selection, chosen, asking)))
@@ -246,7 +266,7 @@ async fn end(
     let selection = chosen.select(sessions, &viewer.0).await?;
     match sessions.end_all(&selection).await {
         Ok(ended) => {
-            let list = chosen.href("/admin/sessions", None);
+            let list = chosen.href("/admin/sessions", None, None);
             Ok(Either::This(See(format!("{list}&done=sessions&n={ended}"))))
         }
         Err(error) => {
@@ -257,5 +277,3 @@ async fn end(
         }
     }
 }
-
-const _: () = assert!(PAGE_SIZE <= MAX_AT_ONCE);

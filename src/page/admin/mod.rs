@@ -14,11 +14,13 @@ pub mod users;
 
 use std::sync::Arc;
 
+use rocket::http::uri::Origin;
 use rocket::{Route, State};
 
 use super::part::RoleChoice;
 use crate::account::{Account, Actor};
 use crate::error::Result;
+use crate::guard::query;
 use crate::id::AccountId;
 use crate::role::RoleStore;
 
@@ -53,6 +55,32 @@ async fn role_choices(
         locked: !Actor::Account(viewer).may_grant_role(role),
     };
     Ok(all.iter().map(choice).collect())
+}
+
+/// A filter that is not left empty.
+fn given(text: &str) -> Option<&str> {
+    Some(text).filter(|text| !text.is_empty())
+}
+
+/// Refuses an address with a filter that the list does not have, or with one of them twice.
+fn require_known(address: &Origin<'_>, fields: &[&str]) -> Result<()> {
+    // Besides: what every list takes, and the notice of something that was done.
+    let known = [fields, &["limit", "cursor", "done", "n"]].concat();
+    query::require(address, &known, &[])
+}
+
+/// The address of a list with its filters, and with one thing more.
+fn href(
+    path: &str,
+    filters: &[(&str, &str)],
+    limit: Option<&str>,
+    more: Option<(&str, &str)>,
+) -> String {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query.extend_pairs(filters.iter().filter(|(_, value)| !value.is_empty()));
+    query.extend_pairs(limit.map(|limit| ("limit", limit)));
+    query.extend_pairs(more);
+    format!("{path}?{}", query.finish())
 }
 
 /// An identifier from a path; nothing is there if it has not the shape of one.

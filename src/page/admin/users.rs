@@ -2,18 +2,20 @@
 
 use std::sync::Arc;
 
+use rocket::http::uri::Origin;
 use rocket::{FromForm, Route, State, get, post, routes};
 use serde::{Deserialize, Serialize};
 
-use super::{Roles, role_choices};
-use crate::account::store::AccountFilter;
-use crate::account::{Account, Accounts, Actor, Invitation, Status};
+use super::{Roles, given, href, require_known, role_choices};
+use crate::account::search::AskedAccounts;
+use crate::account::{self, Account, Accounts, Actor, Invitation, Status};
+use crate::error::{Error, Result as DomainResult};
 use crate::guard::form::Form;
 use crate::guard::fresh::Fresh;
 use crate::guard::{Allowed, UsersRead, UsersWrite};
 use crate::id::SecretString;
 use crate::page::error::Refusal;
-use crate::page::part::{Faults, Moment, RoleChoice, initials};
+use crate::page::part::{Choice, Faults, Moment, RoleChoice, initials};
 use crate::page::show::{Either, FormAnswer, See, Shown};
 use crate::page::view::Page;
 use crate::role::{Permission, RoleName, require};
@@ -21,14 +23,19 @@ use crate::role::{Permission, RoleName, require};
 /// Lists people, by search word, role and status (`GET /admin/users`).
 #[derive(Debug, Default, Serialize)]
 pub struct UsersPage {
+    /// What was wrong with the filter.
+    #[serde(flatten)]
+    pub faults: Faults,
     /// The search word.
     pub q: String,
     /// The role that is filtered by; empty for any.
     pub role: String,
     /// The status that is filtered by, `active` or `disabled`; empty for any.
     pub status: String,
-    /// The names of all roles, to choose from.
-    pub role_names: Vec<String>,
+    /// All roles, to choose from.
+    pub role_choices: Vec<Choice>,
+    /// All states, to choose from.
+    pub status_choices: Vec<Choice>,
     /// The people on this page.
     pub users: Vec<UserRow>,
     /// Whether anything is filtered by.
@@ -110,14 +117,14 @@ impl From<&Account> for UserRow {
     }
 }
 
-/// How many people stand on a page.
-const PAGE_SIZE: u32 = 50;
-
 pub(super) fn routes() -> Vec<Route> {
     routes![show, new, create]
 }
 
-#[derive(FromForm)]
+/// What can be filtered by.
+const FIELDS: [&str; 3] = ["q", "role", "status"];
+
+#[derive(Clone, Copy, FromForm)]
 struct UsersQuery<'r> {
     #[field(default = "")]
     q: &'r str,
@@ -125,55 +132,77 @@ struct UsersQuery<'r> {
     role: &'r str,
     #[field(default = "")]
     status: &'r str,
+    limit: Option<&'r str>,
     cursor: Option<&'r str>,
 }
 
-impl UsersQuery<'_> {
+impl<'r> UsersQuery<'r> {
     /// The address of this list, from `cursor` on.
     fn href(&self, cursor: Option<&str>) -> String {
-        let mut query = url::form_urlencoded::Serializer::new(String::new());
-        for (name, value) in [("q", self.q), ("role", self.role), ("status", self.status)] {
-            if !value.is_empty() {
-                query.append_pair(name, value);
-            }
+        let filters = [("q", self.q), ("role", self.role), ("status", self.status)];
+        href("/admin/users", &filters, self.limit, cursor.map(|cursor| ("cursor", cursor)))
+    }
+
+    fn asked(&self) -> AskedAccounts<'r> {
+        AskedAccounts {
+            q: Some(self.q),
+            role: given(self.role),
+            status: given(self.status),
+            limit: self.limit,
         }
-        if let Some(cursor) = cursor {
-            query.append_pair("cursor", cursor);
-        }
-        format!("/admin/users?{}", query.finish())
     }
 }
 
-/// The people, newest first. A filter that means nothing is no filter.
+/// The people, newest first.
 #[get("/admin/users?<query..>")]
 async fn show(
     viewer: Allowed<UsersRead>,
     query: UsersQuery<'_>,
+    address: &Origin<'_>,
     accounts: &State<Arc<Accounts>>,
     roles: &Roles,
 ) -> Result<Shown<UsersPage>, Refusal> {
-    let filter = AccountFilter {
-        q: Some(query.q.trim()).filter(|q| !q.is_empty()).map(str::to_owned),
-        role: RoleName::parse(query.role),
-        status: Status::parse(query.status),
-        after: None,
-        until: None,
-        limit: PAGE_SIZE,
-    };
-    let filtered = filter.q.is_some() || filter.role.is_some() || filter.status.is_some();
-    let page = accounts.list(filter, query.cursor).await?;
-    let role_names = roles.roles().await?.iter().map(|role| role.name.to_string()).collect();
-    Ok(Shown::good(UsersPage {
+    let all = roles.roles().await?;
+    let page = UsersPage {
         q: query.q.to_owned(),
         role: query.role.to_owned(),
         status: query.status.to_owned(),
-        role_names,
-        users: page.items.iter().map(UserRow::from).collect(),
-        filtered,
-        first_href: query.cursor.map(|_| query.href(None)),
-        next_href: page.next_cursor.map(|cursor| query.href(Some(&cursor))),
+        role_choices: all.iter().map(|role| Choice::plain(&role.name)).collect(),
+        status_choices: status_choices(),
+        filtered: !(query.q.trim().is_empty() && query.role.is_empty() && query.status.is_empty()),
         can_write: require(&viewer.0.account.permissions, Permission::USERS_WRITE).is_ok(),
-    }))
+        ..UsersPage::default()
+    };
+    match find(query, address, accounts, roles).await {
+        Ok(found) => Ok(Shown::good(UsersPage {
+            users: found.items.iter().map(UserRow::from).collect(),
+            first_href: query.cursor.map(|_| query.href(None)),
+            next_href: found.next_cursor.map(|cursor| query.href(Some(&cursor))),
+            ..page
+        })),
+        Err(error @ Error::Invalid(_)) => {
+            let faults = Faults::of_filter(&error, &FIELDS);
+            Ok(Shown::refused(UsersPage { faults, ..page }, &error))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn status_choices() -> Vec<Choice> {
+    let choice =
+        |status: Status, label: &str| Choice { label: label.into(), ..Choice::plain(status) };
+    vec![choice(Status::Active, "Active"), choice(Status::Disabled, "Disabled")]
+}
+
+async fn find(
+    query: UsersQuery<'_>,
+    address: &Origin<'_>,
+    accounts: &Accounts,
+    roles: &Roles,
+) -> DomainResult<account::Page<Account>> {
+    require_known(address, &FIELDS)?;
+    let filter = accounts.filter(&***roles, query.asked()).await?;
+    accounts.list(filter, query.cursor).await
 }
 
 /// The form for one more.

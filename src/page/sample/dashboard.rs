@@ -8,7 +8,7 @@ use crate::page::admin::role::{PermissionRow, RoleColumn, RolesPage};
 use crate::page::admin::role_edit::{DeleteRolePage, PermissionChoice, RolePage};
 use crate::page::admin::user::{DeleteUserPage, UserPage};
 use crate::page::admin::users::{NewUserPage, UserRow, UsersPage};
-use crate::page::part::{RoleChoice, initials};
+use crate::page::part::{Choice, Faults, RoleChoice, initials};
 
 fn user(say: Say, display_name: &str, email: &str, status: &str, roles: &[&str]) -> UserRow {
     UserRow {
@@ -69,10 +69,12 @@ pub(super) fn print_overview(press: &mut Press) {
 pub(super) fn print_people(press: &mut Press) {
     let say = press.say;
     let users = UsersPage {
+        faults: Faults::default(),
         q: say("example"),
         role: say("admin"),
         status: "active".into(),
-        role_names: vec![say("admin"), say("support")],
+        role_choices: vec![Choice::plain(say("admin")), Choice::plain(say("support"))],
+        status_choices: vec![Choice::plain("active"), Choice::plain("disabled")],
         users: vec![
             user(say, "Ada Lovelace", "ada@example.org", "active", &["admin"]),
             user(say, "Grace Hopper", "grace.hopper@example.org", "active", &["support", "admin"]),
@@ -86,6 +88,9 @@ pub(super) fn print_people(press: &mut Press) {
     press.print("admin-users", "/admin/users", true, &users);
     let nobody = UsersPage { users: Vec::new(), ..users };
     press.print("admin-users-none", "/admin/users", true, &nobody);
+    let wrong = [("role", "There is no role of this name."), ("status", "This must be active.")];
+    let wrong = UsersPage { faults: faults(say, &wrong, None), next_href: None, ..nobody };
+    press.print("admin-users-wrong", "/admin/users", true, &wrong);
     let new = NewUserPage {
         faults: faults(say, &[("roles", "There is no such role.")], None),
         email: say("new@example.org"),
@@ -217,13 +222,14 @@ pub(super) fn print_roles(press: &mut Press) {
 pub(super) fn print_records(press: &mut Press) {
     let say = press.say;
     let audit = AuditPage {
+        faults: Faults::default(),
         alarm: Some("The trail ends at row 5, before row 9, which this server has seen.".into()),
         actor: say("operator"),
         subject: say("dXNlcg"),
         kind: "authn_login_fail".into(),
         from: say("2026-01-01"),
         to: say("2026-01-31"),
-        kinds: vec!["authn_login_success".into(), "authn_login_fail".into()],
+        kind_choices: vec![Choice::plain("authn_login_success"), Choice::plain("authn_login_fail")],
         events: events(say),
         filtered: true,
         first_href: Some(say("/admin/audit?kind=authn_login_fail")),
@@ -234,4 +240,11 @@ pub(super) fn print_records(press: &mut Press) {
     press.print("admin-audit", "/admin/audit", true, &audit);
     let nothing = AuditPage { alarm: None, events: Vec::new(), ..audit };
     press.print("admin-audit-none", "/admin/audit", true, &nothing);
+    let wrong = [("kind", "There is no such kind."), ("from", "This must be a day.")];
+    let wrong = AuditPage {
+        faults: faults(say, &wrong, Some("This page does not exist.")),
+        from: say("yesterday"),
+        ..nothing
+    };
+    press.print("admin-audit-wrong", "/admin/audit", true, &wrong);
 }

@@ -187,14 +187,7 @@ impl AccountStore for SqlStore {
     }
 
     async fn set_display_name(&self, id: &AccountId, display_name: &str) -> Result<Change> {
-        let rename = query(
-            "UPDATE account SET display_name = $1, search_key = $2, version = version + 1 \
-             WHERE id = $3",
-        )
-        .bind(display_name)
-        .bind(display_name.to_lowercase())
-        .bind(id.as_str());
-        self.change(id, rename).await
+        self.in_time("account.set_display_name", self.rename(id, display_name)).await
     }
 
     async fn set_password(&self, id: &AccountId, hash: &PasswordHash) -> Result<Change> {
@@ -299,6 +292,10 @@ impl AccountStore for SqlStore {
 
     async fn reach(&self, filter: &AccountFilter) -> Result<Option<(Timestamp, AccountId)>> {
         self.in_time("account.reach", list::reach(self, filter)).await
+    }
+
+    async fn index_names(&self, limit: u32) -> Result<u32> {
+        self.in_time("account.index_names", self.index_stale(limit)).await
     }
 
     async fn sweep(&self, now: Timestamp) -> Result<()> {

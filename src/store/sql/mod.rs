@@ -14,6 +14,7 @@ mod key;
 mod lease;
 mod list;
 mod migrate;
+mod name;
 mod notice;
 mod plan;
 mod pool;

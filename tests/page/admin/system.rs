@@ -57,11 +57,71 @@ async fn the_links_to_the_files_take_the_filter_along() {
     let text = file.text();
     assert_eq!(text.lines().count(), 2);
     assert!(text.contains(&ada));
-    // As on the page, a filter that means nothing is no filter.
-    let all =
-        root.get("/admin/audit/export?format=jsonl&kind=nonsense&from=then").await.expect(200);
-    assert!(all.text().lines().count() >= 3);
-    root.get("/admin/audit/export?format=xls").await.expect(422);
+    // A filter that is not understood would take everything along.
+    for wrong in [
+        "format=jsonl&kind=nonsense",
+        "format=jsonl&from=then",
+        "format=jsonl&form=2026-01-01",
+        "format=jsonl&kind=user_created&kind=user_deleted",
+        "format=xls",
+    ] {
+        root.get(&format!("/admin/audit/export?{wrong}")).await.expect(422);
+    }
+}
+
+#[rocket::async_test]
+async fn a_filter_of_the_audit_log_that_is_not_understood_shows_nothing() {
+    let app = TestApp::light().await;
+    let root = app.signed_in(ROOT, &["admin"]).await;
+    app.audit().await;
+    root.get("/admin/audit").await.expect(200).says("authn_login_success</code>");
+    for (query, fields) in [
+        ("from=yesterday", &["from"][..]),
+        ("to=31.12.2026", &["to"]),
+        ("from=2026-02-30&kind=nope", &["kind", "from"]),
+        ("kind=Authn_login_success", &["kind"]),
+        ("from=2026-01-31T00:00:00%2001:00", &["from"]),
+        ("from=2026-01-31T00:00:00+01:00", &["from"]),
+        ("kind=user_created&kind=user_deleted", &["kind"]),
+        ("limit=abc", &[]),
+        ("limit=201", &[]),
+        ("cursor=x", &[]),
+        ("form=2026-01-01", &[]),
+    ] {
+        let page = root.get(&format!("/admin/audit?{query}")).await.expect(422);
+        page.says("Correct the filter").never_says("authn_login_success</code>");
+        for field in ["kind", "from", "to"] {
+            assert_eq!(page.fault(field).is_some(), fields.contains(&field), "{query}: {field}");
+        }
+        for field in fields {
+            assert!(page.text().contains("aria-invalid=\"true\""), "{query}: {field}");
+        }
+    }
+    let page = root.get("/admin/audit?from=yesterday").await.expect(422);
+    assert_eq!(page.field("from"), "yesterday");
+    // Days count whole, and a moment is taken too.
+    for query in ["from=2027-01-15&to=2027-01-15", "from=2027-01-15T00:00:00%2B00:00&limit=200"] {
+        let page = root.get(&format!("/admin/audit?{query}")).await.expect(200);
+        page.says("authn_login_success</code>");
+    }
+    root.get("/admin/audit?from=2027-01-16").await.expect(200).says("No event matches");
+}
+
+#[rocket::async_test]
+async fn a_filter_of_sessions_that_is_not_understood_shows_and_ends_nothing() {
+    let app = TestApp::light().await;
+    let root = app.signed_in(ROOT, &["admin"]).await;
+    let ada = app.signed_in("ada@example.org", &[]).await;
+    for query in ["ip=nowhere", "cursor=x", "limit=abc", "usr=ada@example.org", "user=a&user=b"] {
+        let page = root.get(&format!("/admin/sessions?{query}")).await.expect(422);
+        page.never_says("sessions on this page").never_says("Sign out</button></td>");
+        page.says("Nothing to show");
+    }
+    for query in ["ip=0.0.0.0/0&usr=bob", "ip=0.0.0.0/0&ip=10.0.0.0/8", "ip=nowhere"] {
+        root.get(&format!("/admin/sessions/revoke?{query}")).await.expect(422);
+    }
+    root.get("/admin/sessions?limit=1").await.expect(200).says("1 session on this page");
+    ada.me().await.expect(200);
 }
 
 #[rocket::async_test]

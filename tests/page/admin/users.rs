@@ -33,7 +33,7 @@ on_every_backend! {
             ("?role=admin", &all[2..]),
             ("?role=user&status=active", &[all[0], all[2]]),
             ("?status=disabled", &all[1..2]),
-            ("?status=nonsense&role=Non%20sense", &all),
+            ("?q=&role=&status=", &all[..]),
             ("?q=%20ada%20&role=user&status=disabled", &all[1..2]),
         ] {
             let page = root.get(&format!("{PEOPLE}{query}")).await.expect(200);
@@ -61,7 +61,46 @@ on_every_backend! {
         everybody.sort();
         everybody.dedup();
         assert_eq!(everybody.len(), 51);
-        root.get("/admin/users?cursor=made-up").await.expect(422);
+        let third = root.get("/admin/users?limit=3").await.expect(200);
+        third.says("3 people on this page").says("/admin/users?limit=3&cursor=");
+    }
+
+    async fn a_filter_that_is_not_understood_shows_nobody(app: TestApp) {
+        let root = app.signed_in(ROOT, &["admin"]).await;
+        app.create("ada@example.org", &[]).await;
+        let many = "a+".repeat(11);
+        for (query, fields) in [
+            ("role=nope", &["role"][..]),
+            ("role=Non%20sense", &["role"]),
+            ("status=nonsense", &["status"]),
+            ("status=nonsense&role=nope", &["role", "status"]),
+            (&*format!("q={many}"), &["q"]),
+            ("role=user&role=admin", &["role"]),
+            ("limit=abc", &[]),
+            ("limit=0", &[]),
+            ("limit=", &[]),
+            ("cursor=made-up", &[]),
+            ("cursor=", &[]),
+            ("statsu=disabled", &[]),
+            ("limit=3&limit=4", &[]),
+        ] {
+            let page = root.get(&format!("{PEOPLE}?{query}")).await.expect(422);
+            assert_eq!(listed(&page), [""; 0], "{query}");
+            page.says("Correct the filter").says("role=\"alert\"");
+            for field in ["q", "role", "status"] {
+                let is_wrong = fields.contains(&field);
+                assert_eq!(page.fault(field).is_some(), is_wrong, "{query}: {field}");
+                let marked = format!("name=\"{field}\"");
+                let tag = page.reading();
+                let tag = tag.split('<').find(|tag| tag.contains(&marked)).expect("a field").to_owned();
+                assert_eq!(tag.contains("aria-invalid=\"true\""), is_wrong, "{query}: {tag}");
+            }
+        }
+        // What was asked for is there still.
+        let page = root.get(&format!("{PEOPLE}?role=nope&q=ada")).await.expect(422);
+        assert_eq!(page.field("q"), "ada");
+        page.says("<option value=\"nope\" selected>nope</option>");
+        root.get(&format!("{PEOPLE}?done=removed&n=3")).await.expect(200);
     }
 
     async fn an_administrator_makes_an_account(app: TestApp) {

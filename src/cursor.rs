@@ -1,11 +1,11 @@
-//! What every list takes in its query: `limit` and `cursor` (SR-54).
+//! What every list takes: how many things stand on a page, and where it goes on (SR-54).
 
 use crate::error::{Error, Result};
 
-/// How many things are on a page, if the client does not say.
-pub(super) const DEFAULT_LIMIT: u32 = 50;
+/// How many things are on a page, if nobody says.
+pub const DEFAULT_LIMIT: u32 = 50;
 /// How many things a page may hold.
-pub(super) const MAX_LIMIT: u32 = 200;
+pub const MAX_LIMIT: u32 = 200;
 
 /// Reads `limit`.
 ///
@@ -17,4 +17,9 @@ pub fn limit(text: Option<&str>) -> Result<u32> {
         Ok(limit @ 1..=MAX_LIMIT) => Ok(limit),
         _ => Err(Error::field("limit", "out_of_range", "This must be a number from 1 to 200.")),
     }
+}
+
+/// A `cursor` that no list has given.
+pub fn unknown() -> Error {
+    Error::field("cursor", "invalid_cursor", "This page does not exist.")
 }
