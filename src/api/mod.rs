@@ -5,6 +5,7 @@ pub mod admin;
 pub mod audit;
 pub mod authz;
 pub mod health;
+pub mod inspection;
 pub mod key;
 pub mod live;
 pub mod reference;
@@ -40,6 +41,7 @@ fn calls() -> Vec<Calls> {
         key::calls(),
         setting::calls(),
         reference::calls(),
+        inspection::calls(),
     ]
 }
 

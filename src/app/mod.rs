@@ -1,6 +1,7 @@
 //! Puts stores, services and routes together: the Rocket application, and the same services without
 //! one for the command line.
 
+pub mod doctor;
 mod fairing;
 mod key_file;
 mod leave;
@@ -261,6 +262,7 @@ fn manage(mut rocket: Rocket<Build>, services: Services, registry: &Registry) ->
         .manage(services.tokens)
         .manage(services.audit)
         .manage(services.form_tokens)
+        .manage(services.inspections)
 }
 
 /// Records that this server starts or stops.

@@ -92,7 +92,7 @@ fn page_bytes() -> u64 {
 }
 
 #[cfg(unix)]
-fn fd_limit() -> Option<u64> {
+pub(super) fn fd_limit() -> Option<u64> {
     rustix::process::getrlimit(rustix::process::Resource::Nofile).current
 }
 
@@ -107,7 +107,7 @@ fn page_bytes() -> u64 {
 }
 
 #[cfg(not(unix))]
-fn fd_limit() -> Option<u64> {
+pub(super) fn fd_limit() -> Option<u64> {
     None
 }
 

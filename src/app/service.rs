@@ -13,6 +13,7 @@ use crate::audit::store::AuditStore;
 use crate::audit::{self, Audit};
 use crate::config::Config;
 use crate::guard::csrf::FormTokens;
+use crate::guard::inspection::Inspections;
 use crate::limit::Limits;
 use crate::limit::store::LimitStore;
 use crate::metric::Registry;
@@ -58,6 +59,7 @@ pub struct Services {
     /// The audit trail.
     pub audit: Arc<Audit>,
     pub(super) form_tokens: FormTokens,
+    pub(super) inspections: Inspections,
     pub(super) sql: SqlPool,
 }
 
@@ -227,6 +229,7 @@ impl Services {
             tokens,
             audit,
             form_tokens: FormTokens::new(&secret),
+            inspections: Inspections::new(&secret),
             sql: pool,
         })
     }
@@ -246,12 +249,12 @@ impl Services {
 /// Where sessions are kept, and where limits are counted.
 pub(super) type Stores = (Arc<dyn SessionStore>, Arc<dyn LimitStore>);
 
-async fn open_database(config: &Config) -> Result<SqlPool, StartError> {
+pub(super) async fn open_database(config: &Config) -> Result<SqlPool, StartError> {
     let (url, size) = (&config.database.url, config.database.pool_size);
     Ok(SqlPool::open_as(url, size, &config.origin_of_database()).await?)
 }
 
-fn redis_pool(config: &Config, near: Option<Duration>) -> Result<RedisPool, StartError> {
+pub(super) fn redis_pool(config: &Config, near: Option<Duration>) -> Result<RedisPool, StartError> {
     let near = near.map(|life| (config.store.prefix.as_str(), life));
     Ok(RedisPool::open(&config.store.url, near, &config.origin_of_store())?)
 }

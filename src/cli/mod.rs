@@ -2,6 +2,7 @@
 
 mod audit;
 mod backup;
+mod doctor;
 mod generate;
 mod health;
 mod input;
@@ -81,6 +82,8 @@ enum Command {
     Openapi,
     /// Ask the server of this configuration whether it is ready, for containers
     Healthcheck,
+    /// Print what holds of this server and what it needs, on one page without secrets
+    Doctor(doctor::Asked),
 }
 
 /// Runs the command line of this process. The exit code is 0 if it is done, 1 if it failed and 2 if
@@ -213,6 +216,7 @@ async fn run(
             let document = api::document(&app::basis(&config, "/")).json().clone();
             Ok(Some(Report::new(format!("{document:#}"), document)))
         }
+        Some(Command::Doctor(asked)) => doctor::run(&asked, &config, &world).await.map(Some),
         Some(Command::Healthcheck) => health::check(&config.server).await.map(Some),
     }
 }

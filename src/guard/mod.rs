@@ -12,6 +12,7 @@ pub mod fresh;
 pub mod gate;
 pub mod header;
 mod hop;
+pub mod inspection;
 pub mod json;
 pub mod kept;
 pub mod limit;

@@ -40,6 +40,8 @@ mod rule {
     pub const ACCOUNT: &str = "account";
     pub const DEVICE: &str = "device";
     pub const CONFIRM: &str = "confirm";
+    /// Nothing that anybody comes up against: see `Limits::use_once`.
+    pub const ONCE: &str = "once";
 
     /// All of them.
     pub const ALL: [&str; 7] = [LOGIN, REGISTER, REFRESH, REQUESTS, ACCOUNT, DEVICE, CONFIRM];
@@ -236,6 +238,16 @@ impl Limits {
             None => Err(wait),
         };
         counted.map_err(|wait| self.refuse(rule::REQUESTS, wait))
+    }
+
+    /// Whether `name` is used for the first time within `life`, on any replica.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn use_once(&self, name: &[u8], life: Duration) -> Result<bool> {
+        let Some(quota) = Quota::new(1, life) else { return Ok(false) };
+        let key = LimitKey::new(&self.secret, rule::ONCE, name);
+        Ok(self.store.take(&key, &quota, self.clock.now()).await?.allowed)
     }
 
     /// The error for what comes too often under this rule.

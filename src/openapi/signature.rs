@@ -22,6 +22,7 @@ use crate::guard::fresh::Fresh;
 use crate::guard::json::Json;
 use crate::guard::setting::Settings;
 use crate::guard::{Allowed, LoggedIn, Needs, Presented};
+use crate::limit::Limits;
 use crate::problem::Problem;
 use crate::reloadable::Reloadable;
 use crate::role::RoleStore;
@@ -266,6 +267,7 @@ parts! {
     &State<Arc<Sessions>> => Signature::store;
     &State<Arc<Roles>> => Signature::store;
     &State<Arc<Audit>> => Signature::store;
+    &State<Arc<Limits>> => Signature::store;
     &State<Arc<dyn RoleStore>> => Signature::store;
     &State<Arc<Keys>> => |_| {};
     &State<Arc<dyn Clock>> => |_| {};

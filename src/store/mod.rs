@@ -2,6 +2,7 @@
 
 pub mod embedded;
 mod health;
+pub mod probe;
 mod record;
 pub mod redis;
 pub mod sql;

@@ -103,6 +103,7 @@ pub const DECLARED: &[(Method, &str, Needs)] = &[
     (Get, "/admin/keys", KEYS),
     (Post, "/admin/keys/rotate", KEYS_WRITE),
     (Get, "/admin/settings", SETTINGS),
+    (Get, "/api/v1/inspections/<token>", Nothing(&[404])),
     (Post, "/api/v1/auth/login", Nothing(&[400])),
     (Post, "/api/v1/auth/register", Nothing(&[400])),
     (Post, "/api/v1/auth/refresh", Nothing(&[401])),

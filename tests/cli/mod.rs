@@ -34,6 +34,7 @@ macro_rules! on_both_stores {
 
 mod backup;
 mod config;
+mod doctor;
 mod list;
 mod log;
 mod output;

@@ -16,6 +16,7 @@ mod limit;
 mod near;
 mod outage;
 mod pool;
+mod probe;
 mod rights;
 mod verify;
 mod watch;

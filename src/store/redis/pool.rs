@@ -21,7 +21,7 @@ use crate::store::health::{self, Health};
 pub(super) const STEP_LIMIT: Duration = Duration::from_millis(250);
 
 /// How long an operation may take with all its steps, so that a request is refused within 1 s.
-const OPERATION_LIMIT: Duration = Duration::from_millis(900);
+pub(super) const OPERATION_LIMIT: Duration = Duration::from_millis(900);
 
 /// How long connecting may take where several servers have to be asked.
 const DISCOVERY_LIMIT: Duration = Duration::from_millis(600);
@@ -197,7 +197,7 @@ impl RedisPool {
     }
 
     /// Notes how an operation came out, and says of a failure which Redis it is.
-    fn noted<T>(&self, done: Result<T, Error>) -> Result<T, Error> {
+    pub(super) fn noted<T>(&self, done: Result<T, Error>) -> Result<T, Error> {
         self.0.health.note(done.map_err(|error| outage::of(&self.0.store, error)))
     }
 

@@ -43,6 +43,20 @@ fn migrator() -> Migrator {
     sqlx::migrate!("./migrations")
 }
 
+/// The migrations that this release knows, in their order.
+pub(super) fn known() -> Vec<i64> {
+    migrator().iter().map(|migration| migration.version).collect()
+}
+
+/// Asks for a row if there is a table of migrations.
+pub(super) fn table_exists(is_sqlite: bool) -> &'static str {
+    if is_sqlite {
+        "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = '_sqlx_migrations'"
+    } else {
+        "SELECT 1 WHERE to_regclass('_sqlx_migrations') IS NOT NULL"
+    }
+}
+
 /// The last migration that this release knows.
 pub(super) fn newest_migration() -> i64 {
     migrator().iter().map(|migration| migration.version).max().unwrap_or_default()
@@ -75,12 +89,7 @@ async fn missing<'m>(
     store: &Arc<str>,
     migrator: &'m Migrator,
 ) -> Result<Vec<&'m Migration>> {
-    let table = if db.is_sqlite() {
-        "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = '_sqlx_migrations'"
-    } else {
-        "SELECT 1 WHERE to_regclass('_sqlx_migrations') IS NOT NULL"
-    };
-    if query(table).fetch_optional(db).await?.is_none() {
+    if query(table_exists(db.is_sqlite())).fetch_optional(db).await?.is_none() {
         return Ok(migrator.iter().collect());
     }
     let rows =

@@ -18,6 +18,7 @@ mod name;
 mod notice;
 mod plan;
 mod pool;
+pub mod probe;
 mod role;
 mod row;
 pub mod snapshot;
