@@ -1,6 +1,7 @@
 //! All sessions of the embedded store in the two orders in which they are surveyed.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::ops::Bound;
 
 use ipnet::IpNet;
@@ -11,8 +12,8 @@ use crate::id::{AccountId, SessionId};
 use crate::session::Session;
 use crate::session::survey::Place;
 
-/// `None` stands before all sessions of one address and one moment.
-type ByAddress = (ClientAddress, Timestamp, Option<SessionId>);
+/// An address is ordered as it is stored. `None` stands before all sessions of one address and one moment.
+type ByAddress = (IpAddr, Timestamp, Option<SessionId>);
 
 /// Whose each session is, by age, and by address and age.
 #[derive(Debug, Default)]
@@ -26,14 +27,14 @@ impl Order {
     pub fn insert(&mut self, session: &Session) {
         let Place { ip, created_at, session: id } = Place::of(session);
         self.by_age.insert((created_at, id.clone()), session.account.clone());
-        self.by_address.insert((ip, created_at, Some(id)), session.account.clone());
+        self.by_address.insert((ip.stored(), created_at, Some(id)), session.account.clone());
     }
 
     /// Takes a session out.
     pub fn remove(&mut self, session: &Session) {
         let Place { ip, created_at, session: id } = Place::of(session);
         self.by_age.remove(&(created_at, id.clone()));
-        self.by_address.remove(&(ip, created_at, Some(id)));
+        self.by_address.remove(&(ip.stored(), created_at, Some(id)));
     }
 
     /// How many sessions there are.
@@ -74,17 +75,19 @@ impl Order {
         after: Option<&Place>,
         limit: usize,
     ) -> Vec<(Place, AccountId)> {
-        let first = (network.network().into(), Timestamp::from_millis(i64::MIN), None);
-        let end = (network.broadcast().into(), Timestamp::from_millis(i64::MAX), None);
-        let last =
-            after.map_or(end, |place| (place.ip, place.created_at, Some(place.session.clone())));
+        let first = (network.network(), Timestamp::from_millis(i64::MIN), None);
+        let end = (network.broadcast(), Timestamp::from_millis(i64::MAX), None);
+        let last = after.map_or(end, |place| {
+            (place.ip.stored(), place.created_at, Some(place.session.clone()))
+        });
         // A cursor of another network: a range that ends before it begins is none.
         if last < first {
             return Vec::new();
         }
         let range = self.by_address.range(first..last).rev().take(limit);
         let found = range.filter_map(|((ip, created_at, session), account)| {
-            let place = Place { ip: *ip, created_at: *created_at, session: session.clone()? };
+            let place =
+                Place { ip: (*ip).into(), created_at: *created_at, session: session.clone()? };
             Some((place, account.clone()))
         });
         found.collect()
