@@ -2,8 +2,6 @@
 //! address of a client as nobody can forge it (SR-61, SR-24). docs/deploy/in-front.md
 
 use std::fs::{self, File};
-use std::io::{self, Read as _, Write as _};
-use std::net::{Ipv4Addr, TcpStream};
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -17,6 +15,7 @@ use crate::person::Person;
 use crate::support::binary::Server;
 use crate::support::http::{self, Response};
 use crate::support::process::Daemon;
+use crate::support::slow::SlowClients;
 use crate::support::{START_LIMIT, bound_to_us, find_program, free_port, read_log, scratch_dir};
 
 /// Who signs in.
@@ -52,10 +51,6 @@ impl Front {
         assert_eq!(created.code, Some(0), "{created:?}");
         let (directory, _proxy) = start(proxy, port, &[doorward.port()]);
         Self { port, doorward, directory, _proxy }
-    }
-
-    fn connect(&self) -> TcpStream {
-        TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).expect("the proxy lets us in")
     }
 
     /// All that the proxy has logged.
@@ -190,38 +185,14 @@ fn launch(mut command: Command, home: &Path, port: u16) -> Daemon {
     daemon
 }
 
-/// Whether the other side has hung up, after what it may have said.
-fn is_closed(stream: &mut TcpStream) -> bool {
-    stream.set_nonblocking(true).expect("a socket");
-    let mut answer = [0; 1024];
-    loop {
-        match stream.read(&mut answer) {
-            Ok(0) => return true,
-            Ok(_) => {}
-            Err(error) => return error.kind() != io::ErrorKind::WouldBlock,
-        }
-    }
-}
-
 fn slow_clients_are_cut_off_and_nobody_else(proxy: Proxy) {
     let front = Front::start(proxy);
-    let begun = Instant::now();
-    let mut slow: Vec<TcpStream> = (0..SLOW).map(|_| front.connect()).collect();
-    for stream in &mut slow {
-        stream.write_all(b"GET /login HTTP/1.1\r\nHost: localhost\r\nX-Slow: ").expect("sent");
-    }
     let mut slowest = Duration::ZERO;
-    while !slow.is_empty() && begun.elapsed() < Duration::from_secs(25) {
+    SlowClients::connect(front.port, SLOW).assert_cut_off(|| {
         let asked = Instant::now();
         assert_eq!(Person::at(front.port).log_in(ADA, PASSWORD), 200, "{}", front.log());
         slowest = slowest.max(asked.elapsed());
-        // They go on sending, so that no time limit between two reads ends them.
-        slow.retain_mut(|stream| stream.write_all(b"a").is_ok() && !is_closed(stream));
-        std::thread::sleep(Duration::from_millis(200));
-    }
-    assert!(slow.is_empty(), "{} of {SLOW} are still there", slow.len());
-    let took = begun.elapsed();
-    assert!(took >= Duration::from_secs(9), "nobody has to be that fast: {took:?}");
+    });
     // SR-61 says 1 s on a machine of its own; the tests share theirs.
     assert!(slowest < Duration::from_secs(5), "{slowest:?}");
 }

@@ -6,6 +6,7 @@ mod domain;
 mod endpoint;
 mod front;
 mod judged;
+mod slow;
 mod spoof;
 mod stack;
 mod upstream;

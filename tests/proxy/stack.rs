@@ -61,6 +61,7 @@ impl Stack {
         let rules = json!([
             { "host": host, "path": "/public", "allow": "public" },
             { "host": host, "path": "/admin", "allow": "users:read", "audience": "the-admin-app" },
+            { "host": host, "path": "/reports", "allow": "users:read" },
             { "host": host, "allow": "signed_in" },
         ]);
         let (rules, public_url) = (rules.to_string(), format!("http://localhost:{login}"));
@@ -157,8 +158,8 @@ fn command(
             command
         }
         Proxy::Caddy => {
-            let settings = "{\n\tadmin off\n\tdefault_bind 127.0.0.1\n}\n";
-            write("Caddyfile", &format!("{settings}{}", print("caddy")))?;
+            let ours = "\n{\n\tadmin off\n\tdefault_bind 127.0.0.1\n";
+            write("Caddyfile", &print("caddy").replacen("\n{\n", ours, 1))?;
             let program = find_program(&["caddy"], "caddy")?;
             let mut command = bound_to_us(&program, "KILL", &[]);
             command.args(["run", "--adapter", "caddyfile", "--config"]).arg(path("Caddyfile"));

@@ -31,6 +31,7 @@ pub mod process;
 pub mod python;
 pub mod redis;
 mod self_test;
+pub mod slow;
 
 /// How long a server may take to start on a busy machine.
 pub const START_LIMIT: Duration = Duration::from_secs(20);
