@@ -147,8 +147,7 @@ struct Prepared {
 
 impl Prepared {
     fn new(config: Config, world: World, complaint: Complaint) -> Result<Self, StartError> {
-        let reload = cfg!(debug_assertions);
-        let views = Arc::new(Views::new(config.templates.dir.clone(), reload).map_err(cause)?);
+        let views = Arc::new(views(&config)?);
         let cors = match config.cors.allowed_origins.as_slice() {
             [] => None,
             _ => Some(policy::cors(&config)?),
@@ -305,6 +304,20 @@ async fn print_setup_link(rocket: &Rocket<Orbit>, public_url: &str) {
         Ok(None) => {}
         Err(error) => tracing::error!(cause = %error, "the set-up link could not be made"),
     }
+}
+
+/// The templates, those of the operator in place of ours.
+fn views(config: &Config) -> Result<Views, StartError> {
+    let folder = &config.templates.dir;
+    Views::new(folder.clone(), cfg!(debug_assertions)).map_err(|error| match folder {
+        Some(folder) => format!(
+            "cannot use the templates of {} (templates.dir): {}",
+            folder.display(),
+            chain(&*cause(error))
+        )
+        .into(),
+        None => cause(error),
+    })
 }
 
 /// The line that tells of the set-up link.

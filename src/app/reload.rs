@@ -142,8 +142,7 @@ impl Reloader {
         let mut running = self.running.lock().await;
         let (next, changes) = running.taking_over(new);
         // What can fail comes first.
-        let templates = next.templates.dir.clone();
-        let views = Views::new(templates, cfg!(debug_assertions)).map_err(cause)?;
+        let views = super::views(&next)?;
         let account_policy = policy::account_policy(&next)?;
         let declared = self.roles.declare_configured(&next.permissions.declared);
         Origin::server().scope(declared).await.map_err(cause)?;

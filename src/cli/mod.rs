@@ -265,7 +265,10 @@ async fn serve(config: Config, world: World, level: log::Level) -> Result<(), St
 fn tell(error: &rocket::Error, address: &str) -> StartError {
     use rocket::error::ErrorKind;
     match error.kind() {
-        ErrorKind::Bind(cause) => format!("cannot listen on {address}: {cause}").into(),
+        ErrorKind::Bind(cause) => format!(
+            "cannot listen on {address}: {cause}; stop the program that uses the port, or set `port`"
+        )
+        .into(),
         ErrorKind::FailedFairings(_) => "a part of the server cannot start".into(),
         other => other.to_string().into(),
     }
@@ -273,7 +276,7 @@ fn tell(error: &rocket::Error, address: &str) -> StartError {
 
 fn refuse(refused: &Refused, printer: &mut Printer) -> ExitCode {
     printer.failure(&json!({ "error": "configuration", "problems": refused.problems() }));
-    output::complain(&refused.to_string());
+    output::complain(&format!("{refused}\ndocs/start-errors.md says more"));
     ExitCode::FAILURE
 }
 

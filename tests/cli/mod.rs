@@ -42,6 +42,7 @@ mod proxy;
 mod role;
 mod secret;
 mod serve;
+mod start;
 #[cfg(feature = "otel")]
 mod trace;
 mod user;
