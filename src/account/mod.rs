@@ -37,6 +37,7 @@ use store::{AccountStore, Candidate, Change, Creation, Standings};
 
 pub use actor::Actor;
 pub use administration::{Invitation, Page};
+pub use confirm::InSession;
 pub use declaration::KnownPermission;
 pub use means::SignInMeans;
 pub use roles::Roles;
@@ -331,19 +332,18 @@ impl Accounts {
     }
 
     /// Changes the password of an account whose owner knows the current one (SR-9), and ends its
-    /// sessions but `keep` (SR-37).
+    /// sessions but the one in which that is asked for (SR-37).
     ///
     /// # Errors
-    /// [`Error::WrongPassword`]; [`Error::Throttled`] after several of those;
-    /// [`Error::Invalid`] for `new_password`; [`Error::NotFound`].
+    /// As [`Accounts::confirm`]; [`Error::Invalid`] for `new_password`; [`Error::NotFound`].
     pub async fn change_password(
         &self,
-        id: &AccountId,
+        live: InSession<'_>,
         current: SecretString,
         new: SecretString,
-        keep: &SessionId,
     ) -> Result<Account> {
-        let account = self.confirm_password(id, keep, current, Kind::PasswordChangeFail).await?;
+        let InSession { account: id, session: keep, .. } = live;
+        let account = self.confirm_password(live, current, Kind::PasswordChangeFail).await?;
         let hash = self.checked_hash(new, "new_password", &account).await?;
         self.standings.ping().await?;
         let account = done(self.store.set_password(id, &hash).await?)?;
@@ -360,16 +360,10 @@ impl Accounts {
     /// Deletes the account of its owner, who confirms it with the password; its sessions end.
     ///
     /// # Errors
-    /// [`Error::WrongPassword`]; [`Error::Throttled`] after several of those;
-    /// [`Error::LastAdmin`]; [`Error::NotFound`].
-    pub async fn delete_own(
-        &self,
-        id: &AccountId,
-        session: &SessionId,
-        password: SecretString,
-    ) -> Result<()> {
-        self.confirm_password(id, session, password, Kind::AuthzFail).await?;
-        self.erase(id, None).await
+    /// As [`Accounts::confirm`]; [`Error::LastAdmin`]; [`Error::NotFound`].
+    pub async fn delete_own(&self, live: InSession<'_>, password: SecretString) -> Result<()> {
+        self.confirm_password(live, password, Kind::AuthzFail).await?;
+        self.erase(live.account, None).await
     }
 
     /// Deletes the account; `actor` as in [`Accounts::record_by`].

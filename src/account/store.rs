@@ -163,8 +163,13 @@ pub trait AccountStore: Send + Sync + 'static {
     /// The account with this address, for somebody who signs in with it on `device`.
     async fn candidate(&self, email: &Email, device: &str) -> Result<Option<Candidate>>;
 
-    /// The account with this identifier, and its password hash.
-    async fn credentials_of(&self, id: &AccountId) -> Result<Option<Credentials>>;
+    /// The account with this identifier, and its password hash, unless this session of it was ended
+    /// on purpose (SR-38).
+    async fn credentials_in_session(
+        &self,
+        id: &AccountId,
+        session: &SessionId,
+    ) -> Result<Option<Credentials>>;
 
     /// Notes a sign-in at `now`, and keeps `rehashed` instead of `verified` where it is given.
     /// `account` is how it was read together with `verified`.

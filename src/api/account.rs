@@ -83,11 +83,10 @@ struct PasswordBody {
 async fn delete_me(
     viewer: LoggedIn,
     body: Body<PasswordBody>,
-    accounts: &State<Arc<Accounts>>,
+    sessions: &State<Arc<Sessions>>,
     cookies: Cookies<'_>,
 ) -> Result<NoContent, Problem> {
-    let session = &viewer.0.session.id;
-    accounts.delete_own(&viewer.0.account.id, session, body.0.password).await?;
+    sessions.delete_account(&viewer.0, body.0.password).await?;
     cookies.take_back();
     Ok(NoContent)
 }

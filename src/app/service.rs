@@ -19,8 +19,8 @@ use crate::limit::store::LimitStore;
 use crate::metric::Registry;
 use crate::private_file;
 use crate::role::RoleStore;
-use crate::session::Sessions;
 use crate::session::store::SessionStore;
+use crate::session::{CheckedStandings, DatabaseChecks, Sessions};
 use crate::store::embedded::{Embedded, EmbeddedLimits, Role};
 use crate::store::redis::{RedisPool, RedisStore};
 use crate::store::sql::{SqlAddress, SqlPool, SqlStore};
@@ -164,7 +164,11 @@ impl Services {
         let clock = Arc::clone(&world.clock);
         let limits = Limits::new(limit_store, policy::limits(config), &secret, clock);
         let limits = Arc::new(limits.watched(registry));
-        let standings = Arc::clone(&session_store) as Arc<dyn Standings>;
+        let checks = Arc::new(DatabaseChecks::default());
+        let standings: Arc<dyn Standings> = Arc::new(CheckedStandings {
+            checks: Arc::clone(&checks),
+            store: Arc::clone(&session_store) as Arc<dyn Standings>,
+        });
         let audit = Audit::start(
             Arc::clone(&sql) as Arc<dyn AuditStore>,
             Chain::new(&secret),
@@ -210,6 +214,7 @@ impl Services {
         let sessions = Sessions::new(
             Arc::clone(&accounts),
             Arc::clone(&session_store),
+            checks,
             Arc::clone(&tokens),
             Succession::new(&secret),
             policy::lifetimes(config),

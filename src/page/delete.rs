@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 use super::part::Faults;
 use super::show::{Either, See, Shown};
 use super::view::Page;
-use crate::account::Accounts;
 use crate::error::Error;
 use crate::guard::LoggedIn;
 use crate::guard::cookie::Cookies;
 use crate::guard::form::Form;
 use crate::id::SecretString;
+use crate::session::Sessions;
 
 /// Asks for the password before the account is deleted (`GET`, `POST /profile/delete`).
 #[derive(Debug, Default, Serialize)]
@@ -55,11 +55,10 @@ struct DeleteForm {
 async fn delete(
     viewer: LoggedIn,
     form: Form<DeleteForm>,
-    accounts: &State<Arc<Accounts>>,
+    sessions: &State<Arc<Sessions>>,
     cookies: Cookies<'_>,
 ) -> Either<See, Shown<DeletePage>> {
-    let session = &viewer.0.session.id;
-    match accounts.delete_own(&viewer.0.account.id, session, form.0.password).await {
+    match sessions.delete_account(&viewer.0, form.0.password).await {
         Ok(()) => {
             cookies.take_back();
             Either::This(See::with_notice("/login", "deleted"))

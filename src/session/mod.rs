@@ -1,9 +1,11 @@
 //! Sessions: one sign-in, one session, one family of tokens, from `log_in` to `log_out`.
 
 mod admission;
+mod checks;
 pub mod deny;
 pub mod device;
 mod everybody;
+mod judge;
 pub mod others;
 mod reauth;
 mod recognise;
@@ -25,6 +27,7 @@ use crate::metric::{self, Logins, Refreshes, Registry};
 use crate::token::access::AccessJti;
 use crate::token::refresh::{RefreshDigest, RefreshJti, Succession};
 use crate::token::{Grant, Tokens};
+pub use checks::{CheckedStandings, DatabaseChecks};
 pub use reauth::Reauthenticated;
 pub use recognise::Recognised;
 pub use record::{Client, Issued, Lifetimes, Presented, SEEN_EVERY, Session};
@@ -35,6 +38,7 @@ use store::{Live, Pair, Rotate, Rotation, SessionStore};
 pub struct Sessions {
     accounts: Arc<Accounts>,
     store: Arc<dyn SessionStore>,
+    checks: Arc<DatabaseChecks>,
     tokens: Arc<Tokens>,
     succession: Succession,
     lifetimes: Lifetimes,
@@ -51,6 +55,7 @@ impl Sessions {
     pub fn new(
         accounts: Arc<Accounts>,
         store: Arc<dyn SessionStore>,
+        checks: Arc<DatabaseChecks>,
         tokens: Arc<Tokens>,
         succession: Succession,
         lifetimes: Lifetimes,
@@ -62,6 +67,7 @@ impl Sessions {
         Self {
             accounts,
             store,
+            checks,
             tokens,
             succession,
             lifetimes,
@@ -126,18 +132,9 @@ impl Sessions {
         let claims = self.tokens.read_refresh(presented, now).await?;
         // Only now: what is no token of ours uses up nobody's refreshes.
         self.limits().refresh(&claims.session, client.ip, &client.gauge).await?;
-        let account = self.accounts.current_in(&claims.account, &claims.session).await?;
-        // Who became an administrator meanwhile may be away no longer than any other (SR-33).
-        let idle = now.since(claims.issued_at) >= self.lifetimes.admin_idle_lifetime;
-        let usable =
-            |account: &Account| account.status == Status::Active && !(idle && account.has_power());
-        let Some(account) = account.filter(usable) else {
+        let account = self.ask_database(&claims.account, &claims.session, claims.epoch).await?;
+        if self.is_idle(&claims, &account, now) {
             self.store.end(&claims.account, &claims.session).await?;
-            return Err(Error::SessionEnded);
-        };
-        // Issued before all sessions were ended, or before the password was changed: it is refused,
-        // and nothing else, for whoever lost a race with that has stolen nothing (SR-38).
-        if claims.epoch != account.session_epoch {
             return Err(Error::SessionEnded);
         }
         let (refresh, access) = self.succession.after(&claims.session, &claims.jti);

@@ -1,5 +1,6 @@
 //! Step-up: what is dangerous asks again who somebody is, if they said it too long ago (SR-52).
 
+use super::judge::in_session;
 use super::store::Live;
 use super::{Client, Issued, Presented, Session, Sessions};
 use crate::audit::{Entry, Kind};
@@ -43,7 +44,8 @@ impl Sessions {
         presented: &Presented,
     ) -> Result<Reauthenticated> {
         let (account, id) = (&live.account.id, &live.session.id);
-        self.accounts.confirm(account, id, password).await?;
+        let confirmed = self.accounts.confirm(in_session(live), password).await;
+        self.heed(live, confirmed).await?;
         let mut issued = self.renew_pair(live, client, presented).await?;
         let now = self.clock.now();
         let session = self.store.reauthenticate(account, id, now).await?;

@@ -23,7 +23,8 @@ impl Sessions {
     /// successor arriving would end the session at its next use (SR-36).
     ///
     /// The access token is judged as by [`Sessions::verify`]; where it has run out, the session is
-    /// asked whether the refresh token is its current one. One round trip for either, no SQL.
+    /// asked whether the refresh token is its current one. One round trip for either, and one
+    /// question to the database per life of an access token.
     ///
     /// # Errors
     /// [`Error::NotSignedIn`], [`Error::TokenExpired`], [`Error::SessionEnded`];
@@ -46,32 +47,33 @@ impl Sessions {
         }
     }
 
-    /// Judges a refresh token without trading it in, by the rules by which it would be traded in.
+    /// Judges a refresh token without trading it in, by the rules by which it would be traded in: the
+    /// session store is asked each time, the database once per life of an access token.
     async fn vouch(&self, refresh: &SecretString) -> Result<Live> {
         let now = self.clock.now();
         let claims = self.tokens.read_refresh(refresh, now).await?;
         let (account, session) = (&claims.account, &claims.session);
         let (grace, presented) = (self.lifetimes.reuse_grace, claims.lineage());
         let live = match self.store.vouch(account, session, &presented, grace, now).await? {
-            Vouched::Good(live) => *live,
+            Vouched::Good(live) => self.agreed(*live, &claims, now).await?,
             Vouched::Unknown => return Err(Error::SessionEnded),
             Vouched::Spent => return Err(self.spent(&claims).await?),
         };
-        let idle = now.since(claims.issued_at) >= self.lifetimes.admin_idle_lifetime;
         let usable = live.account.status == Status::Active
             && claims.epoch == live.account.session_epoch
-            && !(idle && live.account.has_power())
+            && !self.is_idle(&claims, &live.account, now)
             && !self.outlived(&live.session, &live.account, now);
         if usable { Ok(live) } else { Err(Error::SessionEnded) }
     }
 
     /// Ends the session whose spent refresh token somebody shows: either they or its owner has a
     /// copy that is not theirs.
+    ///
+    /// # Errors
+    /// [`Error::SessionEnded`] where nobody has stolen anything: the token was issued before the
+    /// password was changed, or the session has ended otherwise.
     async fn spent(&self, claims: &RefreshClaims) -> Result<Error> {
-        let account = self.accounts.current_in(&claims.account, &claims.session).await?;
-        // Issued before the password was changed: whoever lost a race with that has stolen nothing.
-        let account = account.filter(|account| account.session_epoch == claims.epoch);
-        let Some(account) = account else { return Ok(Error::SessionEnded) };
+        let account = self.ask_database(&claims.account, &claims.session, claims.epoch).await?;
         if !self.store.end(&claims.account, &claims.session).await? {
             return Ok(Error::SessionEnded);
         }

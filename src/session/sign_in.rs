@@ -2,6 +2,7 @@
 
 use super::admission;
 use super::device::Device;
+use super::judge::in_session;
 use super::store::{Live, Opened, Opening, Pair};
 use super::{Client, Issued, Presented, Session, Sessions};
 use crate::account::{Account, LoggedIn, Status};
@@ -149,10 +150,18 @@ impl Sessions {
         current: SecretString,
         new: SecretString,
     ) -> Result<Issued> {
-        let session = &live.session;
-        let account =
-            self.accounts.change_password(&session.account, current, new, &session.id).await?;
-        self.reissue(session, account).await
+        let changed = self.accounts.change_password(in_session(live), current, new).await;
+        let account = self.heed(live, changed).await?;
+        self.reissue(&live.session, account).await
+    }
+
+    /// Deletes the account of whoever is signed in, who confirms it with the password.
+    ///
+    /// # Errors
+    /// As [`Accounts::delete_own`](crate::account::Accounts::delete_own).
+    pub async fn delete_account(&self, live: &Live, password: SecretString) -> Result<()> {
+        let deleted = self.accounts.delete_own(in_session(live), password).await;
+        self.heed(live, deleted).await
     }
 
     /// Opens a session for an account whose owner has just proved who they are.

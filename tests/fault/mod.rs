@@ -5,6 +5,7 @@ mod clock;
 mod crash;
 mod output;
 mod redis;
+mod restored;
 mod signal;
 mod slow;
 mod sql;

@@ -1,6 +1,6 @@
 //! Forward-auth: what the endpoints answer, and what real proxies make of it.
 
-mod ask;
+pub mod ask;
 mod browser;
 mod domain;
 mod endpoint;

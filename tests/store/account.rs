@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use doorward::account::store::{AccountStore, Change, Creation, NewAccount};
 use doorward::account::{Account, Status};
-use doorward::id::{AccountId, Os, sha256};
+use doorward::id::{AccountId, Os, SessionId, sha256};
 use doorward::role::{Permission, RoleName, RoleStore};
 use futures::future::join_all;
 
@@ -62,15 +62,27 @@ on_both_databases! {
         let found = database.store.credentials(&email("aDA@EXAMPLE.org")).await.unwrap().unwrap();
         assert_eq!(found.account, ada);
         assert_eq!(found.password_hash.unwrap().expose(), hash("first").expose());
-        let found = database.store.credentials_of(&ada.id).await.unwrap().unwrap();
+        let found = database.credentials_of(&ada.id).await.unwrap();
         assert_eq!(found.account, ada);
         assert!(database.store.credentials(&email("bob@example.org")).await.unwrap().is_none());
-        assert!(database.store.credentials_of(&nobody()).await.unwrap().is_none());
+        assert!(database.credentials_of(&nobody()).await.is_none());
 
         let without = NewAccount { password_hash: None, ..new_account("bob@example.org") };
         let bob = database.created(without).await;
-        let found = database.store.credentials_of(&bob.id).await.unwrap().unwrap();
+        let found = database.credentials_of(&bob.id).await.unwrap();
         assert!(found.password_hash.is_none());
+    }
+
+    async fn sr_38_a_session_that_was_ended_on_purpose_gets_neither_account_nor_password(database: Database) {
+        let ada = database.account("ada@example.org").await;
+        let (ended, other) = (SessionId::random(&Os), SessionId::random(&Os));
+        let store = &database.store;
+        store.end_sessions(std::slice::from_ref(&ended), NOW + MINUTE, NOW).await.unwrap();
+        assert!(store.get_in_session(&ada.id, &ended).await.unwrap().is_none());
+        assert!(store.credentials_in_session(&ada.id, &ended).await.unwrap().is_none());
+        assert_eq!(store.get_in_session(&ada.id, &other).await.unwrap().as_ref(), Some(&ada));
+        let found = store.credentials_in_session(&ada.id, &other).await.unwrap().unwrap();
+        assert_eq!(found.account, ada);
     }
 
     async fn sr_8_of_fifty_creations_of_one_address_one_succeeds(database: Database) {
@@ -173,7 +185,7 @@ on_both_databases! {
         let later = NOW + 2 * MINUTE;
         let second = store.record_login(&after, &verified, Some(&better), later);
         assert_eq!(second.await.unwrap().unwrap().last_login_at, Some(later));
-        let stored = store.credentials_of(&before.id).await.unwrap().unwrap().password_hash;
+        let stored = database.credentials_of(&before.id).await.unwrap().password_hash;
         assert_eq!(stored.unwrap().expose(), better.expose());
     }
 
@@ -203,7 +215,7 @@ on_both_databases! {
         done(store.set_password(&ada.id, &hash("second")).await);
         let late = store.record_login(&ada, &hash("first"), Some(&hash("better")), NOW).await;
         assert_eq!(late.unwrap(), None);
-        let now = store.credentials_of(&ada.id).await.unwrap().unwrap();
+        let now = database.credentials_of(&ada.id).await.unwrap();
         assert_eq!(now.password_hash.unwrap().expose(), hash("second").expose());
         assert_eq!(now.account.last_login_at, None);
 

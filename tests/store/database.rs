@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use doorward::account::email::Email;
 use doorward::account::password::PasswordHash;
-use doorward::account::store::{AccountStore, Change, Creation, NewAccount};
+use doorward::account::store::{AccountStore, Change, Creation, Credentials, NewAccount};
 use doorward::account::{Account, Status};
 use doorward::clock::Timestamp;
-use doorward::id::{AccountId, Os, SecretString};
+use doorward::id::{AccountId, Os, SecretString, SessionId};
 use doorward::role::RoleName;
 use doorward::store::sql::{SqlPool, SqlStore};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Executor as _};
@@ -74,6 +74,12 @@ impl Database {
     /// The account as it is stored.
     pub async fn get(&self, id: &AccountId) -> Account {
         self.store.get(id).await.expect("get").expect("an account")
+    }
+
+    /// The account and its password hash, for a session of it that goes on.
+    pub async fn credentials_of(&self, id: &AccountId) -> Option<Credentials> {
+        let session = SessionId::random(&Os);
+        self.store.credentials_in_session(id, &session).await.expect("the store answers")
     }
 
     /// Runs statements as somebody else who works with the database.

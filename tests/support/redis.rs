@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpStream};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -130,6 +131,29 @@ impl RedisServer {
         daemon.stop(Signal::TERM);
         *daemon = launch(self.port, &self.options, &self.directory)
             .unwrap_or_else(|reason| panic!("{reason}"));
+    }
+
+    /// Everything that the server holds, as it writes it to its disk (`SAVE`).
+    ///
+    /// # Panics
+    /// When the server does not answer.
+    pub fn dump(&self) -> Vec<u8> {
+        assert_eq!(self.command("SAVE").expect("Redis answers"), "+OK");
+        std::fs::read(self.dump_file()).expect("the file that Redis has written")
+    }
+
+    /// Kills the server, and starts it again with what it held at an earlier time.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn restore(&self, dump: &[u8]) {
+        self.kill();
+        std::fs::write(self.dump_file(), dump).expect("write the file that Redis reads");
+        self.restart();
+    }
+
+    fn dump_file(&self) -> PathBuf {
+        self.directory.path().join("dump.rdb")
     }
 
     fn daemon(&self) -> MutexGuard<'_, Daemon> {

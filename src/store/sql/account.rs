@@ -156,10 +156,18 @@ impl AccountStore for SqlStore {
         .await
     }
 
-    async fn credentials_of(&self, id: &AccountId) -> Result<Option<Credentials>> {
-        let by_id =
-            query(select_account!(more: ", a.password_hash", "WHERE a.id = $1")).bind(id.as_str());
-        self.in_time("account.credentials_of", self.fetch_credentials(by_id)).await
+    async fn credentials_in_session(
+        &self,
+        id: &AccountId,
+        session: &SessionId,
+    ) -> Result<Option<Credentials>> {
+        let by_id = query(select_account!(
+            more: ", a.password_hash",
+            "WHERE a.id = $1 AND NOT EXISTS \
+             (SELECT 1 FROM ended_session e WHERE e.session_id = $2)"
+        ));
+        let by_id = by_id.bind(id.as_str()).bind(session.as_str());
+        self.in_time("account.credentials_in_session", self.fetch_credentials(by_id)).await
     }
 
     async fn record_login(
