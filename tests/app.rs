@@ -40,13 +40,14 @@ pub const PASSWORD: &str = "a tower of marzipan";
 pub const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
 /// The limits as they are by default.
-pub const LIMITS: [(&str, &str); 6] = [
+pub const LIMITS: [(&str, &str); 7] = [
     ("DOORWARD_LIMITS_LOGIN_PER_ADDRESS", "20/1m"),
     ("DOORWARD_LIMITS_REGISTER_PER_ADDRESS", "10/1h"),
     ("DOORWARD_LIMITS_REFRESH_PER_SESSION", "60/1m"),
     ("DOORWARD_LIMITS_REFRESH_PER_ADDRESS", "600/1m"),
     ("DOORWARD_LIMITS_OTHER_PER_ADDRESS", "600/1m"),
     ("DOORWARD_LIMITS_ACCOUNT_FAILURES", "5"),
+    ("DOORWARD_LIMITS_CONFIRM_PER_SESSION", "20/1m"),
 ];
 
 /// Which stores an application stands on.

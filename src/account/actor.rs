@@ -1,5 +1,6 @@
 //! Who changes accounts and roles, and what they may decide about (SR-51).
 
+use super::password::Requester;
 use super::{Account, Accounts};
 use crate::audit::{self, Entry, Kind};
 use crate::error::{Error, Result};
@@ -43,6 +44,14 @@ impl Actor<'_> {
         match self {
             Self::Account(account) => event.by(account.id.as_str()),
             Self::Operator => event.by(audit::OPERATOR),
+        }
+    }
+
+    /// For whom a password is hashed that the actor sets.
+    pub(super) fn requester(&self) -> Requester {
+        match self {
+            Self::Account(account) => Requester::known(&account.email.key()),
+            Self::Operator => Requester::operator(),
         }
     }
 

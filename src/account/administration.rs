@@ -53,6 +53,7 @@ impl Accounts {
             names.insert(RoleName::user());
         }
         let Invitation { email, display_name, password, .. } = invitation;
+        let password = password.map(|password| (password, actor.requester()));
         let new = self.prepare(email, password, display_name, names.into_iter().collect()).await?;
         match self.store.create(&new).await? {
             Creation::Created(account) => {
@@ -162,7 +163,8 @@ impl Accounts {
     /// [`Error::Invalid`] for `password`; [`Error::NotFound`].
     pub async fn set_password(&self, id: &AccountId, password: SecretString) -> Result<Account> {
         let account = self.get(id).await?;
-        let hash = self.checked_hash(password, "password", &account).await?;
+        let requester = Actor::Operator.requester();
+        let hash = self.checked_hash(password, "password", &account, requester).await?;
         self.standings.ping().await?;
         let account = done(self.store.set_password(id, &hash).await?)?;
         self.record_by(Some(Actor::Operator), Entry::of(Kind::PasswordChange).about(id)).await;

@@ -1,7 +1,7 @@
 //! What a new account or a new password must be before it gets in.
 
 use super::email::Email;
-use super::password::{Context, Password, PasswordHash};
+use super::password::{Context, Password, PasswordHash, Requester};
 use super::store::NewAccount;
 use super::{Account, Accounts, checked_display_name};
 use crate::error::{Error, Result, keep_error};
@@ -9,11 +9,11 @@ use crate::id::{AccountId, SecretString};
 use crate::role::RoleName;
 
 impl Accounts {
-    /// Checks every field of a new account and hashes its password.
+    /// Checks every field of a new account and hashes its password, for whoever it comes with.
     pub(super) async fn prepare(
         &self,
         email: &str,
-        password: Option<SecretString>,
+        password: Option<(SecretString, Requester)>,
         display_name: &str,
         roles: Vec<RoleName>,
     ) -> Result<NewAccount> {
@@ -22,18 +22,18 @@ impl Accounts {
         let name = keep_error(checked_display_name(display_name), &mut wrong)?;
         let password = match password {
             None => None,
-            Some(text) => {
+            Some((text, requester)) => {
                 let local_part = email.as_ref().map_or("", Email::local_part);
                 let name = name.unwrap_or_default();
                 let admitted = self.admit(text, "password", local_part, name).await;
-                keep_error(admitted, &mut wrong)?
+                keep_error(admitted, &mut wrong)?.map(|password| (password, requester))
             }
         };
         let (Some(email), Some(name), true) = (email, name, wrong.is_empty()) else {
             return Err(Error::Invalid(wrong));
         };
         let password_hash = match password {
-            Some(password) => Some(self.hasher.hash(&password).await?),
+            Some((password, requester)) => Some(self.hasher.hash(&password, requester).await?),
             None => None,
         };
         Ok(NewAccount {
@@ -52,10 +52,11 @@ impl Accounts {
         text: SecretString,
         field: &'static str,
         owner: &Account,
+        requester: Requester,
     ) -> Result<PasswordHash> {
         let local_part = owner.email.local_part();
         let password = self.admit(text, field, local_part, &owner.display_name).await?;
-        self.hasher.hash(&password).await
+        self.hasher.hash(&password, requester).await
     }
 
     /// The password that the client sent in `field`, if the policy lets it in (SR-1…3).

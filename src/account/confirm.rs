@@ -1,10 +1,11 @@
 //! The password again, from somebody who is signed in.
 
-use super::password::{Password, Precedence, Verdict};
+use super::password::{Password, Requester, Verdict};
 use super::{Account, Accounts, Status};
 use crate::audit::{Entry, Kind};
 use crate::error::{Error, Result};
 use crate::id::{AccountId, SecretString, SessionId};
+use crate::limit::Gauge;
 
 /// The session in which a person confirms with their password.
 #[derive(Clone, Copy, Debug)]
@@ -15,28 +16,40 @@ pub struct InSession<'a> {
     pub session: &'a SessionId,
     /// The session epoch that the session lives under (SR-38).
     pub epoch: i64,
+    /// Where the limits that the attempt is counted under are noted.
+    pub gauge: &'a Gauge,
 }
 
 impl Accounts {
     /// Has whoever is signed in prove again who they are (SR-52).
     ///
     /// # Errors
-    /// [`Error::WrongPassword`]; [`Error::Throttled`] after several of those;
-    /// [`Error::SessionEnded`] if the database knows that the session is over.
+    /// [`Error::WrongPassword`]; [`Error::Throttled`] after several of those, and after many
+    /// attempts, good or bad; [`Error::Overloaded`]; [`Error::SessionEnded`] if the database knows that the session is over.
     pub async fn confirm(&self, live: InSession<'_>, password: SecretString) -> Result<()> {
         self.confirm_password(live, password, Kind::ReauthFail).await.map(drop)
     }
 
     /// The account, once `password` has proved to be its own; otherwise an event of the kind
-    /// `refused`. Whoever holds the session cannot guess at it for long (SR-22).
+    /// `refused`. Whoever holds the session can neither guess at it for long nor keep the server busy
+    /// with hashes (SR-22).
     pub(super) async fn confirm_password(
         &self,
         live: InSession<'_>,
         password: SecretString,
         refused: Kind,
     ) -> Result<Account> {
-        let InSession { account: id, session, epoch } = live;
-        let attempt = self.limits.confirm(session).await?;
+        let InSession { account: id, session, epoch, gauge } = live;
+        let attempt = match self.limits.confirm(session, gauge).await {
+            Ok(attempt) => attempt,
+            Err(error) => {
+                if matches!(error, Error::Throttled(_)) {
+                    let event = Entry::of(Kind::RateLimited).about(id).detail("confirmation");
+                    self.audit.record_sparingly(event).await;
+                }
+                return Err(error);
+            }
+        };
         let found = match self.store.credentials_in_session(id, session).await {
             Ok(found) => found.filter(|found| {
                 found.account.status == Status::Active && found.account.session_epoch == epoch
@@ -52,7 +65,8 @@ impl Accounts {
         };
         let verified = match (Password::from_secret(&password), &found.password_hash) {
             (Ok(password), Some(hash)) => {
-                self.hasher.verify_for(Precedence::Known, &password, hash).await
+                let requester = Requester::known(&found.account.email.key());
+                self.hasher.verify(&password, hash, requester).await
             }
             _ => Ok(Verdict::Mismatch),
         };

@@ -32,7 +32,7 @@ use crate::role::{self, Permission, RoleName};
 use crate::text;
 use email::Email;
 use notice::{Notice, NoticeKind};
-use password::{Hasher, Password, Policy, Precedence, Verdict};
+use password::{Hasher, Password, PasswordHash, Policy, Requester, Verdict};
 use store::{AccountStore, Candidate, Change, Creation, Standings};
 
 pub use actor::Actor;
@@ -213,12 +213,14 @@ impl Accounts {
         email: &str,
         password: SecretString,
         display_name: &str,
+        requester: Requester,
     ) -> Result<Account> {
         if !self.policy.get().registration_open {
             return Err(Error::RegistrationClosed);
         }
         let roles = vec![RoleName::user()];
-        let mut new = self.prepare(email, Some(password), display_name, roles).await?;
+        let password = Some((password, requester));
+        let mut new = self.prepare(email, password, display_name, roles).await?;
         new.last_login_at = Some(new.created_at);
         match self.store.create(&new).await? {
             Creation::Created(account) => {
@@ -241,7 +243,7 @@ impl Accounts {
         &self,
         email: &str,
         password: SecretString,
-        precedence: Precedence,
+        requester: Requester,
         device: &str,
     ) -> Result<LoggedIn> {
         // Too long to be anybody's password: not worth a hash, and no account's business.
@@ -256,22 +258,31 @@ impl Accounts {
             Some((credentials.account, credentials.password_hash?, device_known))
         });
         let Some((account, hash, device_known)) = known else {
-            self.hasher.verify_nobody(&password).await?;
+            self.hasher.verify_nobody(&password, requester).await?;
             return Err(self.login_refused(None).await);
         };
-        let rehashed = match self.hasher.verify_for(precedence, &password, &hash).await? {
+        let rehashed = match self.hasher.verify(&password, &hash, requester).await? {
             Verdict::Mismatch => return Err(self.login_refused(Some(&account.id)).await),
             Verdict::Match { rehash: false } => None,
-            Verdict::Match { rehash: true } => match self.hasher.hash(&password).await {
-                // The next sign-in will do.
-                Err(Error::Overloaded) => None,
-                hashed => Some(hashed?),
-            },
+            Verdict::Match { rehash: true } => self.rehash(&password, requester).await?,
         };
         let now = self.clock.now();
         match self.store.record_login(&account, &hash, rehashed.as_ref(), now).await? {
             Some(account) => Ok(LoggedIn { account, device_known }),
             None => Err(self.login_refused(Some(&account.id)).await),
+        }
+    }
+
+    /// The hash that takes the place of one that was made with other parameters, unless the server is
+    /// too busy: then the next sign-in will do.
+    async fn rehash(
+        &self,
+        password: &Password,
+        requester: Requester,
+    ) -> Result<Option<PasswordHash>> {
+        match self.hasher.hash(password, requester).await {
+            Err(Error::Overloaded) => Ok(None),
+            hashed => hashed.map(Some),
         }
     }
 
@@ -344,7 +355,8 @@ impl Accounts {
     ) -> Result<Account> {
         let InSession { account: id, session: keep, .. } = live;
         let account = self.confirm_password(live, current, Kind::PasswordChangeFail).await?;
-        let hash = self.checked_hash(new, "new_password", &account).await?;
+        let requester = Requester::known(&account.email.key());
+        let hash = self.checked_hash(new, "new_password", &account, requester).await?;
         self.standings.ping().await?;
         let account = done(self.store.set_password(id, &hash).await?)?;
         self.audit.record(Entry::of(Kind::PasswordChange).about(id)).await;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::password::Requester;
 use super::store::Creation;
 use super::{Account, Accounts};
 use crate::audit::{Entry, Kind};
@@ -37,9 +38,15 @@ impl Accounts {
         email: &str,
         password: SecretString,
         display_name: &str,
+        requester: Requester,
     ) -> Result<Account> {
+        // Whether it still does is decided when it is spent; but a link that is none costs no hash.
+        if !self.setup_token_works(token).await? {
+            return Err(self.setup_refused().await);
+        }
         let roles = vec![RoleName::admin(), RoleName::user()];
-        let mut new = self.prepare(email, Some(password), display_name, roles).await?;
+        let password = Some((password, requester));
+        let mut new = self.prepare(email, password, display_name, roles).await?;
         new.last_login_at = Some(new.created_at);
         match self.store.create_first_admin(&new, &sha256(token.expose())).await? {
             Creation::Created(account) => {
@@ -50,11 +57,13 @@ impl Accounts {
                 Ok(account)
             }
             Creation::EmailTaken => Err(Error::RegistrationRefused),
-            Creation::UnknownRole | Creation::SetupRefused => {
-                self.audit.record(Entry::of(Kind::AuthzFail).detail("set-up link")).await;
-                Err(Error::SetupLinkInvalid)
-            }
+            Creation::UnknownRole | Creation::SetupRefused => Err(self.setup_refused().await),
         }
+    }
+
+    async fn setup_refused(&self) -> Error {
+        self.audit.record(Entry::of(Kind::AuthzFail).detail("set-up link")).await;
+        Error::SetupLinkInvalid
     }
 
     /// Whether the set-up link with this token still works; asking does not spend it.

@@ -14,6 +14,7 @@ use crate::account::Accounts;
 use crate::error::Error;
 use crate::guard::LoggedIn;
 use crate::guard::body::Body;
+use crate::guard::client::Client;
 use crate::guard::cookie::Cookies;
 use crate::guard::json::Json;
 use crate::id::{SecretString, SessionId};
@@ -83,10 +84,11 @@ struct PasswordBody {
 async fn delete_me(
     viewer: LoggedIn,
     body: Body<PasswordBody>,
+    client: Client,
     sessions: &State<Arc<Sessions>>,
     cookies: Cookies<'_>,
 ) -> Result<NoContent, Problem> {
-    sessions.delete_account(&viewer.0, body.0.password).await?;
+    sessions.delete_account(&viewer.0, body.0.password, &client.0).await?;
     cookies.take_back();
     Ok(NoContent)
 }
@@ -106,11 +108,13 @@ struct NewPasswordBody {
 async fn change_password(
     viewer: LoggedIn,
     body: Body<NewPasswordBody>,
+    client: Client,
     sessions: &State<Arc<Sessions>>,
     cookies: Cookies<'_>,
 ) -> Result<NoContent, Problem> {
     let NewPasswordBody { current_password, new_password } = body.0;
-    let issued = sessions.change_password(&viewer.0, current_password, new_password).await?;
+    let issued =
+        sessions.change_password(&viewer.0, current_password, new_password, &client.0).await?;
     cookies.hand_over(&issued);
     Ok(NoContent)
 }

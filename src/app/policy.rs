@@ -99,6 +99,7 @@ pub(super) fn limits(config: &Config) -> LimitPolicy {
         refresh_per_session: limits.refresh_per_session,
         refresh_per_address: limits.refresh_per_address,
         other_per_address: limits.other_per_address,
+        confirm_per_session: limits.confirm_per_session,
         account_failures: limits.account_failures.map(|free| Backoff { free }),
     }
 }

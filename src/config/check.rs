@@ -202,6 +202,7 @@ fn limits(config: &Config, warnings: &mut Vec<String>) {
         ("refresh_per_session", limits.refresh_per_session.is_some(), "refreshes of a session"),
         ("refresh_per_address", limits.refresh_per_address.is_some(), "refreshes"),
         ("other_per_address", limits.other_per_address.is_some(), "requests"),
+        ("confirm_per_session", limits.confirm_per_session.is_some(), "confirmations"),
         ("account_failures", limits.account_failures.is_some(), "wrong passwords for an account"),
     ] {
         if !on {

@@ -192,13 +192,14 @@ impl Reader {
     }
 
     fn limits(&mut self) -> Limits {
-        let login = self.quota("limits.login_per_address");
+        let halved = |quota: Option<Quota>| quota.map(|quota| quota.with_burst(quota.count() / 2));
         Limits {
-            login_per_address: login.map(|quota| quota.with_burst(quota.count() / 2)),
+            login_per_address: halved(self.quota("limits.login_per_address")),
             register_per_address: self.quota("limits.register_per_address"),
             refresh_per_session: self.quota("limits.refresh_per_session"),
             refresh_per_address: self.quota("limits.refresh_per_address"),
             other_per_address: self.quota("limits.other_per_address"),
+            confirm_per_session: halved(self.quota("limits.confirm_per_session")),
             account_failures: self.parse("limits.account_failures", value::failures).flatten(),
         }
     }

@@ -47,6 +47,9 @@ static LIVE: &[Live] = &[
     live("limits.other_per_address", |to, from| {
         to.limits.other_per_address = from.limits.other_per_address;
     }),
+    live("limits.confirm_per_session", |to, from| {
+        to.limits.confirm_per_session = from.limits.confirm_per_session;
+    }),
     live("limits.account_failures", |to, from| {
         to.limits.account_failures = from.limits.account_failures;
     }),

@@ -191,6 +191,8 @@ pub struct Limits {
     pub refresh_per_address: Option<Quota>,
     /// Requests of any kind from one address.
     pub other_per_address: Option<Quota>,
+    /// Confirmations with the password in one session.
+    pub confirm_per_session: Option<Quota>,
     /// Wrong passwords in a row before the first delay.
     pub account_failures: Option<u32>,
 }

@@ -60,6 +60,8 @@ pub struct LimitPolicy {
     pub refresh_per_address: Option<Quota>,
     /// Requests from one address, whatever they ask for.
     pub other_per_address: Option<Quota>,
+    /// Confirmations with the password in one session, good or bad.
+    pub confirm_per_session: Option<Quota>,
     /// Delays after wrong passwords.
     pub account_failures: Option<Backoff>,
 }
@@ -183,8 +185,11 @@ impl Limits {
     ///
     /// # Errors
     /// As [`Limits::login`].
-    pub async fn confirm(&self, session: &SessionId) -> Result<Attempt<'_>> {
-        self.attempt(rule::CONFIRM, session.as_str().as_bytes()).await
+    pub async fn confirm(&self, session: &SessionId, gauge: &Gauge) -> Result<Attempt<'_>> {
+        let session = session.as_str().as_bytes();
+        self.take(rule::CONFIRM, self.policy().confirm_per_session, session, gauge).await?;
+        // Under a key of its own: in Redis a bucket and a count of failures are of different types.
+        self.attempt(rule::CONFIRM, &[b"failures/", session].concat()).await
     }
 
     /// Lets somebody make an account.

@@ -10,6 +10,7 @@ use super::show::{Either, See, Shown};
 use super::view::Page;
 use crate::error::Error;
 use crate::guard::LoggedIn;
+use crate::guard::client::Client;
 use crate::guard::cookie::Cookies;
 use crate::guard::form::Form;
 use crate::id::SecretString;
@@ -55,10 +56,11 @@ struct DeleteForm {
 async fn delete(
     viewer: LoggedIn,
     form: Form<DeleteForm>,
+    client: Client,
     sessions: &State<Arc<Sessions>>,
     cookies: Cookies<'_>,
 ) -> Either<See, Shown<DeletePage>> {
-    match sessions.delete_account(&viewer.0, form.0.password).await {
+    match sessions.delete_account(&viewer.0, form.0.password, &client.0).await {
         Ok(()) => {
             cookies.take_back();
             Either::This(See::with_notice("/login", "deleted"))

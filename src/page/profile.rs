@@ -13,6 +13,7 @@ use super::view::Page;
 use crate::account::{Account, Accounts, KnownPermission, Roles};
 use crate::error::Error;
 use crate::guard::LoggedIn;
+use crate::guard::client::Client;
 use crate::guard::cookie::Cookies;
 use crate::guard::form::Form;
 use crate::id::SecretString;
@@ -143,12 +144,13 @@ struct PasswordForm {
 async fn change_password(
     viewer: LoggedIn,
     form: Form<PasswordForm>,
+    client: Client,
     sessions: &State<Arc<Sessions>>,
     desk: Desk<'_>,
     cookies: Cookies<'_>,
 ) -> FormAnswer<ProfilePage> {
     let PasswordForm { current_password, new_password } = form.0;
-    match sessions.change_password(&viewer.0, current_password, new_password).await {
+    match sessions.change_password(&viewer.0, current_password, new_password, &client.0).await {
         Ok(issued) => {
             cookies.hand_over(&issued);
             Either::This(See::with_notice("/profile", "password"))

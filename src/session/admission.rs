@@ -6,11 +6,11 @@ use super::{Client, Presented, Sessions};
 use crate::account::Account;
 use crate::account::email::Email;
 use crate::account::notice::{Notice, NoticeKind};
-use crate::account::password::Precedence;
+use crate::account::password::Requester;
 use crate::audit::{Entry, Kind};
 use crate::error::{Error, Result};
 use crate::limit::device::{DeviceToken, KnownDevice};
-use crate::limit::{Attempt, Limits};
+use crate::limit::{Attempt, Limits, Network};
 
 /// How many failed attempts an owner is told of; fewer are what people do (SR-81).
 const TELLING_FAILURES: u32 = 5;
@@ -88,9 +88,18 @@ impl Sessions {
     }
 }
 
-/// The line in which an attempt waits for its hash: a flood of strangers must not keep an owner out.
-pub(super) fn precedence(attempt: &Attempt<'_>) -> Precedence {
-    if attempt.is_on_known_device() { Precedence::Known } else { Precedence::Stranger }
+/// For whom the password of an attempt is hashed: a flood of strangers must not keep an owner out.
+pub(super) fn requester(attempt: &Attempt<'_>, email: &str, client: &Client) -> Requester {
+    if attempt.is_on_known_device() {
+        Requester::known(&identifier(email))
+    } else {
+        stranger(email, client)
+    }
+}
+
+/// For whom the password of a new account is hashed.
+pub(super) fn stranger(email: &str, client: &Client) -> Requester {
+    Requester::stranger(&identifier(email), Network::of(client.ip).as_bytes())
 }
 
 /// What failures are counted under: an address in the form in which accounts are told apart, and

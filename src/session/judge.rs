@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use super::Sessions;
 use super::store::Live;
+use super::{Client, Sessions};
 use crate::account::{Account, InSession, Status};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
@@ -76,8 +76,8 @@ impl Sessions {
     /// Those of `outcome`; [`Error::Unavailable`] if the store does not answer.
     pub(super) async fn heed<T>(&self, live: &Live, outcome: Result<T>) -> Result<T> {
         if matches!(outcome, Err(Error::SessionEnded)) {
-            let InSession { account, session, epoch } = in_session(live);
-            self.ask_database(account, session, epoch).await?;
+            let session = &live.session;
+            self.ask_database(&session.account, &session.id, session.epoch).await?;
         }
         outcome
     }
@@ -95,7 +95,7 @@ impl Sessions {
 }
 
 /// The session of somebody who confirms with their password.
-pub(super) fn in_session(live: &Live) -> InSession<'_> {
-    let session = &live.session;
-    InSession { account: &session.account, session: &session.id, epoch: session.epoch }
+pub(super) fn in_session<'a>(live: &'a Live, client: &'a Client) -> InSession<'a> {
+    let (session, gauge) = (&live.session, &client.gauge);
+    InSession { account: &session.account, session: &session.id, epoch: session.epoch, gauge }
 }

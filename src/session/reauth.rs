@@ -44,7 +44,7 @@ impl Sessions {
         presented: &Presented,
     ) -> Result<Reauthenticated> {
         let (account, id) = (&live.account.id, &live.session.id);
-        let confirmed = self.accounts.confirm(in_session(live), password).await;
+        let confirmed = self.accounts.confirm(in_session(live, client), password).await;
         self.heed(live, confirmed).await?;
         let mut issued = self.renew_pair(live, client, presented).await?;
         let now = self.clock.now();

@@ -83,9 +83,9 @@ impl Sessions {
             Ok(attempt) => attempt,
             Err(error) => return Err(self.not_admitted(error).await),
         };
-        let precedence = admission::precedence(&attempt);
+        let requester = admission::requester(&attempt, email, &client);
         let device = device_of(&client);
-        let proof = self.accounts.authenticate(email, password, precedence, &device).await;
+        let proof = self.accounts.authenticate(email, password, requester, &device).await;
         let LoggedIn { account, device_known } = match proof {
             Ok(logged_in) => logged_in,
             Err(error) => {
@@ -118,7 +118,8 @@ impl Sessions {
     ) -> Result<Issued> {
         let Registration { email, password, display_name } = registration;
         self.limits().register(client.ip, &client.gauge).await?;
-        let account = self.accounts.register(email, password, display_name).await?;
+        let requester = admission::stranger(email, &client);
+        let account = self.accounts.register(email, password, display_name, requester).await?;
         self.open(Arrival::first(account, &client), false, client, presented).await
     }
 
@@ -135,7 +136,8 @@ impl Sessions {
     ) -> Result<Issued> {
         let Registration { email, password, display_name } = registration;
         self.limits().register(client.ip, &client.gauge).await?;
-        let account = self.accounts.set_up(token, email, password, display_name).await?;
+        let requester = admission::stranger(email, &client);
+        let account = self.accounts.set_up(token, email, password, display_name, requester).await?;
         self.open(Arrival::first(account, &client), false, client, presented).await
     }
 
@@ -149,8 +151,10 @@ impl Sessions {
         live: &Live,
         current: SecretString,
         new: SecretString,
+        client: &Client,
     ) -> Result<Issued> {
-        let changed = self.accounts.change_password(in_session(live), current, new).await;
+        let live_in = in_session(live, client);
+        let changed = self.accounts.change_password(live_in, current, new).await;
         let account = self.heed(live, changed).await?;
         self.reissue(&live.session, account).await
     }
@@ -159,8 +163,13 @@ impl Sessions {
     ///
     /// # Errors
     /// As [`Accounts::delete_own`](crate::account::Accounts::delete_own).
-    pub async fn delete_account(&self, live: &Live, password: SecretString) -> Result<()> {
-        let deleted = self.accounts.delete_own(in_session(live), password).await;
+    pub async fn delete_account(
+        &self,
+        live: &Live,
+        password: SecretString,
+        client: &Client,
+    ) -> Result<()> {
+        let deleted = self.accounts.delete_own(in_session(live, client), password).await;
         self.heed(live, deleted).await
     }
 

@@ -7,7 +7,8 @@ use argon2::password_hash::phc;
 use argon2::{ARGON2ID_IDENT, KeyId, ParamsBuilder, Version};
 use zeroize::Zeroizing;
 
-use super::pool::{Engine, Pool, Precedence, RustCrypto, Task};
+use super::line::Requester;
+use super::pool::{Engine, Pool, RustCrypto, Task};
 use super::{BadSetting, Params, Password, PasswordHash, Pepper};
 use crate::error::{Error, Result};
 use crate::id::{Random, constant_time_eq, random_bytes};
@@ -85,7 +86,7 @@ pub enum Verdict {
 /// Hashes and verifies passwords, on threads of its own behind a bounded queue.
 ///
 /// Its methods are for asynchronous tasks and never hold one up: they wait for an answer, or are
-/// told at once that the queue is full. A future that is dropped takes its job with it. Share one
+/// told that the queue is full. A future that is dropped takes its job with it. Share one
 /// hasher in an [`Arc`]; dropping it ends its threads.
 pub struct Hasher {
     pool: Pool,
@@ -121,10 +122,10 @@ impl Hasher {
     ///
     /// # Errors
     ///
-    /// [`Error::Overloaded`] at once if the queue is full; [`Error::Internal`] if Argon2 fails.
-    pub async fn hash(&self, password: &Password) -> Result<PasswordHash> {
+    /// [`Error::Overloaded`] if the queue is full; [`Error::Internal`] if Argon2 fails.
+    pub async fn hash(&self, password: &Password, requester: Requester) -> Result<PasswordHash> {
         let salt = random_bytes::<SALT_BYTES>(self.random.as_ref());
-        let output = self.pool.run(self.current(password, salt), Precedence::Stranger).await?;
+        let output = self.pool.run(self.current(password, salt), requester).await?;
         let phc = to_phc(&self.settings, &salt, &output).map_err(Error::internal)?;
         Ok(PasswordHash::from_stored(phc))
     }
@@ -134,23 +135,14 @@ impl Hasher {
     ///
     /// # Errors
     ///
-    /// [`Error::Overloaded`] at once if the queue is full; [`Error::Internal`] if what was stored is no
+    /// [`Error::Overloaded`] if the queue is full; [`Error::Internal`] if what was stored is no
     /// hash of Argon2id version 19, would cost an absurd amount to verify, or names a pepper
     /// that is not configured.
-    pub async fn verify(&self, password: &Password, hash: &PasswordHash) -> Result<Verdict> {
-        self.verify_for(Precedence::Stranger, password, hash).await
-    }
-
-    /// As [`Hasher::verify`], for somebody of this precedence.
-    ///
-    /// # Errors
-    ///
-    /// As for [`Hasher::verify`].
-    pub async fn verify_for(
+    pub async fn verify(
         &self,
-        precedence: Precedence,
         password: &Password,
         hash: &PasswordHash,
+        requester: Requester,
     ) -> Result<Verdict> {
         let stored = Stored::read(hash.expose()).map_err(Error::internal)?;
         let task = Task {
@@ -160,7 +152,7 @@ impl Hasher {
             pepper: self.pepper_of(&stored)?,
             output_bytes: stored.output.len(),
         };
-        let derived = self.pool.run(task, precedence).await?;
+        let derived = self.pool.run(task, requester).await?;
         if !constant_time_eq(&derived, &stored.output) {
             return Ok(Verdict::Mismatch);
         }
@@ -173,9 +165,9 @@ impl Hasher {
     /// # Errors
     ///
     /// As for [`Hasher::hash`].
-    pub async fn verify_nobody(&self, password: &Password) -> Result<()> {
+    pub async fn verify_nobody(&self, password: &Password, requester: Requester) -> Result<()> {
         let task = self.current(password, self.nobodys_salt);
-        self.pool.run(task, Precedence::Stranger).await.map(drop)
+        self.pool.run(task, requester).await.map(drop)
     }
 
     /// How this hasher was set up.

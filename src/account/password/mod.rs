@@ -9,6 +9,7 @@ mod blocklist;
 mod breached;
 mod guess;
 mod hasher;
+mod line;
 mod params;
 mod policy;
 mod pool;
@@ -20,9 +21,9 @@ use zeroize::Zeroizing;
 
 pub use breached::BreachedFile;
 pub use hasher::{Hasher, Settings, Verdict};
+pub use line::Requester;
 pub use params::{BadSetting, Params, Pepper};
 pub use policy::{Context, Policy};
-pub use pool::Precedence;
 
 use crate::error::{Error, FieldError};
 use crate::id::SecretString;

@@ -5,7 +5,6 @@
 //! them in a tenth of the memory. The queue is bounded, so that a flood of sign-ins costs its senders
 //! a refusal and not the server its memory.
 
-use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -15,6 +14,7 @@ use argon2::{Algorithm, Argon2, Block, Version};
 use tokio::sync::oneshot;
 use zeroize::{Zeroize, Zeroizing};
 
+use super::line::{Entered, Line, Precedence, Requester, Running};
 use super::{Params, Password, Pepper};
 use crate::error::{Error, Result};
 use crate::metric::family::{HASH_REFUSED, HASH_SECONDS, HASH_WAIT_SECONDS, HASH_WAITING};
@@ -33,16 +33,6 @@ const IDLE_BEFORE_WIPE: Duration = Duration::from_millis(50);
 /// costs those users a third of their throughput instead of more than half.
 #[cfg(target_os = "linux")]
 const NICENESS: i32 = 5;
-
-/// In which line somebody waits for a hash.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Precedence {
-    /// Whose device or session is known. A flood of strangers neither fills this line nor is
-    /// served before it.
-    Known,
-    /// Anybody.
-    Stranger,
-}
 
 /// One hash to compute.
 pub(super) struct Task {
@@ -164,41 +154,58 @@ impl Figures {
         self.strangers.set_count(queue.strangers.len());
     }
 
-    fn refuse(&self, precedence: Precedence) {
-        match precedence {
+    fn refuse(&self, requester: Requester) {
+        match requester.precedence {
             Precedence::Known => self.refused_known.count(),
             Precedence::Stranger => self.refused_strangers.count(),
         }
     }
 }
 
+#[derive(Default)]
 struct Queue {
-    known: VecDeque<Job>,
-    strangers: VecDeque<Job>,
-    open: bool,
+    known: Line,
+    strangers: Line,
+    running: Running,
+    closed: bool,
 }
 
 impl Queue {
-    fn line(&mut self, precedence: Precedence) -> &mut VecDeque<Job> {
+    fn line(&mut self, precedence: Precedence) -> &mut Line {
         match precedence {
             Precedence::Known => &mut self.known,
             Precedence::Stranger => &mut self.strangers,
         }
     }
 
-    fn pop(&mut self) -> Option<Job> {
-        self.known.pop_front().or_else(|| self.strangers.pop_front())
+    fn next(&mut self) -> Option<Job> {
+        let known = self.known.next(&self.running);
+        known.or_else(|| self.strangers.next(&self.running))
     }
 
+    fn is_ready(&self) -> bool {
+        self.known.is_ready(&self.running) || self.strangers.is_ready(&self.running)
+    }
+
+    #[cfg(test)]
     fn len(&self) -> usize {
         self.known.len() + self.strangers.len()
     }
 }
 
-struct Job {
+/// A hash that somebody waits for.
+pub(super) struct Job {
     task: Task,
+    pub(super) requester: Requester,
     queued_at: Instant,
-    reply: oneshot::Sender<Result<Zeroizing<Vec<u8>>, argon2::Error>>,
+    reply: oneshot::Sender<Result<Zeroizing<Vec<u8>>>>,
+}
+
+impl Job {
+    /// Whether nobody waits for it any more.
+    pub(super) fn is_given_up(&self) -> bool {
+        self.reply.is_closed()
+    }
 }
 
 /// What a thread does next.
@@ -221,9 +228,8 @@ impl Pool {
         registry: &Registry,
         mut make_engine: impl FnMut() -> Box<dyn Engine>,
     ) -> io::Result<Self> {
-        let queue =
-            Mutex::new(Queue { known: VecDeque::new(), strangers: VecDeque::new(), open: true });
-        let (changed, figures) = (Condvar::new(), Figures::of(registry));
+        let (queue, changed) = (Mutex::default(), Condvar::new());
+        let figures = Figures::of(registry);
         let pool = Self { shared: Arc::new(Shared { queue, changed, capacity, figures }) };
         for _ in 0..threads {
             let shared = Arc::clone(&pool.shared);
@@ -239,17 +245,14 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// - [`Error::Overloaded`], at once, if the line is full.
+    /// - [`Error::Overloaded`] if the line is full, or has become full while the requester had more
+    ///   jobs in it than others.
     /// - [`Error::Internal`] if the computation fails.
-    pub(super) async fn run(
-        &self,
-        task: Task,
-        precedence: Precedence,
-    ) -> Result<Zeroizing<Vec<u8>>> {
+    pub(super) async fn run(&self, task: Task, requester: Requester) -> Result<Zeroizing<Vec<u8>>> {
         let (reply, answer) = oneshot::channel();
-        self.shared.push(Job { task, queued_at: Instant::now(), reply }, precedence)?;
+        self.shared.push(Job { task, requester, queued_at: Instant::now(), reply });
         match trace::hash(answer).await {
-            Ok(derived) => derived.map_err(Error::internal),
+            Ok(derived) => derived,
             Err(_) => Err(Error::internal("a thread that hashes passwords failed")),
         }
     }
@@ -264,7 +267,7 @@ impl Pool {
 impl Drop for Pool {
     fn drop(&mut self) {
         let mut queue = self.shared.lock();
-        queue.open = false;
+        queue.closed = true;
         queue.known.clear();
         queue.strangers.clear();
         drop(queue);
@@ -278,22 +281,20 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn push(&self, job: Job, precedence: Precedence) -> Result<()> {
+    fn push(&self, job: Job) {
         let mut queue = self.lock();
-        let line = queue.line(precedence);
-        if line.len() >= self.capacity {
-            // Callers who have gone away must not keep out those who are there.
-            line.retain(|job| !job.reply.is_closed());
-        }
-        if line.len() >= self.capacity {
-            self.figures.refuse(precedence);
-            return Err(Error::Overloaded);
-        }
-        line.push_back(job);
+        let entered = queue.line(job.requester.precedence).enter(job, self.capacity);
         self.figures.queue(&queue);
         drop(queue);
+        match entered {
+            Entered::Waits => {}
+            Entered::InPlaceOf(refused) | Entered::Refused(refused) => {
+                self.figures.refuse(refused.requester);
+                // The caller may have gone away meanwhile.
+                let _ = refused.reply.send(Err(Error::Overloaded));
+            }
+        }
         self.changed.notify_one();
-        Ok(())
     }
 
     /// The life of one thread.
@@ -310,9 +311,10 @@ impl Shared {
                     // the reply is dropped, and its caller told so.
                     let derived = catch_unwind(AssertUnwindSafe(|| engine.derive(&job.task)));
                     self.figures.computed.note(began.elapsed());
+                    self.end(job.requester);
                     if let Ok(derived) = derived {
                         // The caller may have gone away meanwhile.
-                        let _ = job.reply.send(derived);
+                        let _ = job.reply.send(derived.map_err(Error::internal));
                     }
                 }
                 Next::Wipe => {
@@ -324,24 +326,34 @@ impl Shared {
         }
     }
 
+    /// Notes that a hash has been computed: another one of its account may have waited for that.
+    fn end(&self, requester: Requester) {
+        let mut queue = self.lock();
+        queue.running.end(requester);
+        if queue.is_ready() {
+            self.changed.notify_one();
+        }
+    }
+
     /// Waits for what a thread is to do next. `used` says that its memory is not wiped yet.
     fn next(&self, used: bool) -> Next {
         let mut queue = self.lock();
         loop {
-            while let Some(job) = queue.pop() {
+            while let Some(job) = queue.next() {
                 self.figures.queue(&queue);
-                if !job.reply.is_closed() {
+                if !job.is_given_up() {
+                    queue.running.begin(job.requester);
                     return Next::Work(job);
                 }
             }
-            if !queue.open {
+            if queue.closed {
                 return Next::End;
             }
             if used {
                 let waited = self.changed.wait_timeout(queue, IDLE_BEFORE_WIPE);
                 let (woken, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
                 queue = woken;
-                if timeout.timed_out() && queue.len() == 0 {
+                if timeout.timed_out() && !queue.is_ready() {
                     return Next::Wipe;
                 }
             } else {

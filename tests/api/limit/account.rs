@@ -5,7 +5,7 @@ use std::time::Duration;
 use rocket::http::Method;
 use serde_json::{Value, json};
 
-use super::{FAILURES, LOGIN, WRONG, limited, retry_after};
+use super::{CONFIRM, FAILURES, LOGIN, WRONG, limited, retry_after};
 use crate::app::*;
 
 /// A problem without what differs in every answer.
@@ -101,6 +101,45 @@ limited! {
         let refused = app.call(Method::Delete, "/api/v1/me", guess(PASSWORD)).await;
         refused.expect_problem(429, "throttled");
         elsewhere.call(Method::Delete, "/api/v1/me", guess(PASSWORD)).await.expect(204);
+    }
+
+    async fn sr_22_confirmations_are_counted_by_session_good_or_bad(app: TestApp, [CONFIRM, FAILURES]) {
+        app.register("ada@example.org").await;
+        let elsewhere = app.stranger();
+        elsewhere.log_in("ada@example.org").await;
+        let good = json!({ "password": PASSWORD });
+        // A good password with a new one that is refused, a bad one, and good ones.
+        let weak = json!({ "current_password": PASSWORD, "new_password": "short" });
+        app.call(Method::Put, "/api/v1/me/password", weak).await.expect(422);
+        app.call(Method::Delete, "/api/v1/me", json!({ "password": WRONG })).await.expect(403);
+        for left in (0..8).rev() {
+            let answer = app.call(Method::Post, "/api/v1/auth/reauthenticate", good.clone()).await.expect(200);
+            let state = answer.header("RateLimit").expect("RateLimit");
+            assert!(state.starts_with(&format!("\"confirm\";r={left}")), "{state}");
+            assert_eq!(answer.header("RateLimit-Policy"), Some("\"confirm\";q=20;w=60"));
+        }
+        let change = json!({ "current_password": PASSWORD, "new_password": "a tower of nougat" });
+        for (method, path, body) in [
+            (Method::Post, "/api/v1/auth/reauthenticate", &good),
+            (Method::Put, "/api/v1/me/password", &change),
+            (Method::Delete, "/api/v1/me", &good),
+        ] {
+            let refused = app.call(method, path, body.clone()).await;
+            assert_eq!(retry_after(&refused.expect_problem(429, "throttled")), 3, "{path}");
+        }
+        for (page, field) in [
+            ("/profile/delete", "password"),
+            ("/profile/password", "current_password"),
+            ("/reauthenticate", "password"),
+        ] {
+            let at = if page == "/profile/password" { "/profile" } else { "/profile/delete" };
+            let mut fields = vec![(field, PASSWORD)];
+            fields.extend((page == "/profile/password").then_some(("new_password", "a tower of nougat")));
+            let html = app.submit(at, page, &fields).await.expect(429).text();
+            assert!(html.contains("Too many attempts; try again in 3 seconds."), "{page}: {html}");
+        }
+        app.later(seconds(3));
+        elsewhere.call(Method::Put, "/api/v1/me/password", change).await.expect(204);
     }
 
     async fn sr_22_a_known_device_signs_in_while_the_account_is_under_attack(app: TestApp, [FAILURES]) {

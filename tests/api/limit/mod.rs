@@ -42,6 +42,7 @@ pub(crate) use limited;
 
 const LOGIN: (&str, &str) = LIMITS[0];
 const FAILURES: (&str, &str) = LIMITS[5];
+const CONFIRM: (&str, &str) = LIMITS[6];
 
 fn retry_after(answer: &Answer) -> u64 {
     answer.header("Retry-After").expect("Retry-After").parse().expect("whole seconds")

@@ -26,11 +26,11 @@ fn wait_for<F: Future>(future: F) -> F::Output {
 }
 
 fn hash(hasher: &Hasher, typed: &str) -> PasswordHash {
-    wait_for(hasher.hash(&password(typed))).unwrap()
+    wait_for(hasher.hash(&password(typed), Requester::operator())).unwrap()
 }
 
 fn verify(hasher: &Hasher, typed: &str, hash: &PasswordHash) -> Result<Verdict> {
-    wait_for(hasher.verify(&password(typed), hash))
+    wait_for(hasher.verify(&password(typed), hash, Requester::operator()))
 }
 
 fn verdict(hasher: &Hasher, typed: &str, hash: &PasswordHash) -> Verdict {
@@ -116,7 +116,9 @@ fn sr_21_an_unknown_account_costs_one_job_of_the_same_queue() {
     let job = hasher.current(&password("some password"), hasher.nobodys_salt);
     assert_eq!((job.params, job.output_bytes), (TINY, OUTPUT_BYTES));
     assert!(job.pepper.is_some());
-    assert!(wait_for(hasher.verify_nobody(&password("some password"))).is_ok());
+    assert!(
+        wait_for(hasher.verify_nobody(&password("some password"), Requester::operator())).is_ok()
+    );
 }
 
 #[test]
@@ -160,7 +162,8 @@ fn sr_4_of_a_flood_some_are_turned_away_and_all_others_get_their_answer() {
     let hasher = Hasher::start(settings, Arc::new(Os), &registry).unwrap();
     let stored = PasswordHash::from_stored(hash(&hasher, "some password").expose());
     let right = password("some password");
-    let flood = (0..200).map(|_| hasher.verify(&right, &stored));
+    let stranger = Requester::stranger("ada@example.org", b"192.0.2.1");
+    let flood = (0..200).map(|_| hasher.verify(&right, &stored, stranger));
     let answers = wait_for(futures::future::join_all(flood));
     let matches = answers.iter().filter(|answer| matches!(answer, Ok(MATCH))).count();
     let refused = answers.iter().filter(|answer| matches!(answer, Err(Error::Overloaded))).count();
