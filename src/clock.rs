@@ -8,6 +8,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+/// How far the clocks of replicas may be apart (SR-75). What lies further ahead than that was written
+/// before the clock was set back.
+pub const LEEWAY: Duration = Duration::from_secs(30);
+
 /// A moment: milliseconds since 1970-01-01T00:00:00Z.
 ///
 /// Stores keep the number; people and programs see RFC 3339 with milliseconds, through [`fmt::Display`].
@@ -40,6 +44,17 @@ impl Timestamp {
     pub fn parse(text: &str) -> Option<Self> {
         let moment: jiff::Timestamp = text.parse().ok()?;
         Some(Self(moment.as_millisecond()))
+    }
+
+    /// How far apart the two moments are, whichever comes first.
+    pub fn abs_diff(self, other: Timestamp) -> Duration {
+        Duration::from_millis(self.0.abs_diff(other.0))
+    }
+
+    /// Whether this is `moment`, or less than `span` after it. Before `moment` it is not: then the clock
+    /// was set back, and what was to last for `span` does not last until the clock has caught up.
+    pub fn is_within(self, span: Duration, moment: Timestamp) -> bool {
+        moment <= self && self.since(moment) < span
     }
 
     /// How long it is from `earlier` until this moment; zero if `earlier` is not earlier.
@@ -184,6 +199,13 @@ mod tests {
             let moment = jiff::Timestamp::from_millisecond(millis).unwrap();
             assert_eq!(Timestamp::from_millis(millis).to_string(), format!("{moment:.3}"));
         }
+    }
+
+    #[test]
+    fn what_lies_ahead_is_not_within_any_span() {
+        let (moment, span) = (Timestamp::from_millis(5_000), Duration::from_secs(1));
+        let within = |millis| Timestamp::from_millis(millis).is_within(span, moment);
+        assert_eq!([4_999, 5_000, 5_999, 6_000].map(within), [false, true, true, false]);
     }
 
     #[test]

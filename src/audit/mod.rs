@@ -193,7 +193,7 @@ impl Audit {
     /// Whether this is the first of its kind and address for a minute.
     fn note(&self, whose: (Kind, Option<IpAddr>)) -> bool {
         let now = self.clock.now();
-        let fresh = |at: &Timestamp| now.since(*at) < SPARINGLY;
+        let fresh = |at: &Timestamp| now.is_within(SPARINGLY, *at);
         let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
         if noted.get(&whose).is_some_and(fresh) {
             return false;

@@ -33,15 +33,30 @@ pub(super) type LineKey = (&'static str, Whom);
 struct Line {
     unsettled: u32,
     settling: bool,
-    refused_until: Timestamp,
+    /// When the store last said that nothing more is let through.
+    refused_at: Timestamp,
+    /// For how long.
+    refused_for: Duration,
     seen_at: Timestamp,
+}
+
+impl Line {
+    /// How long nothing is let through any more. Before it was refused, by a clock that was set back
+    /// since, the store is asked again.
+    fn refused(&self, now: Timestamp) -> Option<Duration> {
+        let refused = now.is_within(self.refused_for, self.refused_at);
+        refused.then(|| (self.refused_at + self.refused_for).since(now))
+    }
 }
 
 impl Fades for Line {
     fn worth(&self, now: Timestamp) -> i64 {
-        let refused = self.refused_until.as_millis() - now.as_millis();
-        let fresh = (self.seen_at + STALE).as_millis() - now.as_millis();
-        if self.settling { i64::MAX } else { refused.max(fresh) }
+        if self.settling {
+            return i64::MAX;
+        }
+        let refused = self.refused(now).unwrap_or_default();
+        let fresh = (self.seen_at + STALE).since(now).min(STALE);
+        i64::try_from(refused.max(fresh).as_millis()).unwrap_or(i64::MAX)
     }
 }
 
@@ -72,11 +87,17 @@ impl Ledger {
     /// Notes a request. Once `batch` are unsettled, one caller is asked to settle them.
     pub fn note(&self, key: &LineKey, batch: u32, now: Timestamp) -> Entry {
         let mut shard = self.shard(key);
-        let fresh = || Line { unsettled: 0, settling: false, refused_until: now, seen_at: now };
+        let fresh = || Line {
+            unsettled: 0,
+            settling: false,
+            refused_at: now,
+            refused_for: Duration::ZERO,
+            seen_at: now,
+        };
         let line = shard.entry(key.clone(), now, fresh);
         line.seen_at = now;
-        if now < line.refused_until {
-            return Entry::Refuse(line.refused_until.since(now));
+        if let Some(wait) = line.refused(now) {
+            return Entry::Refuse(wait);
         }
         line.unsettled = line.unsettled.saturating_add(1);
         if line.unsettled < batch || line.settling {
@@ -94,7 +115,7 @@ impl Ledger {
         line.settling = false;
         if let Some(refused) = refused {
             line.unsettled = line.unsettled.saturating_sub(settled);
-            line.refused_until = now + refused;
+            (line.refused_at, line.refused_for) = (now, refused);
         }
     }
 
@@ -150,5 +171,19 @@ mod tests {
         ledger.settled(&key, 4, Some(Duration::from_secs(1)), now);
         assert_eq!(ledger.note(&key, 2, now), Entry::Refuse(Duration::from_secs(1)));
         assert_eq!(ledger.note(&key, 2, now + Duration::from_secs(1)), Entry::Pass);
+    }
+
+    #[test]
+    fn sr_75_a_clock_that_is_set_back_has_the_store_asked_again() {
+        let (ledger, now) = (Ledger::new(), Timestamp::from_millis(1_800_000_000_000));
+        let key = line(1);
+        assert_eq!(ledger.note(&key, 1, now), Entry::Settle(1));
+        ledger.settled(&key, 1, Some(Duration::from_secs(30)), now);
+        assert_eq!(ledger.note(&key, 1, now), Entry::Refuse(Duration::from_secs(30)));
+        let earlier = now - Duration::from_secs(3600);
+        assert_eq!(ledger.note(&key, 1, earlier), Entry::Settle(1));
+        ledger.settled(&key, 1, Some(Duration::from_millis(100)), earlier);
+        assert_eq!(ledger.note(&key, 1, earlier), Entry::Refuse(Duration::from_millis(100)));
+        assert_eq!(ledger.note(&key, 1, earlier + Duration::from_millis(100)), Entry::Settle(1));
     }
 }

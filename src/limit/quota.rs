@@ -49,6 +49,11 @@ impl Quota {
         self.burst
     }
 
+    /// How long the bucket takes to fill when it is empty, in microseconds.
+    pub fn depth_micros(&self) -> i64 {
+        self.interval_micros().saturating_mul(i64::from(self.burst))
+    }
+
     /// How long one token takes to flow in, in microseconds.
     pub fn interval_micros(&self) -> i64 {
         let micros = self.per.as_micros() / u128::from(self.count);

@@ -66,13 +66,17 @@ pub enum Attempt {
 ///
 /// Every method is atomic, whichever replicas call it, and whatever is counted is forgotten by
 /// itself when it makes no difference any more. Time comes in as an argument.
+///
+/// A clock that is set back locks nobody out: nothing owes more than a full bucket, and no delay is
+/// longer than its failures cost. What is kept beyond that, and beyond [`LEEWAY`](crate::clock::LEEWAY),
+/// was written before the clock was set back; then one attempt is let through, and counted as ever.
 #[async_trait]
 pub trait LimitStore: Send + Sync {
     /// Takes one token; a refusal takes none.
     async fn take(&self, key: &LimitKey, quota: &Quota, now: Timestamp) -> Result<Taken>;
 
-    /// Takes tokens that were spent already, be it that the bucket owes them afterwards. `allowed`
-    /// says whether another may be spent.
+    /// Takes tokens that were spent already. The bucket may owe them afterwards, but no more than it
+    /// holds when it is full. `allowed` says whether another may be spent.
     async fn charge(
         &self,
         key: &LimitKey,

@@ -81,8 +81,7 @@ impl DatabaseChecks {
     ) -> bool {
         self.answers.get(session).is_some_and(|answer| {
             // A clock that was set back makes an answer no younger.
-            let recent = answer.asked_at <= now && now.since(answer.asked_at) < lifetime;
-            recent
+            now.is_within(lifetime, answer.asked_at)
                 && answer.epoch == epoch
                 && answer.version <= account.version
                 && answer.stamp == self.stamp(&account.id)

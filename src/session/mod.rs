@@ -34,6 +34,10 @@ pub use record::{Client, Issued, Lifetimes, Presented, SEEN_EVERY, Session};
 pub use sign_in::Registration;
 use store::{Live, Pair, Rotate, Rotation, SessionStore};
 
+/// How much longer than any of its tokens can live it is remembered that a session has ended, so that a
+/// clock that is a day off, ahead or behind, forgets nothing too soon.
+const CLOCK_MARGIN: Duration = Duration::from_secs(2 * 24 * 60 * 60);
+
 /// The service behind sign-in, every request's check, refresh and sign-out.
 pub struct Sessions {
     accounts: Arc<Accounts>,
@@ -264,7 +268,8 @@ impl Sessions {
     async fn remember_ended(&self, sessions: &[SessionId]) {
         let longest =
             self.lifetimes.remember_absolute_lifetime.max(self.lifetimes.absolute_lifetime);
-        if let Err(error) = self.accounts.note_ended(sessions, self.clock.now() + longest).await {
+        let until = self.clock.now() + longest + CLOCK_MARGIN;
+        if let Err(error) = self.accounts.note_ended(sessions, until).await {
             let sessions = sessions.iter().map(SessionId::as_str).collect::<Vec<_>>().join(" ");
             tracing::warn!(%sessions, %error, "ended sessions are not remembered in the database");
         }

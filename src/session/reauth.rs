@@ -4,6 +4,7 @@ use super::judge::in_session;
 use super::store::Live;
 use super::{Client, Issued, Presented, Session, Sessions};
 use crate::audit::{Entry, Kind};
+use crate::clock::LEEWAY;
 use crate::error::{Error, Result};
 use crate::id::SecretString;
 
@@ -21,8 +22,11 @@ impl Sessions {
     /// # Errors
     /// [`Error::ReauthRequired`].
     pub fn require_fresh(&self, session: &Session) -> Result<()> {
-        let longest = self.lifetimes.reauth_after;
-        if self.clock.now().since(session.authenticated_at()) <= longest {
+        let (longest, now) = (self.lifetimes.reauth_after, self.clock.now());
+        let at = session.authenticated_at();
+        // What lies ahead was written before the clock was set back, and is no proof until it has
+        // caught up.
+        if at <= now + LEEWAY && now.since(at) <= longest {
             Ok(())
         } else {
             Err(Error::ReauthRequired(longest))

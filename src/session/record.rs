@@ -128,6 +128,12 @@ impl Session {
         }
     }
 
+    /// Whether it is to be noted that the session was seen at `now`: it was not for a while, or was last
+    /// by a clock that was set back since.
+    pub fn is_unseen(&self, now: Timestamp) -> bool {
+        self.last_seen_at.abs_diff(now) >= SEEN_EVERY
+    }
+
     /// When its owner last proved who they are: when they signed in, or later with a fresh password.
     pub fn authenticated_at(&self) -> Timestamp {
         self.reauthenticated_at.unwrap_or(self.created_at)

@@ -1,4 +1,4 @@
-//! Every promise of `LimitStore`, in the process and in Redis.
+//! Every promise of `LimitStore`, in the process, in Redis and on a Redis cluster.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +13,7 @@ use doorward::token::key::MasterSecret;
 use futures::future::join_all;
 
 use super::bench::{hours, minutes, redis_at, seconds};
+use crate::support::fleet;
 use crate::support::redis::{Options, RedisServer, server};
 
 const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -36,7 +37,7 @@ async fn attempt(store: &dyn LimitStore, key: &LimitKey, now: Timestamp) -> Resu
     }
 }
 
-macro_rules! on_both_stores {
+macro_rules! on_all_stores {
     ($(async fn $name:ident($store:ident) $body:block)*) => {
         $(async fn $name($store: Arc<dyn LimitStore>) $body)*
 
@@ -53,10 +54,17 @@ macro_rules! on_both_stores {
                 super::$name(std::sync::Arc::new(super::redis_at(&super::server().database()))).await;
             })*
         }
+
+        mod cluster {
+            $(#[rocket::async_test]
+            async fn $name() {
+                super::$name(std::sync::Arc::new(super::redis_at(super::fleet::shared_cluster().url()))).await;
+            })*
+        }
     };
 }
 
-on_both_stores! {
+on_all_stores! {
     async fn sr_23_a_bucket_gives_its_burst_and_then_what_flows_in(store) {
         let (key, quota) = (key(), quota(20, minutes(1)).with_burst(10));
         for left in (0..10).rev() {
@@ -130,10 +138,80 @@ on_both_stores! {
             assert_eq!(attempt(&*store, &key, now - Duration::from_millis(1)).await, Err(Duration::from_millis(1)));
             assert_eq!(attempt(&*store, &key, now).await, Ok(number));
         }
-        // A clock that was set back does not lock anybody out for longer.
-        assert_eq!(attempt(&*store, &key, START - hours(100)).await, Err(Backoff::CEILING));
         now = now + Backoff::MEMORY;
         assert_eq!(attempt(&*store, &key, now).await, Ok(1));
+    }
+
+    async fn sr_75_a_clock_that_is_set_back_lets_one_through_and_counts_on(store) {
+        for back in [hours(1), hours(24)] {
+            let (used, spent) = (key(), key());
+            let quota = quota(20, minutes(1)).with_burst(10);
+            store.take(&used, &quota, START).await.unwrap();
+            for _ in 0..10 {
+                assert!(store.take(&spent, &quota, START).await.unwrap().allowed);
+            }
+            let now = START - back;
+            for key in [&used, &spent] {
+                assert!(store.take(key, &quota, now).await.unwrap().allowed);
+                let taken = store.take(key, &quota, now).await.unwrap();
+                assert_eq!((taken.allowed, taken.retry_after), (false, seconds(3)));
+                // Asking again makes it no later.
+                assert!(!store.take(key, &quota, now + seconds(2)).await.unwrap().allowed);
+                assert!(store.take(key, &quota, now + seconds(3)).await.unwrap().allowed);
+                assert!(!store.take(key, &quota, now + seconds(5)).await.unwrap().allowed);
+                assert!(store.take(key, &quota, now + minutes(2)).await.unwrap().allowed);
+            }
+        }
+    }
+
+    async fn sr_75_a_clock_that_is_set_back_leaves_no_debt_but_its_own(store) {
+        let (key, quota) = (key(), quota(600, minutes(1)));
+        store.charge(&key, &quota, 6, START).await.unwrap();
+        let now = START - hours(1);
+        let taken = store.charge(&key, &quota, 6, now).await.unwrap();
+        assert_eq!((taken.allowed, taken.retry_after), (false, Duration::from_millis(100)));
+        assert!(store.charge(&key, &quota, 1, now + seconds(1)).await.unwrap().allowed);
+        // Nothing owes more than a full bucket, whatever was spent before it was counted.
+        let taken = store.charge(&key, &quota, 100_000, now + seconds(1)).await.unwrap();
+        assert_eq!(taken.retry_after, minutes(1) + Duration::from_millis(100));
+        assert!(store.charge(&key, &quota, 1, now + minutes(3)).await.unwrap().allowed);
+    }
+
+    async fn sr_75_a_clock_that_is_set_back_ends_a_delay_and_forgets_no_failure(store) {
+        for back in [hours(1), hours(24), hours(100)] {
+            let (key, mut now) = (key(), START);
+            for _ in 0..8 {
+                while let Err(wait) = attempt(&*store, &key, now).await {
+                    now = now + wait;
+                }
+            }
+            assert_eq!(attempt(&*store, &key, now).await, Err(seconds(8)));
+            let now = now - back;
+            assert_eq!(attempt(&*store, &key, now).await, Ok(9));
+            assert_eq!(attempt(&*store, &key, now + seconds(5)).await, Err(seconds(11)));
+            assert_eq!(attempt(&*store, &key, now + seconds(16)).await, Ok(10));
+        }
+    }
+
+    async fn sr_75_replicas_whose_clocks_disagree_let_no_more_through(store) {
+        let (key, failing) = (key(), key());
+        let quota = quota(20, minutes(1)).with_burst(10);
+        let (ahead, mut allowed) = (seconds(20), 0);
+        for n in 0..60_u64 {
+            let now = START + seconds(n);
+            for now in [now, now + ahead] {
+                allowed += u32::from(store.take(&key, &quota, now).await.unwrap().allowed);
+            }
+        }
+        // What the bucket held, what flowed in within a minute, and within those 20 s.
+        assert!(allowed <= 10 + 20 + 7, "{allowed}");
+        let mut counted = 0;
+        for n in 0..60_u64 {
+            for now in [START + seconds(n) + ahead, START + seconds(n)] {
+                counted += u32::from(attempt(&*store, &failing, now).await.is_ok());
+            }
+        }
+        assert!(counted <= 12, "{counted}");
     }
 
     async fn sr_22_failures_are_forgotten_or_one_is_taken_back(store) {

@@ -11,7 +11,9 @@ use tempfile::TempDir;
 
 use super::process::Daemon;
 use super::redis::{Options, RedisServer};
-use super::{START_LIMIT, bound_to_us, find_program, free_port, scratch_dir, wait_until};
+use super::{
+    START_LIMIT, Shared, bound_to_us, find_program, free_port, scratch_dir, shared, wait_until,
+};
 
 /// The last slot of each primary of a cluster.
 pub const LAST_SLOTS: [usize; 3] = [5460, 10922, 16383];
@@ -31,6 +33,12 @@ pub enum Kind {
     Cluster,
     /// A primary with two replicas, and three sentinels.
     Sentinel,
+}
+
+/// The cluster that tests share which stop no server of it.
+pub fn shared_cluster() -> &'static Fleet {
+    static CLUSTER: Shared<Fleet> = Shared::new();
+    shared(&CLUSTER, || Ok(Fleet::start(Kind::Cluster)))
 }
 
 /// Servers that work as one.

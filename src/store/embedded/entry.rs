@@ -80,9 +80,9 @@ impl Entry {
     /// Notes that the pair was accepted at `now`; whether the row must be written again.
     pub fn mark(&self, now: Timestamp) -> bool {
         let first = !self.marks.used.swap(true, Ordering::Relaxed);
-        let seen = now.since(self.seen_at()) >= SEEN_EVERY;
+        let seen = self.seen_at().abs_diff(now) >= SEEN_EVERY;
         if seen {
-            self.marks.seen_at.fetch_max(now.as_millis(), Ordering::Relaxed);
+            self.marks.seen_at.store(now.as_millis(), Ordering::Relaxed);
         }
         // Releases the marks to whoever takes the note away ([`Entry::take_note`]).
         (first || seen) && !self.marks.noted.swap(true, Ordering::AcqRel)

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::clock::Timestamp;
+use crate::clock::{LEEWAY, Timestamp};
 use crate::error::Result;
 use crate::limit::store::{Attempt, LimitKey, LimitStore, Taken};
 use crate::limit::{Backoff, Bounded, Fades, Quota};
@@ -16,14 +16,32 @@ use crate::limit::{Backoff, Bounded, Fades, Quota};
 /// How many buckets, and how many counts of failures, there are at most.
 const CAPACITY: usize = 100_000;
 
-/// A bucket: its theoretical arrival time (GCRA), in microseconds since the epoch. In the past it
-/// is full.
+/// A bucket. Times are in microseconds.
 #[derive(Debug)]
-struct Bucket(i64);
+struct Bucket {
+    /// Its theoretical arrival time (GCRA), since the epoch. In the past it is full.
+    full_at: i64,
+    /// How long it takes to fill.
+    depth: i64,
+}
+
+impl Bucket {
+    /// When it is full by the clock that says `now`, if no more is owed than `most`. Further ahead lies
+    /// only what was written before the clock was set back: then it holds what is asked for, which takes
+    /// `asked` to flow in, and nothing else.
+    fn full_at(&self, most: i64, asked: i64, now: i64) -> i64 {
+        let leeway = i64::try_from(LEEWAY.as_micros()).unwrap_or(i64::MAX);
+        if self.full_at.saturating_sub(now) > most.saturating_add(leeway) {
+            now + (self.depth - asked).max(0)
+        } else {
+            self.full_at.max(now)
+        }
+    }
+}
 
 impl Fades for Bucket {
     fn worth(&self, now: Timestamp) -> i64 {
-        self.0.saturating_sub(micros_at(now))
+        self.full_at.saturating_sub(micros_at(now)).min(self.depth.saturating_mul(2))
     }
 }
 
@@ -39,13 +57,21 @@ impl Failures {
     fn are_forgotten(&self, now: Timestamp) -> bool {
         now.since(self.last_at) >= Backoff::MEMORY
     }
+
+    /// How much of the delay is left. One that would run for longer than it can was begun before the
+    /// clock was set back, and is over.
+    fn delay(&self, backoff: &Backoff, now: Timestamp) -> Duration {
+        let left = self.delayed_until.since(now);
+        if left > backoff.delay(self.count) + LEEWAY { Duration::ZERO } else { left }
+    }
 }
 
 impl Fades for Failures {
     /// Many failures outweigh few, and of as many the later the earlier.
     fn worth(&self, now: Timestamp) -> i64 {
-        let left = (self.last_at + Backoff::MEMORY).as_millis() - now.as_millis();
-        if left <= 0 { 0 } else { (i64::from(self.count.min(1 << 20)) << 32) + left }
+        let left = (self.last_at + Backoff::MEMORY).since(now).min(Backoff::MEMORY).as_millis();
+        let left = i64::try_from(left).unwrap_or(0);
+        if left == 0 { 0 } else { (i64::from(self.count.min(1 << 20)) << 32) + left }
     }
 }
 
@@ -74,17 +100,22 @@ impl EmbeddedLimits {
         owe: bool,
         now: Timestamp,
     ) -> Taken {
-        let (interval, now_micros) = (quota.interval_micros(), micros_at(now));
-        let depth = interval.saturating_mul(i64::from(quota.burst()));
+        let (interval, depth) = (quota.interval_micros(), quota.depth_micros());
+        let now_micros = micros_at(now);
         let mut buckets = locked(&self.buckets);
-        let bucket = buckets.entry(key.clone(), now, || Bucket(now_micros));
-        let full_at = bucket.0.max(now_micros);
-        let next = full_at.saturating_add(interval.saturating_mul(i64::from(tokens)));
+        let fresh = || Bucket { full_at: now_micros, depth };
+        let bucket = buckets.entry(key.clone(), now, fresh);
+        bucket.depth = depth;
+        // What was spent already may be owed, up to a full bucket.
+        let most = if owe { depth.saturating_mul(2) } else { depth };
+        let asked = interval.saturating_mul(i64::from(tokens));
+        bucket.full_at = bucket.full_at(most, asked, now_micros);
+        let next = bucket.full_at.saturating_add(asked);
         let fits = next - now_micros <= depth;
         if fits || owe {
-            bucket.0 = next;
+            bucket.full_at = next.min(now_micros.saturating_add(most));
         }
-        let level = depth - (bucket.0 - now_micros).max(0);
+        let level = depth - (bucket.full_at - now_micros);
         let remaining = u32::try_from(level / interval).unwrap_or(0);
         let short = if !owe && !fits { next - now_micros - depth } else { interval - level };
         Taken {
@@ -118,10 +149,9 @@ impl LimitStore for EmbeddedLimits {
         if failures.are_forgotten(now) {
             *failures = fresh();
         }
-        let wait = failures.delayed_until.since(now);
+        let wait = failures.delay(backoff, now);
         if !wait.is_zero() {
-            // A clock that was set back must not lock anybody out for longer than any delay.
-            return Ok(Attempt::Delayed(wait.min(Backoff::CEILING)));
+            return Ok(Attempt::Delayed(wait));
         }
         failures.count = failures.count.saturating_add(1);
         failures.last_at = now;

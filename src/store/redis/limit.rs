@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use redis::{Script, ScriptInvocation};
 
 use super::{RedisStore, millis};
-use crate::clock::Timestamp;
+use crate::clock::{LEEWAY, Timestamp};
 use crate::error::Result;
 use crate::limit::store::{Attempt, LimitKey, LimitStore, Taken};
 use crate::limit::{Backoff, Quota};
@@ -39,7 +39,8 @@ impl RedisStore {
             .arg(quota.burst())
             .arg(tokens)
             .arg(u8::from(owe))
-            .arg(now.as_millis().saturating_mul(1000));
+            .arg(now.as_millis().saturating_mul(1000))
+            .arg(millis(LEEWAY).saturating_mul(1000));
         let (allowed, remaining, short): (bool, u32, u64) = self.pool.run(&call, false).await?;
         Ok(Taken { allowed, remaining, retry_after: Duration::from_micros(short) })
     }
@@ -67,7 +68,8 @@ impl LimitStore for RedisStore {
             .arg(millis(Backoff::FIRST))
             .arg(millis(Backoff::CEILING))
             .arg(millis(Backoff::MEMORY))
-            .arg(now.as_millis());
+            .arg(now.as_millis())
+            .arg(millis(LEEWAY));
         let (counted, number): (bool, u64) = self.pool.run(&call, false).await?;
         Ok(if counted {
             Attempt::Counted { failures: u32::try_from(number).unwrap_or(u32::MAX) }

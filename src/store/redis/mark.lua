@@ -8,7 +8,8 @@ local record = load(sid)
 if not record or record.access ~= access or now >= record.session.access_expires_at then
   return 0
 end
-local seen = now - record.session.last_seen_at >= seen_every
+-- Also by a clock that was set back since.
+local seen = math.abs(now - record.session.last_seen_at) >= seen_every
 if record.used and not seen then
   return 0
 end

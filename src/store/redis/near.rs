@@ -104,7 +104,7 @@ impl Near {
     ) -> Option<Known> {
         let (mut known, stamp, asked_at) = self.answers.get(access)?;
         // A clock that was set back makes an answer no younger.
-        if now < asked_at || now.since(asked_at) >= self.life || stamp != self.stamp(account) {
+        if !now.is_within(self.life, asked_at) || stamp != self.stamp(account) {
             return None;
         }
         known.server_now += now.as_millis() - asked_at.as_millis();

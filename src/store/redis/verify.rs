@@ -105,13 +105,9 @@ impl Readers {
     fn needs_mark(&self, session: &SessionId, access: &AccessDigest, now: Timestamp) -> bool {
         self.records.0.get(session).is_none_or(|(_, found)| {
             let record = &found.record;
-            record.access != *access || !record.used || is_unseen(&record.session, now)
+            record.access != *access || !record.used || record.session.is_unseen(now)
         })
     }
-}
-
-fn is_unseen(session: &Session, now: Timestamp) -> bool {
-    now.since(session.last_seen_at) >= SEEN_EVERY
 }
 
 impl RedisStore {
@@ -138,7 +134,7 @@ impl RedisStore {
             return Ok(None);
         }
         let mut session = Arc::clone(&found.session);
-        if is_unseen(&session, now) {
+        if session.is_unseen(now) {
             Arc::make_mut(&mut session).last_seen_at = now;
         }
         Ok(Some(Live { session, account }))

@@ -21,7 +21,8 @@ if record.server_at and server_now() - record.server_at > life + LEEWAY then
   return { 'unknown' }
 end
 if record.refresh == refresh then
-  local seen = now - session.last_seen_at >= seen_every
+  -- Also by a clock that was set back since.
+  local seen = math.abs(now - session.last_seen_at) >= seen_every
   if not record.used or seen then
     record.used = true
     if seen then
