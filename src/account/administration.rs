@@ -112,7 +112,10 @@ impl Accounts {
     ) -> Result<Account> {
         actor.must_be_another(id)?;
         self.changeable(actor, id).await?;
-        self.standings.ping().await?;
+        match status {
+            Status::Active => self.standings.ping().await?,
+            Status::Disabled => self.standings.ping_to_revoke().await?,
+        }
         let account = done(self.store.set_status(id, status).await?)?;
         let kind = match status {
             Status::Active => Kind::UserEnabled,
@@ -165,7 +168,7 @@ impl Accounts {
         let account = self.get(id).await?;
         let requester = Actor::Operator.requester();
         let hash = self.checked_hash(password, "password", &account, requester).await?;
-        self.standings.ping().await?;
+        self.standings.ping_to_revoke().await?;
         let account = done(self.store.set_password(id, &hash).await?)?;
         self.record_by(Some(Actor::Operator), Entry::of(Kind::PasswordChange).about(id)).await;
         let notice = Notice::new(NoticeKind::PasswordChanged, self.clock.now());
@@ -189,7 +192,7 @@ impl Accounts {
     /// # Errors
     /// [`Error::NotFound`].
     pub async fn end_own_sessions(&self, id: &AccountId) -> Result<u64> {
-        self.standings.ping().await?;
+        self.standings.ping_to_revoke().await?;
         let account = done(self.store.raise_session_epoch(id).await?)?;
         let ended = self.standings.revoke(&account, None, self.clock.now()).await;
         // Also if that failed: the sessions are dead already, by their epoch (SR-38).

@@ -380,7 +380,7 @@ impl Accounts {
 
     /// Deletes the account; `actor` as in [`Accounts::record_by`].
     async fn erase(&self, id: &AccountId, actor: Option<Actor<'_>>) -> Result<()> {
-        self.standings.ping().await?;
+        self.standings.ping_to_revoke().await?;
         let gone = done(self.store.delete(id).await?)?;
         self.record_by(actor, Entry::of(Kind::UserDeleted).about(id)).await;
         self.standings.revoke(&gone, None, self.clock.now()).await?;

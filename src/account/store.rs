@@ -284,6 +284,12 @@ pub trait Standings: Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<u64>;
 
-    /// Whether the store answers.
+    /// Whether the store answers and would keep a change.
     async fn ping(&self) -> Result<()>;
+
+    /// Whether the store answers and would take a [`Standings::revoke`] of all sessions, for which even
+    /// one that is full has room.
+    async fn ping_to_revoke(&self) -> Result<()> {
+        self.ping().await
+    }
 }

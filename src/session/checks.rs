@@ -129,6 +129,10 @@ impl Standings for CheckedStandings {
     async fn ping(&self) -> Result<()> {
         self.store.ping().await
     }
+
+    async fn ping_to_revoke(&self) -> Result<()> {
+        self.store.ping_to_revoke().await
+    }
 }
 
 #[cfg(test)]

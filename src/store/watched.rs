@@ -83,6 +83,10 @@ impl Standings for Sessions {
     async fn ping(&self) -> Result<()> {
         self.timers.ping.time(self.store.ping()).await
     }
+
+    async fn ping_to_revoke(&self) -> Result<()> {
+        self.timers.ping.time(self.store.ping_to_revoke()).await
+    }
 }
 
 #[async_trait]

@@ -4,6 +4,7 @@ use rocket::http::Method::{Delete, Get, Patch, Post};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::proxy::ask::{SETTINGS, forward};
 
 /// Fails unless everything that needs the session store is refused with 503, quickly, and no cookie
 /// is touched.
@@ -138,4 +139,98 @@ async fn redis_read_only_refuses_changes() {
         back(200, || app.me()).await;
     }
     app.refresh().await.expect(200);
+}
+
+#[rocket::async_test]
+async fn redis_full_keeps_who_is_signed_in() {
+    let redis = RedisServer::start(Options::default());
+    let url = redis.url();
+    let settings = [SETTINGS[0], SETTINGS[1], ("DOORWARD_STORE_URL", &url)];
+    let app = TestApp::boot_with(Backend::SqliteRedis, &settings).await;
+    // Nothing was asked yet with these tokens: Redis has not noted that they are in use.
+    let (fresh, idle) = (app.stranger(), app.stranger());
+    for (visitor, email) in [(&fresh, "ada@example.org"), (&idle, "bob@example.org")] {
+        visitor.register(email).await;
+    }
+    let root = app.signed_in("root@example.org", &["admin"]).await;
+    let eve = app.create("eve@example.org", &["user"]).await;
+    app.stranger().log_in("eve@example.org").await;
+    redis.command("CONFIG SET maxmemory-policy noeviction").expect("Redis answers");
+    redis.command("CONFIG SET maxmemory 1").expect("Redis answers");
+    fresh.me().await.expect(200);
+    fresh.get("/profile").await.expect(200);
+    fresh.get("/api/v1/me/sessions").await.expect(200);
+    forward(&fresh, "POST", "/app").send().await.expect(200);
+    refused_for_now(app.stranger().log_in_with("ada@example.org", PASSWORD).await);
+    // What ends sessions needs no room.
+    fresh.log_out().await.expect(204);
+    forward(&fresh, "POST", "/app").send().await.expect(401);
+    let disable = json!({ "status": "disabled" });
+    root.call(Patch, &format!("/api/v1/admin/users/{eve}"), disable).await.expect(200);
+    root.call(Delete, "/api/v1/me/sessions", Value::Null).await.expect(200);
+    root.me().await.expect(401);
+    app.later(minutes(10));
+    // By the refresh token, which is asked about and not traded in.
+    forward(&idle, "POST", "/app").send().await.expect(200);
+    refused_for_now(idle.refresh().await);
+    redis.command("CONFIG SET maxmemory 0").expect("Redis answers");
+    back(200, || idle.refresh()).await;
+}
+
+/// A connection of the operator's own, which no refusal concerns.
+struct Operator(::redis::Connection);
+
+impl Operator {
+    fn connect(redis: &RedisServer) -> Self {
+        redis.command("ACL SETUSER ops on >ops ~* &* +@all").expect("Redis answers");
+        let client = ::redis::Client::open(format!("redis://ops:ops@127.0.0.1:{}", redis.port()));
+        Self(client.expect("an address").get_connection().expect("Redis answers"))
+    }
+
+    fn order(&mut self, line: &str) {
+        let mut words = line.split(' ').map(|word| word.trim_matches('"'));
+        let mut command = ::redis::cmd(words.next().expect("a command"));
+        words.for_each(|word| {
+            command.arg(word);
+        });
+        let () = command.query(&mut self.0).expect("Redis obeys");
+    }
+}
+
+#[rocket::async_test]
+async fn redis_that_refuses_our_user_answers_503() {
+    for (refused, mended) in [
+        ("CONFIG SET requirepass secret", "CONFIG SET requirepass \"\""),
+        ("ACL SETUSER default off", "ACL SETUSER default on"),
+        ("ACL SETUSER default -@all +ping", "ACL SETUSER default +@all"),
+        ("ACL SETUSER default -evalsha", "ACL SETUSER default +@all"),
+        ("ACL SETUSER default -hget -hset -hdel -set", "ACL SETUSER default +@all"),
+        ("ACL SETUSER default resetkeys ~other:*", "ACL SETUSER default ~*"),
+        ("CONFIG SET maxclients 1", "CONFIG SET maxclients 100"),
+        ("ACL SETUSER doorward resetpass >another", "ACL SETUSER doorward resetpass >secret"),
+    ] {
+        let redis = RedisServer::start(Options::default());
+        let mut operator = Operator::connect(&redis);
+        operator.order("ACL SETUSER doorward on >secret ~* &* +@all");
+        let named = refused.contains("doorward");
+        let user = if named { "doorward:secret@" } else { "" };
+        let app = on_redis_at(&format!("redis://{user}127.0.0.1:{}", redis.port())).await;
+        app.register("ada@example.org").await;
+        operator.order(refused);
+        operator.order(&format!("CLIENT KILL USER {}", if named { "doorward" } else { "default" }));
+        for (what, method, path) in [
+            ("me", Get, "/api/v1/me"),
+            ("refresh", Post, "/api/v1/auth/refresh"),
+            ("sign-out", Post, "/api/v1/auth/logout"),
+        ] {
+            let answer = within(SESSION_LIMIT, what, app.call(method, path, Value::Null)).await;
+            assert_eq!(answer.status.code, 503, "{refused}: {what}: {}", answer.text());
+            refused_for_now(answer);
+        }
+        let login = app.stranger().log_in_with("ada@example.org", PASSWORD).await;
+        assert_eq!(login.status.code, 503, "{refused}: {}", login.text());
+        operator.order(mended);
+        back(200, || app.me()).await;
+        app.refresh().await.expect(200);
+    }
 }

@@ -65,6 +65,10 @@ script!(LIST, "list.lua");
 script!(PUBLISH, "publish.lua");
 script!(REVOKE, "revoke.lua");
 
+/// A write for which a Redis that is full has room, too.
+static PING_TO_REVOKE: LazyLock<Script> =
+    LazyLock::new(|| Script::new("redis.call('UNLINK', KEYS[1]) return 1"));
+
 /// The session store in Redis. Clones share the connection.
 #[derive(Clone)]
 pub struct RedisStore {
@@ -136,6 +140,12 @@ impl Standings for RedisStore {
 
     async fn ping(&self) -> Result<()> {
         self.check_rights().await
+    }
+
+    async fn ping_to_revoke(&self) -> Result<()> {
+        let mut call = PING_TO_REVOKE.prepare_invoke();
+        call.key(format!("{}:ping", self.prefix));
+        self.pool.run(&call, true).await
     }
 }
 

@@ -11,6 +11,7 @@ use redis::{Cmd, Script};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::fault::has_no_room;
 use super::near::Known;
 use super::{RedisStore, from_json, millis, script, unknown_answer};
 use crate::account::Account;
@@ -154,7 +155,16 @@ impl RedisStore {
             // Both are on their way together: a request never waits for a second answer.
             let (look, mark) =
                 (self.look(account, session, access), self.mark(account, session, access, now));
-            Box::pin(async { tokio::try_join!(look, mark) }).await?.0
+            let (found, marked) = Box::pin(async { tokio::join!(look, mark) }).await;
+            match marked {
+                // What a mark is for can wait, the person cannot. Any other failure says that this
+                // Redis may not be believed.
+                Err(error) if has_no_room(&error) => {
+                    tracing::debug!(%session, %error, "failed to mark token as used; Redis is full");
+                }
+                other => other?,
+            }
+            found?
         } else {
             self.look(account, session, access).await?
         };

@@ -29,7 +29,13 @@ if record.refresh == refresh then
       session.last_seen_at = now
     end
     json = cjson.encode(record)
-    redis.call('HSET', KEYS[2], sid, json)
+    -- A Redis that is full lets people in all the same. Any other failure says that it may not be
+    -- believed.
+    local noted = redis.pcall('HSET', KEYS[2], sid, json)
+    local failure = type(noted) == 'table' and noted.err
+    if failure and not string.find(failure, 'OOM ', 1, true) and not string.find(failure, 'MISCONF ', 1, true) then
+      return noted
+    end
   end
   return { 'good', json, account[2] }
 end
