@@ -192,6 +192,17 @@ impl Limits {
         self.attempt(rule::CONFIRM, &[b"failures/", session].concat()).await
     }
 
+    /// Whether sign-ins are counted, for which the store is asked before anything else is done.
+    pub fn count_sign_ins(&self) -> bool {
+        let policy = self.policy();
+        policy.login_per_address.is_some() || policy.account_failures.is_some()
+    }
+
+    /// Whether registrations are counted.
+    pub fn count_registrations(&self) -> bool {
+        self.policy().register_per_address.is_some()
+    }
+
     /// Lets somebody make an account.
     ///
     /// # Errors

@@ -24,17 +24,30 @@ impl Sessions {
     /// Admits an attempt at the password of whoever signs in with `email` (SR-22, SR-23).
     ///
     /// # Errors
-    /// [`Error::Throttled`]; [`Error::Unavailable`].
+    /// [`Error::Throttled`]; [`Error::Unavailable`], for everybody alike, before anything is looked up.
     pub(super) async fn admit(
         &self,
         email: &str,
         client: &Client,
         presented: &Presented,
     ) -> Result<Attempt<'_>> {
+        if !self.limits().count_sign_ins() {
+            self.require_store().await?;
+        }
         let identifier = identifier(email);
         let device = self.known_device(&identifier, presented).await?;
         let limits = self.limits();
         limits.login(&identifier, device.as_ref(), client.ip, &client.gauge).await
+    }
+
+    /// Fails if the session store does not answer, or takes no writes: where no limit has asked it
+    /// before, it would only be missed where a session is opened, and so tell a good password from a
+    /// bad one, or leave an account behind that was answered with an error.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub(super) async fn require_store(&self) -> Result<()> {
+        self.store.ping().await
     }
 
     /// Records an attempt that was not admitted; gives back why it was not.

@@ -117,7 +117,7 @@ impl Sessions {
         presented: &Presented,
     ) -> Result<Issued> {
         let Registration { email, password, display_name } = registration;
-        self.limits().register(client.ip, &client.gauge).await?;
+        self.admit_registration(&client).await?;
         let requester = admission::stranger(email, &client);
         let account = self.accounts.register(email, password, display_name, requester).await?;
         self.open(Arrival::first(account, &client), false, client, presented).await
@@ -135,10 +135,18 @@ impl Sessions {
         presented: &Presented,
     ) -> Result<Issued> {
         let Registration { email, password, display_name } = registration;
-        self.limits().register(client.ip, &client.gauge).await?;
+        self.admit_registration(&client).await?;
         let requester = admission::stranger(email, &client);
         let account = self.accounts.set_up(token, email, password, display_name, requester).await?;
         self.open(Arrival::first(account, &client), false, client, presented).await
+    }
+
+    /// Lets a visitor make an account that has a session at once.
+    async fn admit_registration(&self, client: &Client) -> Result<()> {
+        if !self.limits().count_registrations() {
+            self.require_store().await?;
+        }
+        self.limits().register(client.ip, &client.gauge).await
     }
 
     /// Changes the password of whoever is signed in: every other session ends, and this one gets

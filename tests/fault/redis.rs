@@ -234,3 +234,47 @@ async fn redis_that_refuses_our_user_answers_503() {
         app.refresh().await.expect(200);
     }
 }
+
+#[rocket::async_test]
+async fn redis_gone_tells_no_good_password_from_a_bad_one_and_makes_no_account() {
+    for limits in [&[][..], &LIMITS[..]] {
+        let redis = RedisServer::start(Options::default());
+        let url = redis.url();
+        let settings: Vec<_> =
+            limits.iter().copied().chain([("DOORWARD_STORE_URL", url.as_str())]).collect();
+        let app = TestApp::boot_with(Backend::SqliteRedis, &settings).await;
+        app.register("ada@example.org").await;
+        app.create("off@example.org", &[]).await;
+        let setup = app.setup_token().await;
+        let off = app.accounts().find("off@example.org").await.expect("found").id;
+        let disabled = doorward::account::Status::Disabled;
+        let operator = doorward::account::Actor::Operator;
+        app.accounts().set_status(operator, &off, disabled).await.expect("disabled");
+        redis.kill();
+        let (known, wrong) = (app.copy(), "not the password at all");
+        for (visitor, email, password) in [
+            (&app.stranger(), "ada@example.org", PASSWORD),
+            (&app.stranger(), "ada@example.org", wrong),
+            (&known, "ada@example.org", PASSWORD),
+            (&known, "ada@example.org", wrong),
+            (&app.stranger(), "off@example.org", PASSWORD),
+            (&app.stranger(), "nobody@example.org", wrong),
+            (&app.stranger(), "no address", ""),
+        ] {
+            let answer = within(SESSION_LIMIT, email, visitor.log_in_with(email, password)).await;
+            assert_eq!(answer.status.code, 503, "{email} {password}: {}", answer.text());
+            refused_for_now(answer);
+        }
+        let register = json!({ "email": "new@example.org", "password": PASSWORD });
+        refused_for_now(app.stranger().call(Post, "/api/v1/auth/register", register).await);
+        let first = [("token", &*setup), ("email", "root@example.org"), ("password", PASSWORD)];
+        let at = format!("/setup?token={setup}");
+        app.stranger().submit(&at, "/setup", &first).await.expect(503);
+        assert_eq!(app.accounts().count().await.expect("counted"), 2);
+        redis.restart();
+        let visitor = app.stranger();
+        let register = json!({ "email": "new@example.org", "password": PASSWORD });
+        back(201, || visitor.call(Post, "/api/v1/auth/register", register.clone())).await;
+        app.stranger().submit(&at, "/setup", &first).await.expect_redirect("/admin");
+    }
+}
