@@ -261,10 +261,18 @@ impl Accounts {
             self.hasher.verify_nobody(&password, requester).await?;
             return Err(self.login_refused(None).await);
         };
-        let rehashed = match self.hasher.verify(&password, &hash, requester).await? {
-            Verdict::Mismatch => return Err(self.login_refused(Some(&account.id)).await),
-            Verdict::Match { rehash: false } => None,
-            Verdict::Match { rehash: true } => self.rehash(&password, requester).await?,
+        let verdict = self.hasher.verify(&password, &hash, requester).await?;
+        // Of an account that may not be used nothing more is done after a good hash than after a bad
+        // one, or the time would tell that the password is right (SR-21).
+        let rehashed = match verdict {
+            Verdict::Match { rehash } if account.status == Status::Active => {
+                if rehash {
+                    self.rehash(&password, requester).await?
+                } else {
+                    None
+                }
+            }
+            _ => return Err(self.login_refused(Some(&account.id)).await),
         };
         let now = self.clock.now();
         match self.store.record_login(&account, &hash, rehashed.as_ref(), now).await? {
