@@ -10,6 +10,7 @@ mod denylist;
 mod embedded;
 mod key;
 mod limit;
+mod limit_fleet;
 mod list;
 mod migration;
 mod near;
