@@ -43,6 +43,8 @@ mod role;
 mod secret;
 mod serve;
 mod start;
+#[cfg(feature = "tls")]
+mod tls;
 #[cfg(feature = "otel")]
 mod trace;
 mod user;

@@ -71,3 +71,24 @@ fn sr_42_the_server_does_not_say_what_it_is() {
     let request = format!("{request}{}", " ".repeat(100));
     assert_eq!(status(&exchange(server.port(), request.as_bytes())), 415);
 }
+
+/// Sends these bytes and says what comes back, as long as it comes.
+fn answered(port: u16, head: &str, more: &str) -> String {
+    exchange(port, format!("{head}\r\nHost: localhost\r\n{more}").as_bytes())
+}
+
+#[test]
+fn sr_60_http_2_is_not_spoken() {
+    let server = Server::start(&[("DOORWARD_LOG_ACCESS", "false")]);
+    let port = server.port();
+    // A client that knows that a server speaks it begins so (RFC 9113 §3.4).
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    let settings = "\0\0\0\x04";
+    let answer = exchange(port, preface);
+    assert!(matches!(status(&answer), 0 | 400 | 505) && !answer.contains(settings), "{answer:?}");
+    let upgrade = "Connection: Upgrade, HTTP2-Settings, close\r\nUpgrade: h2c\r\n\
+                   HTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n";
+    let answer = answered(port, "GET /livez HTTP/1.1", upgrade);
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    assert_eq!(http::get(port, "/livez").expect("it runs").status, 200);
+}

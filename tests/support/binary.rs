@@ -27,7 +27,11 @@ impl Server {
     /// # Panics
     /// With what it wrote, when it ends instead or takes more than 20 seconds.
     pub fn start(environment: &[(&str, &str)]) -> Self {
-        let port = free_port();
+        Self::start_at(free_port(), environment)
+    }
+
+    /// As [`start`](Self::start), on this port.
+    pub fn start_at(port: u16, environment: &[(&str, &str)]) -> Self {
         let directory = scratch_dir("doorward");
         let data = directory.path().display();
         let mut settings: Vec<(String, String)> = [
