@@ -21,7 +21,7 @@ pub mod view;
 use rocket::http::Status;
 use rocket::{Catcher, Request, Route, catch, catchers};
 
-use crate::guard::{gate, query};
+use crate::guard::{gate, query, route};
 use crate::openapi::{Basis, Calls, Document};
 use crate::problem::{self, Problem};
 
@@ -53,14 +53,15 @@ fn public_calls() -> Vec<Calls> {
 /// The routes below [`BASE`].
 pub fn routes() -> Vec<Route> {
     let calls = calls().into_iter().flat_map(Calls::with_queries);
-    gate::guarded(calls.map(|(route, known)| query::strict(route, known)).collect())
+    let routes = calls.map(|(route, known)| query::strict(route, known)).collect();
+    gate::guarded(route::marked(routes, false))
 }
 
 /// The routes outside [`BASE`]: those of [`public_calls`], and what proxies ask.
 pub fn public_routes() -> Vec<Route> {
     let mut routes = gate::guarded(public_calls().into_iter().flat_map(Calls::routes).collect());
     routes.extend(gate::for_proxies(authz::calls().routes().collect()));
-    routes
+    route::marked(routes, false)
 }
 
 /// The reference of all of them.

@@ -17,6 +17,7 @@ pub mod json;
 pub mod kept;
 pub mod limit;
 pub mod query;
+pub mod route;
 pub mod setting;
 mod span;
 mod visit;

@@ -6,11 +6,10 @@ use rocket::{Route, State, get, post, routes};
 use serde::{Deserialize, Serialize};
 
 use super::error::Refusal;
-use super::next::{foreign_origin, place, place_to_go};
+use super::next::{Places, foreign_origin};
 use super::part::Faults;
 use super::show::{Either, FormAnswer, See, Shown};
 use super::view::Page;
-use crate::access::Access;
 use crate::account::Accounts;
 use crate::error::Error;
 use crate::guard::client::Client;
@@ -19,7 +18,6 @@ use crate::guard::form::{Form, VisitorForm};
 use crate::guard::{Presented, Visitor};
 use crate::id::SecretString;
 use crate::problem::Problem;
-use crate::reloadable::Reloadable;
 use crate::session::Sessions;
 
 /// Asks for an e-mail address and a password (`GET`, `POST /login`).
@@ -61,12 +59,12 @@ fn show(
     visitor: Visitor,
     next: Option<&str>,
     accounts: &State<Arc<Accounts>>,
-    access: &State<Reloadable<Access>>,
+    places: Places<'_>,
 ) -> FormAnswer<LoginPage> {
     if visitor.0.is_some() {
-        return Either::This(See(place_to_go(next, &access.get())));
+        return Either::This(See(places.place_to_go(next)));
     }
-    let next = next.and_then(|next| place(next, &access.get()));
+    let next = next.and_then(|next| places.place(next));
     let registration_open = accounts.registration_open();
     Either::That(Shown::good(LoginPage { next, registration_open, ..LoginPage::default() }))
 }
@@ -90,7 +88,7 @@ async fn log_in(
     presented: Presented,
     sessions: &State<Arc<Sessions>>,
     accounts: &State<Arc<Accounts>>,
-    access: &State<Reloadable<Access>>,
+    places: Places<'_>,
     cookies: Cookies<'_>,
 ) -> FormAnswer<LoginPage> {
     let LoginForm { email, password, remember, next } = form.0;
@@ -98,14 +96,14 @@ async fn log_in(
     match sessions.log_in(&email, password, remember, client.0, &presented.0).await {
         Ok(issued) => {
             cookies.hand_over(&issued);
-            Either::This(See(place_to_go(next.as_deref(), &access.get())))
+            Either::This(See(places.place_to_go(next.as_deref())))
         }
         Err(error) => {
             let page = LoginPage {
                 faults: Faults::from(&error),
                 email,
                 remember,
-                next: next.as_deref().and_then(|next| place(next, &access.get())),
+                next: next.as_deref().and_then(|next| places.place(next)),
                 registration_open: accounts.registration_open(),
             };
             Either::That(Shown::refused(page, &error))

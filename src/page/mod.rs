@@ -25,14 +25,14 @@ use rocket::http::Status;
 use rocket::{Catcher, Route, get, routes};
 
 use crate::error::Error;
-use crate::guard::{LoggedIn, gate};
+use crate::guard::{LoggedIn, gate, route};
 use crate::problem::Problem;
 use error::Refusal;
 use show::See;
 
 /// All pages, and the files they are made of.
 pub fn routes() -> Vec<Route> {
-    let mut routes = routes![home];
+    let mut pages = routes![home];
     for more in [
         login::routes(),
         register::routes(),
@@ -41,14 +41,17 @@ pub fn routes() -> Vec<Route> {
         profile::routes(),
         session::routes(),
         delete::routes(),
-        notice::routes(),
         docs::routes(),
         admin::routes(),
-        asset::routes(),
-        well_known::routes(),
     ] {
-        routes.extend(more);
+        pages.extend(more);
     }
+    let mut others = notice::routes();
+    others.extend(admin::downloads());
+    others.extend(asset::routes());
+    others.extend(well_known::routes());
+    let mut routes = route::marked(pages, true);
+    routes.extend(route::marked(others, false));
     gate::guarded(routes)
 }
 

@@ -1,9 +1,14 @@
 //! Where to go after signing in: only ever a place of this site, or of an app that the operator's
-//! access rules name (SR-26).
+//! access rules name (SR-26), and never one of ours that shows no page.
 
+use rocket::request::{FromRequest, Outcome, Request};
+use rocket::{Orbit, Rocket, State};
 use url::Url;
 
 use crate::access::Access;
+use crate::guard::csrf::PublicOrigin;
+use crate::guard::route;
+use crate::reloadable::Reloadable;
 
 /// The path that `asked` names, if it is one of this site; `None` for anything else.
 ///
@@ -27,27 +32,63 @@ pub fn local_path(asked: &str) -> Option<String> {
     Some(format!("{}{query}{fragment}", there.path()))
 }
 
-/// The place that `asked` names: a path of this site or a page of an app; `None` for anything else.
-pub fn place(asked: &str, access: &Access) -> Option<String> {
-    local_path(asked).or_else(|| access.page(asked))
+/// The places that a `next` can lead to.
+pub struct Places<'r> {
+    rocket: &'r Rocket<Orbit>,
+    access: &'r State<Reloadable<Access>>,
+    origin: &'r State<PublicOrigin>,
 }
 
-/// Where a form's `next` leads: to a path of this site, or else to `/profile`.
-pub fn destination(next: Option<&str>) -> String {
-    to_one_of(next, local_path)
-}
+#[rocket::async_trait]
+impl<'r> FromRequest<'r> for Places<'r> {
+    type Error = ();
 
-/// As [`destination`], and also to a page of an app.
-pub fn place_to_go(next: Option<&str>, access: &Access) -> String {
-    to_one_of(next, |asked| place(asked, access))
-}
-
-fn to_one_of(next: Option<&str>, known: impl Fn(&str) -> Option<String>) -> String {
-    let asked = next.filter(|next| !next.is_empty());
-    match asked {
-        None => "/profile".to_owned(),
-        Some(asked) => known(asked).unwrap_or_else(|| "/".to_owned()),
+    async fn from_request(request: &'r Request<'_>) -> Outcome<Self, ()> {
+        let rocket = request.rocket();
+        match State::get(rocket).zip(State::get(rocket)) {
+            Some((access, origin)) => Outcome::Success(Self { rocket, access, origin }),
+            None => Outcome::Error((rocket::http::Status::InternalServerError, ())),
+        }
     }
+}
+
+impl Places<'_> {
+    /// The path of this site that `asked` names, unless it is one of ours that shows no page;
+    /// `None` for anything else.
+    pub fn path(&self, asked: &str) -> Option<String> {
+        local_path(asked).filter(|path| route::opens(self.rocket, path))
+    }
+
+    /// The place that `asked` names: as [`Places::path`], or a page of an app.
+    pub fn place(&self, asked: &str) -> Option<String> {
+        if asked.starts_with('/') {
+            return self.path(asked);
+        }
+        let page = self.access.get().page(asked)?;
+        // An app may be below a path of our own host.
+        match page.strip_prefix(&self.origin.0).filter(|rest| rest.starts_with('/')) {
+            Some(path) => route::opens(self.rocket, path).then_some(page),
+            None => Some(page),
+        }
+    }
+
+    /// Where a `next` leads that may name a path of this site.
+    pub fn path_to_go(&self, next: Option<&str>) -> String {
+        to_one_of(next, |asked| self.path(asked))
+    }
+
+    /// Where a `next` leads that may also name a page of an app.
+    pub fn place_to_go(&self, next: Option<&str>) -> String {
+        to_one_of(next, |asked| self.place(asked))
+    }
+}
+
+/// The place that `next` names. A place that is not ours to send to gives way to the first page, and one
+/// of ours that shows no page to the profile, as if nothing had been asked for.
+fn to_one_of(next: Option<&str>, known: impl Fn(&str) -> Option<String>) -> String {
+    let Some(asked) = next.filter(|next| !next.is_empty()) else { return "/profile".to_owned() };
+    let otherwise = if local_path(asked).is_some() { "/profile" } else { "/" };
+    known(asked).unwrap_or_else(|| otherwise.to_owned())
 }
 
 /// The origin of a place of an app; `None` for a place of this site.
@@ -91,12 +132,9 @@ mod tests {
         let long = format!("/{}", "x".repeat(2047));
         assert_eq!(local_path(&long), Some(long.clone()));
         assert_eq!(local_path(&format!("{long}x")), None);
-        for to in
-            [destination, |next: Option<&str>| place_to_go(next, &Access::new(Vec::new(), "https"))]
-        {
-            assert_eq!(to(None), "/profile");
-            assert_eq!(to(Some("//evil.example")), "/");
-        }
+        assert_eq!(to_one_of(None, local_path), "/profile");
+        assert_eq!(to_one_of(Some("//evil.example"), local_path), "/");
+        assert_eq!(to_one_of(Some("/logout"), |_| None), "/profile");
     }
 
     proptest::proptest! {

@@ -8,7 +8,7 @@ use rocket::{Route, State, get, post, routes};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::next::{destination, local_path};
+use super::next::{Places, local_path};
 use super::part::Faults;
 use super::show::{Either, FormAnswer, See, Shown};
 use super::view::Page;
@@ -50,13 +50,14 @@ pub(super) fn routes() -> Vec<Route> {
 fn show(
     viewer: LoggedIn,
     next: Option<&str>,
+    places: Places<'_>,
     sessions: &State<Arc<Sessions>>,
 ) -> FormAnswer<ReauthenticatePage> {
     if sessions.require_fresh(&viewer.0.session).is_ok() {
-        return Either::This(See(destination(next)));
+        return Either::This(See(places.path_to_go(next)));
     }
     let email = viewer.0.account.email.to_string();
-    let next = next.and_then(local_path);
+    let next = next.and_then(|next| places.path(next));
     Either::That(Shown::good(ReauthenticatePage { email, next, ..ReauthenticatePage::default() }))
 }
 
@@ -75,6 +76,7 @@ async fn confirm(
     form: Form<ConfirmForm>,
     client: Client,
     presented: Presented,
+    places: Places<'_>,
     sessions: &State<Arc<Sessions>>,
     cookies: Cookies<'_>,
 ) -> FormAnswer<ReauthenticatePage> {
@@ -82,7 +84,7 @@ async fn confirm(
     match sessions.reauthenticate(&viewer.0, password, &client.0, &presented.0).await {
         Ok(done) => {
             done.issued.iter().for_each(|issued| cookies.hand_over(issued));
-            Either::This(See(destination(next.as_deref())))
+            Either::This(See(places.path_to_go(next.as_deref())))
         }
         Err(error) => {
             let faults = match &error {
@@ -90,7 +92,7 @@ async fn confirm(
                 other => Faults::from(other),
             };
             let email = viewer.0.account.email.to_string();
-            let next = next.as_deref().and_then(local_path);
+            let next = next.as_deref().and_then(|next| places.path(next));
             Either::That(Shown::refused(ReauthenticatePage { faults, email, next }, &error))
         }
     }

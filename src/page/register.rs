@@ -6,11 +6,10 @@ use rocket::{Route, State, get, post, routes};
 use serde::{Deserialize, Serialize};
 
 use super::error::Refusal;
-use super::next::{foreign_origin, place, place_to_go};
+use super::next::{Places, foreign_origin};
 use super::part::Faults;
 use super::show::{Either, FormAnswer, See, Shown};
 use super::view::Page;
-use crate::access::Access;
 use crate::account::Accounts;
 use crate::error::Error;
 use crate::guard::client::Client;
@@ -18,7 +17,6 @@ use crate::guard::cookie::Cookies;
 use crate::guard::form::VisitorForm;
 use crate::guard::{Presented, Visitor};
 use crate::id::SecretString;
-use crate::reloadable::Reloadable;
 use crate::session::{Registration, Sessions};
 
 /// Makes an account of one's own (`GET`, `POST /register`).
@@ -60,16 +58,16 @@ fn show(
     visitor: Visitor,
     next: Option<&str>,
     accounts: &State<Arc<Accounts>>,
-    access: &State<Reloadable<Access>>,
+    places: Places<'_>,
 ) -> Result<FormAnswer<RegisterPage>, Refusal> {
     if visitor.0.is_some() {
-        return Ok(Either::This(See(place_to_go(next, &access.get()))));
+        return Ok(Either::This(See(places.place_to_go(next))));
     }
     if !accounts.registration_open() {
         return Err(Error::RegistrationClosed.into());
     }
     let (next, min_length) =
-        (next.and_then(|next| place(next, &access.get())), accounts.min_password_length());
+        (next.and_then(|next| places.place(next)), accounts.min_password_length());
     Ok(Either::That(Shown::good(RegisterPage { next, min_length, ..RegisterPage::default() })))
 }
 
@@ -92,7 +90,7 @@ async fn register(
     presented: Presented,
     sessions: &State<Arc<Sessions>>,
     accounts: &State<Arc<Accounts>>,
-    access: &State<Reloadable<Access>>,
+    places: Places<'_>,
     cookies: Cookies<'_>,
 ) -> FormAnswer<RegisterPage> {
     let RegisterForm { email, password, display_name, next } = form.0;
@@ -100,14 +98,14 @@ async fn register(
     match sessions.register(registration, client.0, &presented.0).await {
         Ok(issued) => {
             cookies.hand_over(&issued);
-            Either::This(See(place_to_go(next.as_deref(), &access.get())))
+            Either::This(See(places.place_to_go(next.as_deref())))
         }
         Err(error) => {
             let page = RegisterPage {
                 faults: Faults::from(&error),
                 email,
                 display_name,
-                next: next.as_deref().and_then(|next| place(next, &access.get())),
+                next: next.as_deref().and_then(|next| places.place(next)),
                 min_length: accounts.min_password_length(),
             };
             Either::That(Shown::refused(page, &error))

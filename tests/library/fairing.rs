@@ -74,6 +74,26 @@ async fn sr_41_a_route_with_a_guard_is_safe_from_other_sites() {
 }
 
 #[rocket::async_test]
+async fn after_signing_in_one_comes_to_what_the_application_shows() {
+    let app = boot(&[]).await;
+    app.create("ada@example.org", &[]).await;
+    for (asked, there) in
+        [("/office", "/office"), ("/plain", "/profile"), ("/elsewhere", "/elsewhere")]
+    {
+        let page = app.stranger();
+        let to_login = format!("/login?next={asked}");
+        let token = page.get(&to_login).await.expect(200).hidden("csrf_token");
+        let fields = [
+            ("csrf_token", &*token),
+            ("email", "ada@example.org"),
+            ("password", PASSWORD),
+            ("next", asked),
+        ];
+        page.ask(Post, "/login").form(&fields).send().await.expect_redirect(there);
+    }
+}
+
+#[rocket::async_test]
 async fn sr_80_what_a_guard_refuses_is_recorded_once() {
     let app = boot(&[]).await;
     app.register("ada@example.org").await.expect(201);

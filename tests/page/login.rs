@@ -208,6 +208,49 @@ async fn sr_26_nothing_leads_to_another_site() {
 }
 
 #[rocket::async_test]
+async fn next_leads_to_no_address_of_ours_that_shows_no_page() {
+    let app = booted().await;
+    app.create("ada@example.org", &[]).await;
+    for (asked, opens) in [
+        ("/logout", false),
+        ("/%6Cogout", false),
+        ("/logout?done=saved#top", false),
+        ("/profile/password", false),
+        ("/profile/notices/dismiss", false),
+        ("/api/v1/me", false),
+        ("/api/v1/nothing", false),
+        ("/api/v1/admin/users/some", false),
+        ("/api/authz/forward-auth", false),
+        ("/api/authz/ext-authz/page", false),
+        ("/admin/audit/export?format=csv", false),
+        ("/livez", false),
+        ("/csp-report", false),
+        ("/static/app.css", false),
+        ("/.well-known/jwks.json", false),
+        ("/profile/sessions", true),
+        ("/admin/users?q=a%26b", true),
+        ("/admin/roles/new", true),
+        ("/api/docs", true),
+        // Nothing of ours: an app's, behind the same proxy.
+        ("/notes", true),
+        ("/api/notes", true),
+        ("/app/logout", true),
+    ] {
+        let query: String = url::form_urlencoded::byte_serialize(asked.as_bytes()).collect();
+        let there = if opens { asked } else { "/profile" };
+        for page in ["/login", "/register"] {
+            let page = app.stranger().get(&format!("{page}?next={query}")).await.expect(200);
+            assert_eq!(page.text().contains("name=\"next\""), opens, "{asked}");
+        }
+        let browser = app.stranger();
+        let fields = [ADA[0], ADA[1], ("next", asked)];
+        browser.submit("/login", "/login", &fields).await.expect_redirect(there);
+        browser.get(&format!("/login?next={query}")).await.expect_redirect(there);
+        browser.get(&format!("/reauthenticate?next={query}")).await.expect_redirect(there);
+    }
+}
+
+#[rocket::async_test]
 async fn next_is_never_markup() {
     let app = booted().await;
     let page = app.get("/login?next=/%22%3E%3Cscript%3Ealert(1)%3C/script%3E").await.expect(200);

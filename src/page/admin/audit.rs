@@ -92,7 +92,12 @@ const LIST: &str = "/admin/audit";
 const EXPORT: &str = "/admin/audit/export";
 
 pub(super) fn routes() -> Vec<Route> {
-    routes![show, export]
+    routes![show]
+}
+
+/// What is no page, but a file.
+pub(super) fn downloads() -> Vec<Route> {
+    routes![export]
 }
 
 /// What can be filtered by.

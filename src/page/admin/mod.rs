@@ -41,6 +41,11 @@ pub(super) fn routes() -> Vec<Route> {
     routes
 }
 
+/// The routes that give files to keep.
+pub(super) fn downloads() -> Vec<Route> {
+    audit::downloads()
+}
+
 /// All roles as boxes to tick; locked where `viewer` could not grant one (SR-51).
 async fn role_choices(
     roles: &Roles,
