@@ -16,6 +16,7 @@ mod live;
 mod look;
 mod page;
 mod person;
+mod plain_http;
 mod proof;
 mod proxy;
 mod safety;

@@ -3,9 +3,12 @@
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use doorward::guard::cookie::{ACCESS, REFRESH};
-
 use crate::client::{Answer, Connection};
+
+/// The cookie with the access token, as a server with https and one on this machine call it.
+const ACCESS: &str = "__Host-Http-dw-at";
+/// The cookie with the refresh token.
+const REFRESH: &str = "__Host-Http-dw-rt";
 
 /// The password of every account.
 pub const PASSWORD: &str = "correct horse battery staple";

@@ -31,7 +31,6 @@ use crate::audit::{self, Audit, Entry, Kind};
 use crate::clock::{self, Clock};
 use crate::config::Config;
 use crate::error::{Error, chain};
-use crate::guard::cookie::Reach;
 use crate::guard::count::RequestCounts;
 use crate::guard::csrf::PublicOrigin;
 use crate::guard::header::Headers;
@@ -169,7 +168,7 @@ impl Prepared {
             .manage(Arc::new(Draining::default()))
             .manage(policy::reference(&config))
             .manage(Docs::default())
-            .manage(Reach(config.cookies.domain.clone()))
+            .manage(policy::cookies(&config))
             .manage(PublicOrigin(config.public_url.origin().ascii_serialization()))
             .mount(api::BASE, api::routes())
             .mount("/", api::public_routes())

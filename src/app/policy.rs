@@ -7,7 +7,7 @@ use crate::account::AccountPolicy;
 use crate::account::password::{BreachedFile, Params, Pepper, Policy, Settings};
 use crate::api;
 use crate::config::Config;
-use crate::guard::cookie::Reach;
+use crate::guard::cookie::CookiePolicy;
 use crate::guard::setting;
 use crate::limit::{Backoff, LimitPolicy};
 use crate::openapi::{Basis, Reference};
@@ -38,7 +38,16 @@ pub fn basis(config: &Config, server: &str) -> Basis {
     Basis {
         server: server.to_owned(),
         min_length: config.passwords.min_length,
-        reach: Reach(config.cookies.domain.clone()),
+        cookies: cookies(config),
+    }
+}
+
+/// How cookies are called and sent.
+pub(super) fn cookies(config: &Config) -> CookiePolicy {
+    let plain = !config.is_https();
+    CookiePolicy {
+        domain: config.cookies.domain.clone(),
+        insecure: config.insecure_cookies && plain,
     }
 }
 

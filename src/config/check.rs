@@ -51,8 +51,10 @@ fn public_url(config: &Config, reader: &mut Reader, warnings: &mut Vec<String>) 
         (true, _, true) => {
             reader.problem("insecure_cookies", "has no use with an https public_url; remove it");
         }
-        (false, true, true) => warnings
-            .push("insecure_cookies is on although public_url is this machine; remove it".to_owned()),
+        (false, true, true) => warnings.push(
+            "insecure_cookies is on although public_url is this machine: of the browsers there, Safari alone needs it"
+                .to_owned(),
+        ),
         _ => {}
     }
     if config.profile != "debug" && here {

@@ -148,7 +148,7 @@ pub(super) static KEYS: &[Key] = &[
     key("security.contact", Kind::Text, "",
         "Whom `/.well-known/security.txt` tells people to write to about a weakness: a `mailto:` or `https:` address."),
     key("insecure_cookies", Kind::Flag, "false",
-        "Permits an http `public_url` on another host than this machine. Anybody on the way can then take over sessions."),
+        "For a closed network without https: permits an http `public_url` on another host than this machine, and cookies that browsers keep there (`dw-at` and so on, not `Secure`). Anybody on the way can then take over sessions."),
     key("hsts_preload", Kind::Flag, "false", "Adds `preload` to `Strict-Transport-Security`. Hard to undo."),
     key("address", Kind::Rocket, "=127.0.0.1; 0.0.0.0 if `PORT` is set, except in profile debug", "The IP address to listen on."),
     key("port", Kind::Rocket, "8000", "The TCP port to listen on."),

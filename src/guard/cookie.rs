@@ -16,55 +16,75 @@ use crate::id::SecretString;
 use crate::limit::device::DEVICE_LIFETIME;
 use crate::session::{Issued, Presented};
 
-/// Carries the access token, unless the cookies reach a whole domain.
-pub const ACCESS: &str = "__Host-Http-dw-at";
-/// Carries the refresh token, unless the cookies reach a whole domain.
-pub const REFRESH: &str = "__Host-Http-dw-rt";
-/// Carries the access token to every host of a domain. `__Host-` forbids that; of the prefixes that
-/// do not, `__Secure-` is the one that all browsers enforce (RFC 6265bis §4.1.3).
-const WIDE_ACCESS: &str = "__Secure-dw-at";
-/// Carries the refresh token to every host of a domain.
-const WIDE_REFRESH: &str = "__Secure-dw-rt";
-/// Names a visitor who is not signed in, to bind form tokens to.
-pub const PRE_LOGIN: &str = "__Host-Http-dw-pre";
-
-/// Makes a browser known to the accounts that signed in there (SR-22). It grants nothing.
-pub const DEVICE: &str = "__Host-Http-dw-dev";
-
-/// How far the cookies of a session reach: every host of this domain, or the server's own alone.
+/// How our cookies are called and sent (SR-40): Rocket state.
 #[derive(Clone, Debug, Default)]
-pub struct Reach(pub Option<String>);
+pub struct CookiePolicy {
+    /// The domain whose hosts all are sent the cookies of a session; none for the server's own host
+    /// alone.
+    pub domain: Option<String>,
+    /// Whether browsers may send them over plain http, and so keep them at all where the server has
+    /// nothing else.
+    pub insecure: bool,
+}
 
-impl Reach {
+/// What a cookie of ours is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cookie {
+    /// Carries the access token.
+    Access,
+    /// Carries the refresh token.
+    Refresh,
+    /// Names a visitor who is not signed in, to bind form tokens to.
+    Visitor,
+    /// Makes a browser known to the accounts that signed in there (SR-22). It grants nothing.
+    Device,
+}
+
+impl CookiePolicy {
     /// That of the server that got `request`.
     fn of<'r>(request: &'r Request<'_>) -> &'r Self {
-        static HOST_ALONE: Reach = Reach(None);
+        static HOST_ALONE: CookiePolicy = CookiePolicy { domain: None, insecure: false };
         request.rocket().state().unwrap_or(&HOST_ALONE)
     }
 
-    /// What the cookie with the access token is called.
-    pub fn access(&self) -> &'static str {
-        if self.0.is_some() { WIDE_ACCESS } else { ACCESS }
-    }
-
-    /// What the cookie with the refresh token is called.
-    pub fn refresh(&self) -> &'static str {
-        if self.0.is_some() { WIDE_REFRESH } else { REFRESH }
-    }
-
-    /// The `Set-Cookie` value of a session's cookie.
-    fn cookie(&self, name: &str, value: &str, life: Option<Duration>) -> String {
-        let mut cookie = cookie(name, value, life);
-        if let Some(domain) = &self.0 {
-            cookie.push_str(&format!("; Domain={domain}"));
+    /// What a cookie is called. The prefix has browsers refuse it unless it comes over https, and for
+    /// this host alone; `__Host-` forbids a domain, and of the prefixes that do not, `__Secure-` is the
+    /// one that all browsers enforce (RFC 6265bis §4.1.3).
+    pub fn name(&self, cookie: Cookie) -> &'static str {
+        let wide = self.domain.is_some();
+        match cookie {
+            Cookie::Access if self.insecure => "dw-at",
+            Cookie::Refresh if self.insecure => "dw-rt",
+            Cookie::Visitor if self.insecure => "dw-pre",
+            Cookie::Device if self.insecure => "dw-dev",
+            Cookie::Access if wide => "__Secure-dw-at",
+            Cookie::Refresh if wide => "__Secure-dw-rt",
+            Cookie::Access => "__Host-Http-dw-at",
+            Cookie::Refresh => "__Host-Http-dw-rt",
+            Cookie::Visitor => "__Host-Http-dw-pre",
+            Cookie::Device => "__Host-Http-dw-dev",
         }
-        cookie
+    }
+
+    /// A `Set-Cookie` value (RFC 6265bis §4.1): the same attributes for setting and for taking back.
+    fn set(&self, cookie: Cookie, value: &str, life: Option<Duration>) -> String {
+        let secure = if self.insecure { "" } else { "; Secure" };
+        let mut set =
+            format!("{}={value}; Path=/{secure}; HttpOnly; SameSite=Lax", self.name(cookie));
+        if let Some(life) = life {
+            set.push_str(&format!("; Max-Age={}", life.as_secs()));
+        }
+        let of_session = matches!(cookie, Cookie::Access | Cookie::Refresh);
+        if let Some(domain) = self.domain.as_ref().filter(|_| of_session) {
+            set.push_str(&format!("; Domain={domain}"));
+        }
+        set
     }
 }
 
-/// The value of the cookie `name`; `None` if there is none, or more than one (SR-40).
-pub fn read<'r>(request: &'r Request<'_>, name: &str) -> Option<&'r str> {
-    find(request.headers().get("Cookie"), name)
+/// The value of a cookie of ours; `None` if there is none, or more than one (SR-40).
+pub fn read<'r>(request: &'r Request<'_>, cookie: Cookie) -> Option<&'r str> {
+    find(request.headers().get("Cookie"), CookiePolicy::of(request).name(cookie))
 }
 
 /// The value of the cookie `name` in the `Cookie` header lines of a request, if it is there once.
@@ -84,19 +104,19 @@ fn pairs<'h>(lines: impl Iterator<Item = &'h str>) -> impl Iterator<Item = (&'h 
 /// Whether the request carries any cookie of ours that means something by itself, good or not: the
 /// device cookie does not.
 pub fn any(request: &Request<'_>) -> bool {
-    let reach = Reach::of(request);
-    let ours = [reach.access(), reach.refresh(), PRE_LOGIN];
+    let policy = CookiePolicy::of(request);
+    let ours = [Cookie::Access, Cookie::Refresh, Cookie::Visitor].map(|one| policy.name(one));
     pairs(request.headers().get("Cookie")).any(|(name, _)| ours.contains(&name))
 }
 
 /// The access token in the request's cookies.
 pub fn access_token(request: &Request<'_>) -> Option<SecretString> {
-    read(request, Reach::of(request).access()).map(SecretString::new)
+    read(request, Cookie::Access).map(SecretString::new)
 }
 
 /// The refresh token in the request's cookies.
 pub fn refresh_token(request: &Request<'_>) -> Option<SecretString> {
-    read(request, Reach::of(request).refresh()).map(SecretString::new)
+    read(request, Cookie::Refresh).map(SecretString::new)
 }
 
 /// What the request's cookies bring along.
@@ -104,7 +124,7 @@ pub fn presented(request: &Request<'_>) -> Presented {
     Presented {
         access: access_token(request),
         refresh: refresh_token(request),
-        device: read(request, DEVICE).map(SecretString::new),
+        device: read(request, Cookie::Device).map(SecretString::new),
     }
 }
 
@@ -113,7 +133,7 @@ pub struct Cookies<'r> {
     handed_over: &'r Mutex<Vec<Header<'static>>>,
     /// The device cookie as it came.
     device: Option<&'r str>,
-    reach: &'r Reach,
+    policy: &'r CookiePolicy,
     now: Timestamp,
 }
 
@@ -123,35 +143,40 @@ impl<'r> Cookies<'r> {
         let clock = request.rocket().state::<Arc<dyn Clock>>();
         let now = clock.map_or(Timestamp::from_millis(0), |clock| clock.now());
         let handed_over = &Visit::of(request).handed_over;
-        Self { handed_over, device: read(request, DEVICE), reach: Reach::of(request), now }
+        Self {
+            handed_over,
+            device: read(request, Cookie::Device),
+            policy: CookiePolicy::of(request),
+            now,
+        }
     }
 
     /// Hands over a session's tokens. Those of a remembered session outlive the browser's window.
     pub fn hand_over(&self, issued: &Issued) {
         let life = |until: Timestamp| issued.session.remember.then(|| until.since(self.now));
         let (access, refresh) = (&issued.access, &issued.refresh);
-        self.set(self.reach.access(), access.expose(), life(access.expires_at()));
-        self.set(self.reach.refresh(), refresh.expose(), life(refresh.expires_at()));
+        self.set(Cookie::Access, access.expose(), life(access.expires_at()));
+        self.set(Cookie::Refresh, refresh.expose(), life(refresh.expires_at()));
         if let Some(device) = &issued.device {
             let value = device.beside(self.device);
-            self.add(cookie(DEVICE, value.expose(), Some(DEVICE_LIFETIME)));
+            self.set(Cookie::Device, value.expose(), Some(DEVICE_LIFETIME));
         }
     }
 
-    fn set(&self, name: &str, value: &str, life: Option<Duration>) {
-        self.add(self.reach.cookie(name, value, life));
+    fn set(&self, cookie: Cookie, value: &str, life: Option<Duration>) {
+        self.add(self.policy.set(cookie, value, life));
     }
 
     /// Hands over the name that a visitor's forms are bound to.
     pub fn hand_over_pre_login(&self, id: &str) {
-        self.add(cookie(PRE_LOGIN, id, None));
+        self.set(Cookie::Visitor, id, None);
     }
 
     /// Takes a session's tokens back. Only after that session was ended on purpose: the answer to
     /// a lost race must never take away what the winner was given (SR-36).
     pub fn take_back(&self) {
-        self.set(self.reach.access(), "", Some(Duration::ZERO));
-        self.set(self.reach.refresh(), "", Some(Duration::ZERO));
+        self.set(Cookie::Access, "", Some(Duration::ZERO));
+        self.set(Cookie::Refresh, "", Some(Duration::ZERO));
         // What the browser kept of the pages goes too (SR-44); not "cookies", which would reach
         // those of sibling hosts.
         self.headers().push(Header::new("Clear-Site-Data", r#""cache", "storage""#));
@@ -179,15 +204,6 @@ impl<'r> FromRequest<'r> for Cookies<'r> {
     async fn from_request(request: &'r Request<'_>) -> Outcome<Self, Self::Error> {
         Outcome::Success(Self::of(request))
     }
-}
-
-/// A `Set-Cookie` value (RFC 6265bis §4.1): the same attributes for setting and for taking back.
-fn cookie(name: &str, value: &str, life: Option<Duration>) -> String {
-    let mut cookie = format!("{name}={value}; Path=/; Secure; HttpOnly; SameSite=Lax");
-    if let Some(life) = life {
-        cookie.push_str(&format!("; Max-Age={}", life.as_secs()));
-    }
-    cookie
 }
 
 /// Puts the cookies that were handed over, and what goes with them, into the answer.

@@ -4,7 +4,7 @@ use aws_lc_rs::hmac;
 use rocket::http::Method;
 use rocket::request::{FromRequest, Outcome, Request};
 
-use super::cookie::{self, Cookies};
+use super::cookie::{self, Cookie, Cookies};
 use crate::error::{Error, Result, chain};
 use crate::id::{Os, Random, SecretString, SessionId, base64url, from_base64url, random_bytes};
 use crate::problem::{self, Problem};
@@ -57,7 +57,7 @@ impl FormToken {
     /// The token of a visitor's forms, whether or not they are signed in (SR-25).
     pub fn for_visitor(request: &Request<'_>) -> Option<Self> {
         // Any identifier will do; those of sessions have the right size and shape.
-        let known = cookie::read(request, cookie::PRE_LOGIN).and_then(SessionId::parse);
+        let known = cookie::read(request, Cookie::Visitor).and_then(SessionId::parse);
         let id = known.unwrap_or_else(|| {
             let fresh = SessionId::random(&Os);
             Cookies::of(request).hand_over_pre_login(fresh.as_str());
@@ -181,7 +181,7 @@ pub async fn check_token(request: &Request<'_>, token: &str) -> Result<()> {
 /// [`Error::CsrfRefused`]; [`Error::Internal`] in an application without Doorward.
 pub fn check_visitor_token(request: &Request<'_>, token: &str) -> Result<()> {
     let tokens = tokens(request)?;
-    let visitor = cookie::read(request, cookie::PRE_LOGIN);
+    let visitor = cookie::read(request, Cookie::Visitor);
     allow(visitor.is_some_and(|id| tokens.holds(Binding::Visitor(id), token)))
 }
 

@@ -6,8 +6,9 @@ use rocket::http::Header;
 use rocket::request::Request;
 use rocket::response::Response;
 
+use super::client;
+use super::cookie::{self, Cookie};
 use super::visit::Visit;
-use super::{client, cookie};
 use crate::error::Result;
 use crate::limit::{Gauge, Limits, Standing};
 
@@ -23,7 +24,7 @@ pub fn gauge<'r>(request: &'r Request<'_>) -> &'r Gauge {
 pub fn admit(request: &Request<'_>) -> Result<()> {
     match request.rocket().state::<Arc<Limits>>() {
         Some(limits) if !is_exempt(request.uri().path().as_str()) => {
-            let device = || cookie::read(request, cookie::DEVICE);
+            let device = || cookie::read(request, Cookie::Device);
             limits.request(client::address(request), device, gauge(request))
         }
         _ => Ok(()),

@@ -11,7 +11,7 @@ use super::Calls;
 use super::failure::{Failures, headers};
 use super::operation::{operation, template};
 use super::signature::subschema;
-use crate::guard::cookie::Reach;
+use crate::guard::cookie::{Cookie, CookiePolicy};
 use crate::guard::kept;
 use crate::problem::Details;
 
@@ -25,8 +25,8 @@ pub struct Basis {
     pub server: String,
     /// The fewest characters of a new password.
     pub min_length: usize,
-    /// How far the session cookies reach, which says what they are called.
-    pub reach: Reach,
+    /// What cookies are called.
+    pub cookies: CookiePolicy,
 }
 
 /// A document in the making.
@@ -93,7 +93,7 @@ impl Draft {
                 "schemas": schemas,
                 "responses": self.failures.components(),
                 "headers": headers(),
-                "securitySchemes": schemes(&basis.reach),
+                "securitySchemes": schemes(&basis.cookies),
             },
         })
     }
@@ -178,7 +178,7 @@ fn info() -> Value {
 }
 
 /// How whoever asks proves who they are.
-fn schemes(reach: &Reach) -> Value {
+fn schemes(cookies: &CookiePolicy) -> Value {
     let cookie = |name: &str, about: &str| json!({ "type": "apiKey", "in": "cookie", "name": name, "description": about });
     let access = "The access token, for browsers. What changes something must also come from a \
                   page of this site.";
@@ -189,7 +189,10 @@ fn schemes(reach: &Reach) -> Value {
             "bearerFormat": "JWT",
             "description": "The access token (RFC 6750), for programs.",
         },
-        "cookie": cookie(reach.access(), access),
-        "refresh_cookie": cookie(reach.refresh(), "The refresh token. It travels nowhere else."),
+        "cookie": cookie(cookies.name(Cookie::Access), access),
+        "refresh_cookie": cookie(
+            cookies.name(Cookie::Refresh),
+            "The refresh token. It travels nowhere else.",
+        ),
     })
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::stack::{JSON, PAGE, SCRIPT};
+use super::stack::{JSON, PAGE, Proxy, SCRIPT, Stack};
 use crate::app::{ORIGIN, PASSWORD};
 use crate::key::foreign;
 use crate::on_every_proxy;
@@ -27,6 +27,23 @@ const NAMES: [&str; 16] = [
     "X-Doorward_Identity",
     "X_Doorward-Identity",
 ];
+
+#[test]
+fn sr_40_the_cookies_of_a_server_without_https_are_kept_from_apps_as_well() {
+    for proxy in [Proxy::Nginx, Proxy::Caddy, Proxy::Haproxy] {
+        let insecure = [("DOORWARD_INSECURE_COOKIES", "true")];
+        let stack = Stack::start_with(proxy, &insecure).unwrap_or_else(|reason| panic!("{reason}"));
+        let mut guest = stack.registered("plain@example.org");
+        assert!(guest.jar.contains_key("dw-at"), "{:?}", guest.jar);
+        for (name, value) in [("aaa", "1"), ("dx-at", "2"), ("zzz", "3")] {
+            guest.jar.insert(name.to_owned(), value.to_owned());
+        }
+        let seen = guest.seen("/page", PAGE);
+        assert_eq!(seen.all("Remote-User"), ["plain@example.org"], "{proxy:?}");
+        let cookies = seen.all("Cookie").join("; ");
+        assert_eq!(cookies.trim_matches([' ', ';']), "aaa=1; dx-at=2; zzz=3", "{proxy:?}");
+    }
+}
 
 on_every_proxy! {
     fn nobody_says_who_they_are(stack) {

@@ -56,6 +56,14 @@ impl Stack {
     /// # Errors
     /// With the reason and the proxy's log.
     pub fn start(proxy: Proxy) -> Result<Self, String> {
+        Self::start_with(proxy, &[])
+    }
+
+    /// As [`start`](Self::start), with more settings.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_with(proxy: Proxy, more: &[(&str, &str)]) -> Result<Self, String> {
         let (login, app, upstream) = (free_port(), free_port(), upstream::serve());
         let host = format!("localhost:{app}");
         let rules = json!([
@@ -71,6 +79,7 @@ impl Stack {
             ("DOORWARD_PROXIES_TRUSTED", "127.0.0.1/32"),
         ];
         settings.extend(LIMITS.map(|(name, _)| (name, "off")));
+        settings.extend(more);
         let doorward = Server::start(&settings);
         let directory = scratch_dir("proxy");
         let print = |which: &str| {

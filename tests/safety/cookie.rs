@@ -136,3 +136,37 @@ async fn sr_40_look_alikes_are_nothing() {
     let ask = app.ask(Get, "/api/v1/me").without_jar().header("Cookie", &both);
     ask.send().await.expect(200);
 }
+
+#[rocket::async_test]
+async fn sr_40_over_plain_http_the_cookies_bear_other_names_and_others_are_not_believed() {
+    let settings =
+        [("DOORWARD_INSECURE_COOKIES", "true"), ("DOORWARD_PUBLIC_URL", "http://id.lan")];
+    let app = TestApp::boot_with(Backend::SqliteEmbedded, &settings).await;
+    let page = app.get("/login").await.expect(200);
+    let registered = app.register("ada@example.org").await.expect(201);
+    let plain = "Path=/; HttpOnly; SameSite=Lax";
+    assert_eq!(attributes(page.set_cookie("dw-pre")), plain);
+    for name in ["dw-at", "dw-rt", "dw-dev"] {
+        assert!(attributes(registered.set_cookie(name)).starts_with(plain), "{name}");
+    }
+    assert!(registered.all("Set-Cookie").iter().all(|cookie| !cookie.starts_with("__")));
+    app.later(minutes(11));
+    assert!(app.me().await.expect(200).set_cookie("dw-at").is_some());
+    // Those of a server with https say nothing here.
+    let (access, refresh) = (app.cookie("dw-at").unwrap(), app.cookie("dw-rt").unwrap());
+    let other = app.stranger();
+    other.put_cookie(ACCESS, &access);
+    other.put_cookie(REFRESH, &refresh);
+    other.me().await.expect(401);
+    let out = app.log_out().await.expect(204);
+    assert_eq!(attributes(out.set_cookie("dw-at")), format!("{plain}; Max-Age=0"));
+    let reference = app.get("/api/v1/openapi.json").await.expect(200).json();
+    assert_eq!(reference["components"]["securitySchemes"]["cookie"]["name"], "dw-at");
+    // Nothing plain is believed where there is https.
+    let safe = TestApp::light().await;
+    safe.register("ada@example.org").await.expect(201);
+    let plain = safe.stranger();
+    plain.put_cookie("dw-at", &safe.cookie(ACCESS).unwrap());
+    plain.put_cookie("dw-rt", &safe.cookie(REFRESH).unwrap());
+    plain.me().await.expect(401);
+}

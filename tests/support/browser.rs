@@ -29,11 +29,13 @@ pub struct Options {
     pub dark: bool,
     /// The width and height of the page in CSS pixels.
     pub size: (u32, u32),
+    /// A name besides `localhost` at which this machine is reached; empty for none.
+    pub host: &'static str,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { javascript: true, dark: false, size: (1280, 800) }
+        Self { javascript: true, dark: false, size: (1280, 800), host: "" }
     }
 }
 
@@ -295,6 +297,7 @@ fn capabilities(driver: &Driver, options: Options, profile: &TempDir) -> Value {
         "--disable-sync",
         // The browser ends when its pipe to chromedriver does, also when the tests are killed.
         "--remote-debugging-pipe",
+        &format!("--host-resolver-rules=MAP {} 127.0.0.1", name(options)),
         &format!("--window-size={width},{height}"),
         &format!("--user-data-dir={}", profile.path().display()),
     ]
@@ -316,6 +319,11 @@ fn capabilities(driver: &Driver, options: Options, profile: &TempDir) -> Value {
             "prefs": preferences,
         },
     })
+}
+
+/// The name that leads to this machine.
+fn name(options: Options) -> &'static str {
+    if options.host.is_empty() { "nowhere.invalid" } else { options.host }
 }
 
 /// Writes a string for XPath 1.0, which has no escapes.

@@ -22,7 +22,7 @@ local function keep_cookies_back(txn, lines)
   for _, line in ipairs(lines) do
     for pair in line:gmatch("[^;]+") do
       pair = pair:match("^%s*(.-)%s*$")
-      if not pair:match("^__Host%-Http%-dw%-%l+=") and not pair:match("^__Secure%-dw%-%l+=") then
+      if {% if insecure %}not pair:match("^dw%-%l+="){% else %}not pair:match("^__Host%-Http%-dw%-%l+=") and not pair:match("^__Secure%-dw%-%l+="){% endif %} then
         kept[#kept + 1] = pair
       end
     end

@@ -198,6 +198,8 @@ fn context(asked: &Asked, config: &Config) -> Result<Context, StartError> {
         "misleading": MISLEADING,
         "stripped": stripped,
         "clusters": clusters,
+        "cookie": cookie_pattern(config.insecure_cookies),
+        "insecure": config.insecure_cookies,
         "passes": (0..PASSES).map(pass).collect::<Vec<_>>(),
         "last_pass": pass_name(PASSES),
     });
@@ -208,6 +210,11 @@ fn context(asked: &Asked, config: &Config) -> Result<Context, StartError> {
 fn header(name: &str) -> Value {
     let lower = name.to_lowercase().replace('-', "_");
     json!({ "name": name, "lower": lower, "variable": format!("doorward_{lower}") })
+}
+
+/// The names of Doorward's cookies, as a regular expression.
+fn cookie_pattern(insecure: bool) -> &'static str {
+    if insecure { "dw-(?:at|rt|pre|dev)" } else { "__(?:Host-Http|Secure)-dw-[a-z]+" }
 }
 
 fn pass(number: usize) -> Value {
