@@ -28,6 +28,7 @@ pub(super) fn across(config: &mut Config, reader: &mut Reader, sources: &Sources
     limits(config, &mut warnings);
     cors(config, reader);
     files(config, reader);
+    without_effect(config, reader, &mut warnings);
     access::check(config, reader, &mut warnings);
     inline_secrets(reader, sources, &mut warnings);
     warnings
@@ -230,6 +231,19 @@ fn files(config: &Config, reader: &mut Reader) {
     }
     if let Some(path) = config.templates.dir.as_deref().filter(|path| !path.is_dir()) {
         reader.problem("templates.dir", missing(path));
+    }
+}
+
+/// What is set and does nothing beside other settings.
+fn without_effect(config: &Config, reader: &Reader, warnings: &mut Vec<String>) {
+    if config.hsts_preload && !config.is_https() {
+        warnings.push("hsts_preload has no effect: public_url is plain http".to_owned());
+    }
+    if config.store.is_embedded() && reader.is_given("store.prefix") {
+        warnings.push("store.prefix has no effect on the embedded store".to_owned());
+    }
+    if config.passwords.pepper.is_none() && reader.is_given("passwords.pepper_id") {
+        warnings.push("passwords.pepper_id has no effect without passwords.pepper".to_owned());
     }
 }
 

@@ -108,7 +108,7 @@ pub(super) static KEYS: &[Key] = &[
     key("passwords.queue", number(1, 4_096), "64", "Sign-ins that may wait for a hash, and as many again of owners who are known; beyond them, whoever has most in the line is answered 503."),
     key("passwords.pepper", Kind::Secret, "",
         "A secret mixed into every hash: at least 32 random bytes, in base64. Without it the hashes cannot be verified: keep a copy."),
-    key("passwords.pepper_id", Kind::Text, "1", "Names the pepper in each hash, so that it can be replaced."),
+    key("passwords.pepper_id", Kind::Text, "1", "Names the pepper in each hash. With another pepper the passwords of before do not verify."),
     key("passwords.breached_file", Kind::Path, "", "A sorted file of SHA-1 or SHA-256 hashes of passwords that are refused."),
     key("permissions.declared", Kind::List, "",
         "Permissions of your own application, each `resource:action` or `resource:action = What it allows`; see roles.md."),
@@ -158,10 +158,8 @@ pub(super) static KEYS: &[Key] = &[
     key("ident", Kind::Rocket, "false", "The `Server` header. Always `false`: a server that names its software helps attackers choose."),
     key("log_level", Kind::Rocket, "off", "Rocket's own log: `critical`, `normal`, `debug` or `off`. It costs speed, and its lines are not ours; `log.access` is the better one."),
     key("cli_colors", Kind::Rocket, "=`true` in profile debug, else `false`", "Colours in Rocket's own log."),
-    key("temp_dir", Kind::Rocket, "=the system's", "Where temporary files go."),
     key("shutdown.grace", Kind::Rocket, "6", "Seconds that running requests may take to finish after `drain`."),
     key("shutdown.mercy", Kind::Rocket, "1", "Seconds after `grace` until connections are cut."),
-    key("shutdown.force", Kind::Rocket, "true", "Whether the process ends after `mercy` even if something still runs."),
     key("tls.certs", Kind::Rocket, "", "The certificate chain, PEM: a server that ends TLS itself (built with the feature `tls`)."),
     key("tls.key", Kind::Rocket, "", "The path of the private key of the certificate, PEM."),
     key("tls.ciphers", Kind::Rocket, "=Rocket's", "The cipher suites."),
@@ -176,7 +174,24 @@ pub(super) static DECIDED: &[(&str, &str)] = &[
         "a client could forge its address with that header; name your proxies in `proxies.trusted`",
     ),
     ("secret_key", "private cookies are not used; see `keys.secret`"),
+    ("temp_dir", "no file is ever put there"),
+    ("shutdown.force", "it does nothing: the process ends after `shutdown.mercy` in any case"),
+    (
+        "shutdown.ctrlc",
+        "signals are Doorward's own affair: Ctrl-C ends the server at once, SIGTERM after `drain`",
+    ),
+    (
+        "shutdown.signals",
+        "signals are Doorward's own affair: Ctrl-C ends the server at once, SIGTERM after `drain`",
+    ),
 ];
+
+/// Why the setting of this name, or the section that it is in, cannot be set.
+pub(super) fn decided(name: &str) -> Option<&'static str> {
+    let section = value::before(name, '.');
+    let found = DECIDED.iter().find(|(key, _)| *key == name || *key == section);
+    found.map(|(_, why)| *why)
+}
 
 impl Key {
     /// The setting of this name; only for names that are written in this crate.

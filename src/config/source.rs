@@ -4,7 +4,7 @@ use ::rocket::figment::providers::{Format as _, Toml};
 use ::rocket::figment::value::{Dict, Map, Value};
 use ::rocket::figment::{Error, Figment, Metadata, Profile, Provider};
 
-use super::key::{self, DECIDED, KEYS, Key};
+use super::key::{self, KEYS, Key};
 use super::{rocket, value};
 
 /// Everything that a configuration is read from.
@@ -203,7 +203,7 @@ impl Gathered {
         if self.household.allows(name) {
             return;
         }
-        if let Some((_, why)) = DECIDED.iter().find(|(key, _)| value::before(name, '.') == *key) {
+        if let Some(why) = key::decided(name) {
             self.problems.push(format!("`{name}` in {place} cannot be set: {why}"));
             return;
         }
@@ -278,7 +278,7 @@ impl Gathered {
         for (name, value) in found {
             match Key::find(&name).filter(|key| key.is_rockets()) {
                 Some(key) => self.add(Given { key, value, source: source.clone() }),
-                None if DECIDED.iter().any(|(key, _)| value::before(&name, '.') == *key) => {
+                None if key::decided(&name).is_some() => {
                     self.refuse_stranger(&name, &source);
                 }
                 None if self.household.allows(&name) => {}

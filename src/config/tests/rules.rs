@@ -376,3 +376,25 @@ fn sr_23_a_limit_is_a_number_in_a_time_or_off() {
         refused_value("limits.account_failures", wrong, &["1 to 100"]);
     }
 }
+
+#[test]
+fn a_setting_that_would_do_nothing_is_refused_or_told() {
+    for (toml, word) in [
+        ("[default]\ntemp_dir = '/var/tmp'", "temp_dir"),
+        ("[default.shutdown]\nforce = false", "shutdown.force"),
+        ("[default.shutdown]\nctrlc = true", "shutdown.ctrlc"),
+        ("[default.shutdown]\nsignals = ['term']", "shutdown.signals"),
+    ] {
+        refused(toml, "debug", &[], &[word, "cannot be set"]);
+    }
+    refused("", "debug", &[("ROCKET_SHUTDOWN", "{force=false}")], &["shutdown.force"]);
+    for (name, value) in [
+        ("DOORWARD_HSTS_PRELOAD", "true"),
+        ("DOORWARD_STORE_PREFIX", "other"),
+        ("DOORWARD_PASSWORDS_PEPPER_ID", "2"),
+    ] {
+        let config = accepted("", "debug", &[(name, value)]);
+        let told = config.warnings().iter().filter(|text| text.contains("no effect")).count();
+        assert_eq!(told, 1, "{name}: {:?}", config.warnings());
+    }
+}
