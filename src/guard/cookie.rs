@@ -177,9 +177,10 @@ impl<'r> Cookies<'r> {
     pub fn take_back(&self) {
         self.set(Cookie::Access, "", Some(Duration::ZERO));
         self.set(Cookie::Refresh, "", Some(Duration::ZERO));
-        // What the browser kept of the pages goes too (SR-44); not "cookies", which would reach
-        // those of sibling hosts.
-        self.headers().push(Header::new("Clear-Site-Data", r#""cache", "storage""#));
+        // What the pages stored goes too (SR-44); not "cookies", which would reach those of sibling
+        // hosts, nor "cache", which browsers empty of every site's files before they go on: no answer
+        // that is private is ever in it (`no-store`).
+        self.headers().push(Header::new("Clear-Site-Data", r#""storage""#));
     }
 
     /// A cookie that is handed over again takes the place of the one before: an answer sets each

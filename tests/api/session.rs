@@ -366,7 +366,7 @@ async fn sr_44_signing_out_clears_what_the_browser_kept_of_the_pages() {
     let app = TestApp::light().await;
     app.register("ada@example.org").await;
     let answer = app.log_out().await.expect(204);
-    assert_eq!(answer.header("Clear-Site-Data"), Some(r#""cache", "storage""#));
+    assert_eq!(answer.header("Clear-Site-Data"), Some(r#""storage""#));
     assert_eq!(app.me().await.header("Clear-Site-Data"), None);
 }
 

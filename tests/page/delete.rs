@@ -14,7 +14,7 @@ on_every_backend! {
         ada.get(AT).await.expect(200).says("ada@example.org");
         let gone = ada.submit(AT, AT, &[("password", PASSWORD)]).await;
         let gone = gone.expect_redirect("/login?done=deleted");
-        assert_eq!(gone.header("Clear-Site-Data"), Some("\"cache\", \"storage\""));
+        assert_eq!(gone.header("Clear-Site-Data"), Some("\"storage\""));
         assert_eq!((ada.cookie(ACCESS), ada.cookie(REFRESH)), (None, None));
         ada.get("/login?done=deleted").await.expect(200).says("Your account is deleted.");
         elsewhere.get("/profile").await.expect(303);

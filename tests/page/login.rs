@@ -110,7 +110,7 @@ on_every_backend! {
         let before = app.copy();
         let out = app.submit("/profile", "/logout", &[]).await;
         let out = out.expect_redirect("/login?done=signed-out");
-        assert_eq!(out.header("Clear-Site-Data"), Some("\"cache\", \"storage\""));
+        assert_eq!(out.header("Clear-Site-Data"), Some("\"storage\""));
         assert_eq!((app.cookie(ACCESS), app.cookie(REFRESH)), (None, None));
         app.get("/login?done=signed-out").await.expect(200).says("You are signed out.");
         before.get("/profile").await.expect_redirect("/login?next=%2Fprofile");
