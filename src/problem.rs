@@ -58,11 +58,15 @@ impl Problem {
             405 => ("method_not_allowed", "This cannot be done here."),
             413 => ("payload_too_large", "The request is too large."),
             414 => ("payload_too_large", "The address is too long."),
+            421 => ("misdirected_request", "This server does not answer for that host."),
             415 => ("unsupported_media_type", "This kind of content is not accepted here."),
             422 => ("validation_failed", "Some fields need your attention."),
             429 => ("throttled", "Too many attempts."),
             431 => ("payload_too_large", "The request's headers are too large."),
+            501 => ("method_not_allowed", "This method is not known here."),
             503 => ("store_unavailable", "The service is unavailable for the moment."),
+            // What is no failure is nothing that anybody could have asked for.
+            code if code < 400 => return Self::of_status(Status::NotFound),
             code if (400..500).contains(&code) => {
                 ("validation_failed", "The request cannot be answered.")
             }
@@ -262,46 +266,9 @@ pub fn left(request: &Request<'_>) -> Option<(Status, &'static str)> {
     left.as_ref().map(|problem| (problem.status, problem.code))
 }
 
-/// The problem behind a failed request: what a guard left, or else what `status` stands for.
-pub fn found(status: Status, request: &Request<'_>) -> Problem {
-    let left = Notes::of(request).left().take();
-    match left {
-        Some(problem) if problem.status == status => problem,
-        _ if status == Status::NotFound => {
-            wrong_method(request).unwrap_or_else(|| Problem::of_status(status))
-        }
-        _ => Problem::of_status(status),
-    }
-}
-
-/// Rocket says "not found" for a path that exists under another method; HTTP says 405.
-fn wrong_method(request: &Request<'_>) -> Option<Problem> {
-    let asked: Vec<&str> = request.uri().path().segments().collect();
-    let fits = |pattern: &str| {
-        let parts: Vec<&str> = pattern.split('/').filter(|part| !part.is_empty()).collect();
-        parts.len() == asked.len()
-            && parts.iter().zip(&asked).all(|(part, have)| part == have || part.starts_with('<'))
-    };
-    let mut methods: Vec<&str> = request
-        .rocket()
-        .routes()
-        .filter(|route| fits(route.uri.path()))
-        .filter(|route| route.method != rocket::http::Method::Options)
-        .map(|route| route.method.as_str())
-        .collect();
-    if methods.is_empty() || methods.contains(&request.method().as_str()) {
-        return None;
-    }
-    if methods.contains(&"GET") {
-        methods.push("HEAD");
-        if request.method() == rocket::http::Method::Head {
-            return None;
-        }
-    }
-    methods.sort_unstable();
-    methods.dedup();
-    let problem = Problem::of_status(Status::MethodNotAllowed);
-    Some(Problem { allow: Some(methods.join(", ")), ..problem })
+/// What was left for the catcher of this status.
+pub fn take(status: Status, request: &Request<'_>) -> Option<Problem> {
+    Notes::of(request).left().take().filter(|problem| problem.status == status)
 }
 
 /// What this request is called: in its answer, in the log and in the audit trail.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
+use doorward::guard::host::Hosts;
 use rocket::http::{Header, Method, Status};
 use rocket::local::asynchronous::Client;
 use serde_json::{Value, json};
@@ -151,6 +152,13 @@ impl Ask<'_> {
         let client = &self.visitor.client;
         let mut request = client.req(self.method, self.path.clone());
         request.set_remote(self.visitor.address);
+        // As browsers do: the host of the address that the application has.
+        if !self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host"))
+            && let Some(hosts) = client.rocket().state::<Hosts>()
+        {
+            let host = hosts.public_url().split_once("://").map_or("", |(_, host)| host);
+            request.add_header(Header::new("Host", host.to_owned()));
+        }
         for (name, value) in self.headers {
             request.add_header(Header::new(name, value));
         }

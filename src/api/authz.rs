@@ -1,10 +1,9 @@
 //! Forward-auth: proxies ask here whether a request to an app may pass, and as whom
 //! (docs/forward-auth.md).
 
-use std::io::Cursor;
 use std::sync::Arc;
 
-use rocket::http::{ContentType, Header, Method, Status};
+use rocket::http::{Header, Method, Status};
 use rocket::response::{self, Responder, Response};
 use rocket::route::{Handler, Outcome};
 use rocket::{Data, Request, Route};
@@ -15,6 +14,7 @@ use crate::account::Account;
 use crate::audit::{self, Audit, Entry, Kind};
 use crate::error::Error;
 use crate::guard::asked::{EXT_AUTHZ, Manner, Told};
+use crate::guard::bare_page::BarePage;
 use crate::guard::cookie;
 use crate::guard::csrf::PublicOrigin;
 use crate::openapi::{Answer, Asker, Call, Calls, Signature};
@@ -297,31 +297,9 @@ impl<'r> Responder<'r, 'static> for Verdict {
                 Ok(response)
             }
             Self::Refused { problem, page: false } => problem.respond_to(request),
-            Self::Refused { problem, page: true } => page(&problem),
+            Self::Refused { problem, page: true } => BarePage(problem).respond_to(request),
         }
     }
-}
-
-/// The refusal as a page that needs no file of ours: it is shown on the app's host.
-fn page(problem: &Problem) -> response::Result<'static> {
-    let (title, detail) = match problem.status.code {
-        403 => ("You cannot open this page", "Your account does not have the permission for it."),
-        503 => ("One moment, please", "The service is unavailable for the moment. Try again soon."),
-        400 => ("That did not work", "The request could not be read."),
-        _ => ("Something went wrong", "Something went wrong on our side."),
-    };
-    let html = format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n\
-         <title>{title}</title>\n<h1>{title}</h1>\n<p>{detail}</p>\n</html>\n"
-    );
-    let mut response = Response::build();
-    response.status(problem.status).header(ContentType::HTML);
-    problem.headers().into_iter().for_each(|header| {
-        response.header(header);
-    });
-    response.sized_body(html.len(), Cursor::new(html)).ok()
 }
 
 #[cfg(test)]

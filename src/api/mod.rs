@@ -21,9 +21,10 @@ pub mod view;
 use rocket::http::Status;
 use rocket::{Catcher, Request, Route, catch, catchers};
 
+use crate::guard::catch::{self, Complete};
 use crate::guard::{gate, query, route};
 use crate::openapi::{Basis, Calls, Document};
-use crate::problem::{self, Problem};
+use crate::problem::Problem;
 
 /// Where the interface is mounted.
 pub const BASE: &str = "/api/v1";
@@ -75,6 +76,6 @@ pub fn catchers() -> Vec<Catcher> {
 }
 
 #[catch(default)]
-fn failed(status: Status, request: &Request<'_>) -> Problem {
-    problem::found(status, request)
+fn failed(status: Status, request: &Request<'_>) -> Complete<Problem> {
+    Complete(catch::found(status, request))
 }

@@ -42,6 +42,7 @@ pub struct Doorward {
     world: World,
     permissions: Vec<(&'static str, &'static str)>,
     roles: Vec<FirstRole>,
+    all_hosts: bool,
 }
 
 /// A role that an application begins with.
@@ -86,6 +87,17 @@ impl Doorward {
         self
     }
 
+    /// Refuses every request for a host that is neither that of `public_url` nor one of `hosts.extra`,
+    /// also those for the application's own routes and for paths without one.
+    ///
+    /// Otherwise Doorward's routes and guards alone are held to these hosts: an application may serve
+    /// others besides.
+    #[must_use]
+    pub fn check_all_hosts(mut self) -> Self {
+        self.all_hosts = true;
+        self
+    }
+
     fn prepare(&self) -> Result<(Prepared, Load), StartError> {
         let mut declared = Vec::new();
         for (name, description) in &self.permissions {
@@ -101,7 +113,8 @@ impl Doorward {
         for warning in config.warnings() {
             tracing::warn!("{warning}");
         }
-        let prepared = Prepared::new(config, self.world.clone(), Complaint::default())?;
+        let complaint = Complaint::default();
+        let prepared = Prepared::new(config, self.world.clone(), complaint, self.all_hosts)?;
         Ok((prepared, Box::new(load)))
     }
 }

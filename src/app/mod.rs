@@ -34,6 +34,7 @@ use crate::error::{Error, chain};
 use crate::guard::count::RequestCounts;
 use crate::guard::csrf::PublicOrigin;
 use crate::guard::header::Headers;
+use crate::guard::host::{self, Hosts};
 use crate::id::{self, Random};
 use crate::metric::Registry;
 use crate::page::docs::Docs;
@@ -131,7 +132,7 @@ pub(crate) fn build_with(
     complaint: Complaint,
 ) -> Result<Rocket<Build>, StartError> {
     let rocket = rocket::custom(config.rocket());
-    Ok(Prepared::new(config, world, complaint)?.attach(rocket, Box::new(Config::load)))
+    Ok(Prepared::new(config, world, complaint, true)?.attach(rocket, Box::new(Config::load)))
 }
 
 /// What is made of a configuration before an application is touched, so that what is wrong with it
@@ -142,33 +143,43 @@ struct Prepared {
     views: Arc<Views>,
     cors: Option<rocket_cors::Cors>,
     complaint: Complaint,
+    /// Whether the host of every request is checked, not that of Doorward's own routes alone.
+    all_hosts: bool,
 }
 
 impl Prepared {
-    fn new(config: Config, world: World, complaint: Complaint) -> Result<Self, StartError> {
+    fn new(
+        config: Config,
+        world: World,
+        complaint: Complaint,
+        all_hosts: bool,
+    ) -> Result<Self, StartError> {
         let views = Arc::new(views(&config)?);
         let cors = match config.cors.allowed_origins.as_slice() {
             [] => None,
             _ => Some(policy::cors(&config)?),
         };
-        Ok(Self { config, world, views, cors, complaint })
+        Ok(Self { config, world, views, cors, complaint, all_hosts })
     }
 
     /// Puts Doorward into an application: its pages, its JSON interface, its state and its headers.
     /// `load` reads the configuration again.
     fn attach(self, rocket: Rocket<Build>, load: Load) -> Rocket<Build> {
-        let Self { config, world, views, cors, complaint } = self;
+        let Self { config, world, views, cors, complaint, all_hosts } = self;
         let (registry, edge) = (registry(&config), Edge::of(&config));
+        let headers = Arc::new(headers(&config, &registry, &edge));
         let mut rocket = rocket
             // Rocket's own shield would set some of the same headers once more.
             .attach(Shield::new())
-            .attach(headers(&config, &registry, &edge))
+            .manage(Arc::clone(&headers))
+            .attach(headers)
             .manage(Arc::clone(&views))
             .manage(Arc::clone(&world.clock))
             .manage(Arc::new(Draining::default()))
             .manage(policy::reference(&config))
             .manage(Docs::default())
             .manage(policy::cookies(&config))
+            .manage(Hosts::new(&config.public_url, &config.hosts.extra))
             .manage(PublicOrigin(config.public_url.origin().ascii_serialization()))
             .mount(api::BASE, api::routes())
             .mount("/", api::public_routes())
@@ -178,6 +189,10 @@ impl Prepared {
         rocket = edge.manage(rocket);
         if let Some(cors) = cors {
             rocket = rocket.attach(cors);
+        }
+        if all_hosts {
+            // After CORS, which answers for paths without a route.
+            rocket = rocket.attach(host::Everywhere).mount("/", host::routes());
         }
         if let Some(address) = config.metrics.address {
             rocket = rocket.attach(watch::stores()).attach(metrics::at(address));

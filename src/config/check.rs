@@ -10,6 +10,8 @@ use super::key::{KEYS, Kind};
 use super::read::Reader;
 use super::source::Sources;
 use super::{Config, value};
+use crate::access::Rule;
+use crate::guard::host::HostName;
 use crate::id::SecretString;
 use crate::store::redis;
 use crate::store::sql::SqlAddress;
@@ -22,6 +24,7 @@ const STORE_SCHEMES: [&str; 6] =
 pub(super) fn across(config: &mut Config, reader: &mut Reader, sources: &Sources) -> Vec<String> {
     let mut warnings = Vec::new();
     public_url(config, reader, &mut warnings);
+    hosts(config, &mut warnings);
     database(config, reader, &mut warnings);
     store(config, reader, &mut warnings);
     lives(config, reader);
@@ -68,6 +71,22 @@ fn public_url(config: &Config, reader: &mut Reader, warnings: &mut Vec<String>) 
                  `public_url`, or DOORWARD_PUBLIC_URL, to the origin at which browsers reach this server"
             )
         });
+    }
+}
+
+/// Names that do nothing, or less than they seem to.
+fn hosts(config: &Config, warnings: &mut Vec<String>) {
+    let own = config.public_url.host_str().and_then(HostName::parse);
+    for host in &config.hosts.extra {
+        if Some(host) == own.as_ref() {
+            warnings.push(format!("hosts.extra names {host}, the host of public_url; remove it"));
+        }
+        let app = |rule: &&Rule| HostName::parse(rule.host.name()).as_ref() == Some(host);
+        if let Some(rule) = config.access.rules().iter().find(app) {
+            warnings.push(format!(
+                "hosts.extra names {host}, the host of an app (\"{rule}\"): sign-in pages belong to the host of public_url"
+            ));
+        }
     }
 }
 

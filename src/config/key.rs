@@ -70,6 +70,8 @@ const fn number(min: u64, max: u64) -> Kind {
 pub(super) static KEYS: &[Key] = &[
     key("public_url", Kind::Text, "=http://localhost:8000, with the port that is served",
         "The origin at which browsers reach the server. Cookies, links and the issuer of tokens follow it. https, except on this machine."),
+    key("hosts.extra", Kind::List, "",
+        "Names and addresses, besides the host of `public_url`, under which the server answers; without a port. Requests for any other are refused: see security.md."),
     key("data_dir", Kind::Path, "data", "Where generated keys, the SQLite file and the sessions of the embedded store are kept."),
     key("database.url", Kind::SecretUrl, "=sqlite://data/doorward.db, in `data_dir`",
         "Accounts, roles and audit. `sqlite:` or `postgres:`. A PostgreSQL server on another machine is reached with `sslmode=verify-full` unless the URL says `sslmode=disable`."),

@@ -28,8 +28,9 @@ pub use key::reference;
 pub use reload::{Change, Changes, reloaded};
 pub use report::{Report, Setting};
 pub use section::{
-    Api, Cookies, Cors, Database, Keys, Limits, Log, LogFormat, Metrics, Passwords, Permissions,
-    Proxies, Registration, Security, Server, Store, Telemetry, Templates, Tokens, Trail,
+    Api, Cookies, Cors, Database, Hosts, Keys, Limits, Log, LogFormat, Metrics, Passwords,
+    Permissions, Proxies, Registration, Security, Server, Store, Telemetry, Templates, Tokens,
+    Trail,
 };
 
 use crate::access::Access;
@@ -45,6 +46,8 @@ pub struct Config {
     pub server: Server,
     /// The origin at which browsers reach the server.
     pub public_url: Url,
+    /// The hosts that the server answers for.
+    pub hosts: Hosts,
     /// Where generated keys and the SQLite file are kept.
     pub data_dir: PathBuf,
     /// How long a server that was asked to stop goes on serving, for balancers to turn away (SR-74).

@@ -11,8 +11,9 @@ use zeroize::Zeroizing;
 use super::key::{Key, Kind};
 use super::report::{Report, Setting};
 use super::section::{
-    Api, Cookies, Cors, Database, Keys, Limits, Log, LogFormat, Metrics, Passwords, Permissions,
-    Proxies, Registration, Security, Server, Store, Telemetry, Templates, Tokens, Trail,
+    Api, Cookies, Cors, Database, Hosts, Keys, Limits, Log, LogFormat, Metrics, Passwords,
+    Permissions, Proxies, Registration, Security, Server, Store, Telemetry, Templates, Tokens,
+    Trail,
 };
 use super::source::{FILE, Gathered, Given, Sources, gather};
 use super::{Config, Refused, check, rocket, secret, value};
@@ -93,6 +94,7 @@ impl Reader {
         let named = Setting { key: "profile", value: profile.clone(), source: source.to_owned() };
         Config {
             server,
+            hosts: Hosts { extra: self.each("hosts.extra", value::host) },
             data_dir,
             drain: self.duration("drain"),
             database: self.database(),

@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use url::Url;
 use zeroize::Zeroizing;
 
+use crate::guard::host::HostName;
 use crate::id::SecretString;
 use crate::limit::Quota;
 use crate::role::Declared;
@@ -26,6 +27,13 @@ pub struct Server {
     pub max_blocking: usize,
     /// Whether Rocket ends TLS itself.
     pub tls: bool,
+}
+
+/// The hosts that the server answers for (SR-11).
+#[derive(Clone, Debug)]
+pub struct Hosts {
+    /// Those besides the host of `public_url`.
+    pub extra: Vec<HostName>,
 }
 
 /// Accounts, roles and audit.

@@ -1,6 +1,7 @@
 //! The rules of the configuration, one test each.
 
 mod access;
+mod hosts;
 mod places;
 mod rules;
 

@@ -10,6 +10,7 @@ use url::{Host, Url};
 
 use crate::access::RuleSpec;
 use crate::error::Error;
+use crate::guard::host::HostName;
 use crate::limit::Quota;
 use crate::problem::sentence;
 use crate::role::Declared;
@@ -71,6 +72,26 @@ pub(super) fn domain(text: &str) -> Result<Option<String>, String> {
     match Host::parse(name) {
         Ok(Host::Domain(name)) if name.contains('.') && !name.ends_with('.') => Ok(Some(name)),
         _ => Err(format!("\"{text}\" is no domain of two names at least, such as example.org")),
+    }
+}
+
+/// A host, as browsers send it in `Host`, without a port.
+pub(super) fn host(text: &str) -> Result<HostName, String> {
+    let wrong =
+        |why: &str| format!("\"{text}\" {why}; write a name or an address, such as id.example.org");
+    if text.contains('*') {
+        return Err(wrong("has a `*`: name each host"));
+    }
+    if text.contains('/') {
+        return Err(wrong("is more than a host"));
+    }
+    // An IPv6 address may come without its brackets.
+    let bracketed = format!("[{text}]");
+    let parsed = Host::parse(text).or_else(|_| Host::parse(&bracketed));
+    match parsed.map(|host| host.to_string()).ok().as_deref().and_then(HostName::parse) {
+        Some(host) => Ok(host),
+        None if text.contains(':') => Err(wrong("has a port, which is not compared")),
+        None => Err(wrong("is no host")),
     }
 }
 

@@ -37,7 +37,7 @@ async fn read<T: DeserializeOwned>(request: &Request<'_>, data: Data<'_>) -> Res
         let problem = Problem::of_status(Status::UnsupportedMediaType);
         return Err(Problem { detail: "Send application/json.".into(), ..problem });
     }
-    let bytes = capped(data, MAX_BODY).await?;
+    let bytes = capped(request, data, MAX_BODY).await?;
     // The derived readers would also take an array of the values in their order.
     if bytes.trim_ascii_start().first() != Some(&b'{') {
         let valid = serde_json::from_slice::<IgnoredAny>(&bytes).is_ok();
@@ -52,14 +52,23 @@ async fn read<T: DeserializeOwned>(request: &Request<'_>, data: Data<'_>) -> Res
 
 /// The whole body, if it is at most `limit` bytes. Memory follows what arrives, never what
 /// `Content-Length` promises.
-pub(super) async fn capped(data: Data<'_>, limit: u64) -> Result<Vec<u8>, Problem> {
+pub(super) async fn capped(
+    request: &Request<'_>,
+    data: Data<'_>,
+    limit: u64,
+) -> Result<Vec<u8>, Problem> {
     let read = data.open(limit.bytes()).into_bytes().await;
     let bytes = read.map_err(|_| Problem::of_status(Status::BadRequest))?;
-    if bytes.is_complete() {
-        Ok(bytes.into_inner())
-    } else {
-        Err(Problem::of_status(Status::PayloadTooLarge))
+    if !bytes.is_complete() {
+        return Err(Problem::of_status(Status::PayloadTooLarge));
     }
+    // Rocket looks at the first bytes of a body before anybody reads it, and takes a connection that ends
+    // among them for the end of the body.
+    let promised = request.headers().get_one("Content-Length").and_then(|n| n.parse().ok());
+    if promised.is_some_and(|length: usize| length != bytes.len()) {
+        return Err(Problem::of_status(Status::BadRequest));
+    }
+    Ok(bytes.into_inner())
 }
 
 fn unreadable() -> Problem {

@@ -18,9 +18,9 @@ use crate::metric::{Counter, Histogram, Registry};
 const UNMATCHED: &str = "none";
 
 /// The statuses that are counted by their number; all others are one of the class names.
-const STATUSES: [u16; 23] = [
-    200, 201, 204, 206, 302, 303, 304, 400, 401, 403, 404, 405, 409, 413, 414, 415, 422, 429, 431,
-    500, 501, 502, 503,
+const STATUSES: [u16; 24] = [
+    200, 201, 204, 206, 302, 303, 304, 400, 401, 403, 404, 405, 409, 413, 414, 415, 421, 422, 429,
+    431, 500, 501, 502, 503,
 ];
 const CLASSES: [&str; 6] = ["0xx", "1xx", "2xx", "3xx", "4xx", "5xx"];
 
@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn a_status_has_a_counter_of_its_own_or_that_of_its_class() {
         assert_eq!(shown(200), (0, ""));
-        assert_eq!(shown(503), (22, ""));
+        assert_eq!(shown(503), (23, ""));
         assert_eq!(shown(418), (STATUSES.len() + 4, "4xx"));
         assert_eq!(shown(99), (STATUSES.len(), "0xx"));
         assert_eq!(shown(999), (STATUSES.len() + 5, "5xx"));

@@ -78,7 +78,7 @@ async fn read<T: DeserializeOwned>(
     if !request.content_type().is_some_and(|kind| kind.is_form()) {
         return Err(Problem::of_status(Status::UnsupportedMediaType));
     }
-    let bytes = body::capped(data, MAX_FORM).await?;
+    let bytes = body::capped(request, data, MAX_FORM).await?;
     let fields: Vec<(String, String)> =
         serde_html_form::from_bytes(&bytes).map_err(|_| Problem::of_status(Status::BadRequest))?;
     if fields.len() > MAX_FIELDS {

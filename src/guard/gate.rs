@@ -15,7 +15,7 @@ use rocket::route::{Handler, Outcome};
 use tracing::Instrument as _;
 
 use super::visit::Visit;
-use super::{client, csrf, limit, span};
+use super::{client, csrf, host, limit, span};
 use crate::audit::{Audit, Entry, Kind, Origin, scope_if_unknown};
 use crate::problem::{self, Problem};
 
@@ -157,31 +157,46 @@ async fn admit(request: &Request<'_>, data: &mut Data<'_>, asker: Asker) -> Resu
     }
     match asker {
         Asker::Client => admit_head(request).await,
-        Asker::Proxy => admit_size(request),
+        Asker::Proxy => admit_target(request),
     }
 }
 
 /// What a request is judged by before its body.
 async fn admit_head(request: &Request<'_>) -> Result<(), Problem> {
-    admit_size(request)?;
+    admit_target(request)?;
     limit::admit(request).map_err(|error| Problem::from(&error))?;
     csrf::check(request).await.map_err(|error| Problem::from(&error))
 }
 
-/// Whether address and headers are of a size that is read, and the method is one (SR-60).
-fn admit_size(request: &Request<'_>) -> Result<(), Problem> {
+/// Whether the host is ours (SR-11), address and headers are of a size that is read, and the method is
+/// one (SR-60).
+fn admit_target(request: &Request<'_>) -> Result<(), Problem> {
+    host::admit(request)?;
+    admit_head_size(request)?;
+    if request.method() == Method::Trace {
+        return Err(Problem::of_status(Status::MethodNotAllowed));
+    }
+    Ok(())
+}
+
+/// Whether address and headers are of a size that is read, and the body is sent in a way that is known
+/// (RFC 9112 §6.1).
+pub(super) fn admit_head_size(request: &Request<'_>) -> Result<(), Problem> {
     let uri = request.uri();
     let query = uri.query().map_or(0, |query| query.as_str().len() + 1);
     if uri.path().as_str().len() + query > MAX_TARGET {
         return Err(Problem::of_status(Status::UriTooLong));
     }
-    let headers: usize =
-        request.headers().iter().map(|h| h.name().as_str().len() + h.value().len() + 4).sum();
-    if headers > MAX_HEADERS {
-        return Err(Problem::of_status(Status::RequestHeaderFieldsTooLarge));
+    let mut size = 0;
+    for header in request.headers().iter() {
+        size += header.name().as_str().len() + header.value().len() + 4;
+        if header.name() == "Transfer-Encoding" && !header.value().eq_ignore_ascii_case("chunked") {
+            let detail = "This transfer coding is not known here.";
+            return Err(Problem::new(Status::NotImplemented, "unsupported_media_type", detail));
+        }
     }
-    if request.method() == Method::Trace {
-        return Err(Problem::of_status(Status::MethodNotAllowed));
+    if size > MAX_HEADERS {
+        return Err(Problem::of_status(Status::RequestHeaderFieldsTooLarge));
     }
     Ok(())
 }

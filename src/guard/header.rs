@@ -1,6 +1,7 @@
 //! The headers of every answer, whatever it is (SR-42 to SR-44), and the line about it in the log.
 
 use std::sync::OnceLock;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use rocket::fairing::{Fairing, Info, Kind};
@@ -9,7 +10,7 @@ use rocket::{Data, Orbit, Request, Response, Rocket};
 
 use super::count::RequestCounts;
 use super::visit::Visit;
-use super::{client, cookie, known_session, limit, nonce, span};
+use super::{catch, client, cookie, host, known_session, limit, nonce, span};
 use crate::problem::{self, request_id};
 use crate::reloadable::Reloadable;
 use crate::trace;
@@ -84,6 +85,7 @@ impl Fairing for Headers {
     }
 
     async fn on_request(&self, request: &mut Request<'_>, _: &mut Data<'_>) {
+        Visit::of(request).received.store(true, Ordering::Relaxed);
         if self.is_timed() {
             Visit::of(request).began.get_or_init(Instant::now);
         }
@@ -96,6 +98,13 @@ impl Fairing for Headers {
     }
 
     async fn on_response<'r>(&self, request: &'r Request<'_>, response: &mut Response<'r>) {
+        self.complete(request, response);
+    }
+}
+
+impl Headers {
+    /// Puts into an answer what every answer has, logs it and counts it.
+    pub(super) fn complete(&self, request: &Request<'_>, response: &mut Response<'_>) {
         // Asked while there are few headers, without a look-up by name: those hash it letter by letter.
         let (mut html, mut keeps) = (false, false);
         for header in response.headers().iter() {
@@ -124,7 +133,11 @@ impl Fairing for Headers {
         if !keeps {
             response.set_header(Header::new("Cache-Control", "no-store"));
         }
-        response.set_header(Header::new("X-Request-Id", request_id(request)));
+        // Where a request is not clear about its host, neither is where the next one begins.
+        if Visit::of(request).host.get() == Some(&host::Verdict::Malformed) {
+            response.set_header(Header::new("Connection", "close"));
+        }
+        response.set_header(Header::new("X-Request-Id", request_id(request).to_owned()));
         if trace::is_on() {
             span::end(request, response.status());
         }
@@ -147,10 +160,13 @@ impl Headers {
 /// One line for a request. The query is left out: it can hold what is secret or personal.
 fn log(request: &Request<'_>, status: Status, took: Duration) {
     let live = known_session(request);
+    let asked = Visit::of(request).asked.get();
+    let method = asked.map_or(request.method(), |asked| asked.method).as_str();
+    let path = asked.map_or(request.uri().path().as_str(), |asked| &asked.path);
     tracing::info!(
         target: "access",
-        method = request.method().as_str(),
-        path = request.uri().path().as_str(),
+        method = if catch::is_unreadable(request) { "unknown" } else { method },
+        path,
         route = request.route().map(|route| route.uri.path()),
         status = status.code,
         micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),

@@ -1,7 +1,9 @@
 //! Guards: what a route may take for granted because they stand in its signature.
 
 pub mod asked;
+pub mod bare_page;
 pub mod body;
+pub mod catch;
 pub mod client;
 pub mod cookie;
 pub mod count;
@@ -12,10 +14,12 @@ pub mod fresh;
 pub mod gate;
 pub mod header;
 mod hop;
+pub mod host;
 pub mod inspection;
 pub mod json;
 pub mod kept;
 pub mod limit;
+mod log_throttle;
 pub mod query;
 pub mod route;
 pub mod setting;

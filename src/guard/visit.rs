@@ -5,16 +5,29 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, OnceLock};
 use std::time::Instant;
 
-use rocket::http::Header;
+use rocket::http::{Header, Method};
 use rocket::request::Request;
 
 use super::Judgement;
+use super::host::Verdict;
 use crate::address::ClientAddress;
 use crate::limit::Gauge;
+
+/// What a request asked for before it was led somewhere else.
+pub(super) struct Asked {
+    pub method: Method,
+    pub path: String,
+}
 
 /// The notes on one request.
 #[derive(Default)]
 pub(super) struct Visit {
+    /// Whether Rocket could read the request, so that the fairings have seen it.
+    pub received: AtomicBool,
+    /// Whether its host is ours.
+    pub host: OnceLock<Verdict>,
+    /// What it asked for, if it was led somewhere else.
+    pub asked: OnceLock<Asked>,
     /// When it came, if anybody wants to know.
     pub began: OnceLock<Instant>,
     /// Where it comes from.

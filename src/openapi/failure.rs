@@ -61,13 +61,15 @@ impl Failures {
         json!(self.responses)
     }
 
-    /// Completes what is said of problems in general: their codes, and one that no call tells of
-    /// itself, for it is another method's.
+    /// Completes what is said of problems in general: their codes, and those that no call tells of
+    /// itself, because they are about another method or another host.
     pub(super) fn complete(&self, schema: &mut Value) {
-        let other = Problem::of_status(Status::MethodNotAllowed);
-        let codes: BTreeSet<_> = self.codes.iter().chain([&other.code]).collect();
+        let general =
+            [Status::MethodNotAllowed, Status::MisdirectedRequest].map(Problem::of_status);
+        let general_codes = general.iter().map(|problem| &problem.code);
+        let codes: BTreeSet<_> = self.codes.iter().chain(general_codes).collect();
         schema["properties"]["code"]["enum"] = json!(codes);
-        schema["examples"] = json!([other.to_json(REQUEST_ID)]);
+        schema["examples"] = general.iter().map(|problem| problem.to_json(REQUEST_ID)).collect();
     }
 }
 

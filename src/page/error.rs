@@ -10,6 +10,8 @@ use super::reauthenticate;
 use super::show::{See, Shown};
 use super::view::Page;
 use crate::error::Error;
+use crate::guard::bare_page::BarePage;
+use crate::guard::catch::{self, Complete};
 use crate::guard::{known_session, signed_in};
 use crate::problem::{self, Problem};
 
@@ -62,6 +64,10 @@ impl<'r> Responder<'r, 'static> for Refusal {
         if wants_json(request) {
             return problem.respond_to(request);
         }
+        // The page's style would be asked of that host, and refused as well.
+        if problem.status == Status::MisdirectedRequest {
+            return BarePage(problem).respond_to(request);
+        }
         if problem.code == "reauth_required" {
             return reauthenticate::first(request).respond_to(request);
         }
@@ -109,9 +115,9 @@ fn heading(status: Status) -> &'static str {
         400 | 422 => "That did not work",
         403 => "You cannot do this",
         404 => "Not found",
-        405 => "That is not possible here",
         409 => "That cannot be done",
         413 | 414 | 431 => "That is too large",
+        405 | 501 => "That is not possible here",
         415 => "That is not accepted here",
         429 | 503 => "One moment, please",
         _ => "Something went wrong",
@@ -123,11 +129,11 @@ pub(super) fn catchers() -> Vec<Catcher> {
 }
 
 #[catch(default)]
-async fn failed(status: Status, request: &Request<'_>) -> Refusal {
-    let problem = problem::found(status, request);
+async fn failed(status: Status, request: &Request<'_>) -> Complete<Refusal> {
+    let problem = catch::found(status, request);
     // Rocket itself refused, before any guard asked who this is; the page shows the way back.
     if matches!(status, Status::NotFound | Status::MethodNotAllowed) {
         signed_in(request).await;
     }
-    Refusal(problem)
+    Complete(Refusal(problem))
 }

@@ -13,7 +13,8 @@ const DOCUMENT: &str = "/api/v1/openapi.json";
 /// What programs find besides the pages.
 fn is_for_programs(path: &str) -> bool {
     let outside = ["/livez", "/readyz", "/csp-report", "/.well-known/jwks.json"];
-    (path.starts_with("/api/") && path != "/api/docs") || outside.contains(&path)
+    let is_call = path.starts_with("/api/") && !path.starts_with("/api/.doorward/");
+    (is_call && path != "/api/docs") || outside.contains(&path)
 }
 
 /// A pattern of Rocket's as OpenAPI writes it.

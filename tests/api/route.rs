@@ -51,6 +51,9 @@ pub const DECLARED: &[(Method, &str, Needs)] = &[
     (Get, "/livez", Nothing(&[200])),
     (Get, "/readyz", Nothing(&[200])),
     (Post, "/csp-report", Nothing(&[204])),
+    // Where requests for other hosts are led.
+    (Get, "/.doorward/host", Nothing(&[404])),
+    (Get, "/api/.doorward/host", Nothing(&[404])),
     // For proxies alone, which none of these is.
     (Get, "/api/authz/forward-auth", Nothing(&[403])),
     (Get, "/api/authz/auth-request", Nothing(&[403])),

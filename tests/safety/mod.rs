@@ -6,6 +6,8 @@ mod cookie;
 mod cors;
 mod csrf;
 mod header;
+mod host;
 mod limits;
+mod method;
 mod token;
 mod wire;

@@ -1,11 +1,11 @@
 //! The real server on a real socket: requests that no well-meaning client sends (SR-42, SR-60).
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, TcpStream};
 use std::time::Duration;
 
 use crate::support::binary::Server;
-use crate::support::http;
+use crate::support::http::{self, Begun};
 
 /// Sends these bytes and reads until the server closes, or for two seconds.
 fn exchange(port: u16, bytes: &[u8]) -> String {
@@ -14,6 +14,17 @@ fn exchange(port: u16, bytes: &[u8]) -> String {
     stream.set_read_timeout(Some(Duration::from_secs(2))).expect("a time limit");
     // A server that refuses early may close before it has read everything.
     let _ = stream.write_all(bytes);
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// Sends these bytes and nothing more, and reads until the server closes.
+fn half_closed(port: u16, bytes: &[u8]) -> String {
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("connect");
+    stream.set_read_timeout(Some(Duration::from_secs(2))).expect("a time limit");
+    stream.write_all(bytes).expect("sent");
+    stream.shutdown(Shutdown::Write).expect("shut");
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);
     String::from_utf8_lossy(&answer).into_owned()
@@ -91,4 +102,100 @@ fn sr_60_http_2_is_not_spoken() {
     let answer = answered(port, "GET /livez HTTP/1.1", upgrade);
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     assert_eq!(http::get(port, "/livez").expect("it runs").status, 200);
+}
+
+#[test]
+fn sr_60_what_the_server_keeps_of_an_unfinished_request_is_bounded() {
+    let server = Server::start(&[("DOORWARD_LOG_ACCESS", "false")]);
+    let port = server.port();
+    let (kib, close) = ("x".repeat(1024), "Connection: close\r\n\r\n");
+    let mib = kib.repeat(1024);
+    let lines = |count: usize| (0..count).map(|n| format!("X-{n}: x\r\n")).collect::<String>();
+    // None of the first ones ever ends its head.
+    for (what, head, more, expected) in [
+        ("an address", format!("GET /{mib}"), String::new(), 431),
+        ("a header", "GET /livez HTTP/1.1".to_owned(), format!("X: {mib}"), 431),
+        ("headers", "GET /livez HTTP/1.1".to_owned(), lines(100_000), 431),
+        ("101 headers", "GET /livez HTTP/1.1".to_owned(), format!("{}{close}", lines(100)), 431),
+        ("a method", format!("{mib} / HTTP/1.1"), close.to_owned(), 431),
+        ("70 KiB", format!("GET /{} HTTP/1.1", kib.repeat(70)), close.to_owned(), 414),
+        // Whether or not there is anything at this address.
+        ("9 KiB", format!("GET /{} HTTP/1.1", kib.repeat(9)), close.to_owned(), 414),
+        ("9 KiB", format!("GET /login?next={} HTTP/1.1", kib.repeat(9)), close.to_owned(), 414),
+        (
+            "33 KiB of headers",
+            "GET /nothing HTTP/1.1".to_owned(),
+            format!("X: {}\r\n{close}", kib.repeat(33)),
+            431,
+        ),
+    ] {
+        let answer = answered(port, &head, &more);
+        assert_eq!(status(&answer), expected, "{what}: {}", answer.get(..200).unwrap_or(&answer));
+    }
+    let report = "POST /csp-report HTTP/1.1";
+    let chunked = |chunks: &str| format!("Transfer-Encoding: chunked\r\n{close}{chunks}");
+    for (what, chunks) in [
+        ("an extension", format!("1;{mib}\r\nx\r\n0\r\n\r\n")),
+        ("extensions", format!("1;{kib}\r\nx\r\n").repeat(1000)),
+        ("trailers", format!("1\r\nx\r\n0\r\n{}\r\n", lines(100_000))),
+        ("a length", "ffffffffffffffff\r\n".to_owned()),
+        ("chunks", "1\r\nx\r\n".repeat(100_000)),
+    ] {
+        // Some end in the middle; none is kept.
+        let answer = answered(port, report, &chunked(&chunks));
+        assert!(matches!(status(&answer), 0 | 204 | 400 | 413), "{what}: {answer}");
+    }
+    let gzip = format!("Transfer-Encoding: gzip, chunked\r\n{close}0\r\n\r\n");
+    assert_eq!(status(&answered(port, report, &gzip)), 501);
+    assert_eq!(http::get(port, "/livez").expect("it runs").status, 200);
+}
+
+#[test]
+fn sr_60_a_body_that_ends_too_early_is_none() {
+    let server = Server::start(&[("DOORWARD_LOG_ACCESS", "false")]);
+    let json = r#"{"email":"ada@example.org","password":"x"}"#;
+    let login = "POST /api/v1/auth/login HTTP/1.1\r\nContent-Type: application/json";
+    for (framing, body) in [
+        ("Content-Length: 200", json.to_owned()),
+        ("Content-Length: 200", "{}".to_owned()),
+        ("Transfer-Encoding: chunked", format!("{:x}\r\n{json}\r\n", json.len())),
+        ("Transfer-Encoding: chunked", format!("{:x}\r\n{json}\r\nzz\r\n\r\n", json.len())),
+    ] {
+        let request = format!("{login}\r\nHost: localhost\r\n{framing}\r\n\r\n{body}");
+        let answer = half_closed(server.port(), request.as_bytes());
+        assert_eq!(status(&answer), 400, "{framing} {body}: {answer}");
+    }
+}
+
+#[test]
+fn what_http_1_allows_is_understood() {
+    let server = Server::start(&[("DOORWARD_LOG_ACCESS", "false")]);
+    let port = server.port();
+    let json = r#"{"email":"nobody@example.org","password":"wrong"}"#;
+    let (one, two) = json.split_at(20);
+    let chunks = format!(
+        "{:x};name=value\r\n{one}\r\n{:X}\r\n{two}\r\n0\r\nTrailer: x\r\n\r\n",
+        one.len(),
+        two.len()
+    );
+    let kind = "Content-Type: application/json\r\n";
+    let login = "POST /api/v1/auth/login HTTP/1.1";
+    let chunked = format!("{kind}Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n{chunks}");
+    let answer = answered(port, login, &chunked);
+    assert!(answer.contains("invalid_credentials"), "{answer}");
+
+    let begun = Begun::send(port, "POST", "/api/v1/auth/login", "application/json", json.len());
+    let answer = begun.expect("it asks for the body").finish(json.as_bytes());
+    assert_eq!(answer.expect("an answer").status, 401);
+
+    let old = answered(port, "GET /livez HTTP/1.0", "\r\n");
+    assert!(old.starts_with("HTTP/1.0 200 ") && old.ends_with("{\"status\":\"ok\"}"), "{old}");
+    // As a client sends it to a proxy (RFC 9112 §3.2.2).
+    let absolute = format!("GET http://localhost:{port}/livez HTTP/1.1");
+    assert_eq!(status(&answered(port, &absolute, "Connection: close\r\n\r\n")), 200);
+    // Several at once, each answered in its turn.
+    let many = "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(50);
+    let last = "GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    let answers = exchange(port, format!("{many}{last}").as_bytes());
+    assert_eq!(answers.matches("HTTP/1.1 200 ").count(), 51);
 }

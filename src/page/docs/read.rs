@@ -186,7 +186,8 @@ fn objects(document: &Value) -> Vec<Object> {
 fn problems(document: &Value) -> Vec<ProblemRow> {
     let responses = document["components"]["responses"].as_object().into_iter().flatten();
     let examples = responses.flat_map(|(_, response)| problem_examples(response));
-    let general = document.pointer("/components/schemas/Problem/examples/0");
+    let general = document.pointer("/components/schemas/Problem/examples");
+    let general = general.and_then(Value::as_array).into_iter().flatten();
     let mut told: BTreeMap<&str, (BTreeSet<String>, &str)> = BTreeMap::new();
     for problem in examples.map(|(_, example)| &example["value"]).chain(general) {
         let (Some(code), Some(detail)) = (problem["code"].as_str(), problem["detail"].as_str())
