@@ -65,6 +65,19 @@ pub enum Error {
     #[error("this request did not come from a page of this site; reload the page and try again")]
     CsrfRefused,
 
+    /// The token of a form of this site is not good any more (SR-41).
+    #[error(
+        "this form had expired; what you typed is still here, except passwords: please send it again"
+    )]
+    FormExpired,
+
+    /// A form of this site came without the cookie that its page was sent with (SR-41).
+    #[error(
+        "your browser sent no cookie with this form: please send it again. If you read this every time, \
+         your browser does not keep cookies for this address"
+    )]
+    CookieMissing,
+
     /// Nothing is there, or nothing that this account may see.
     #[error("there is nothing here")]
     NotFound,

@@ -162,7 +162,9 @@ impl From<&Error> for Problem {
             Error::RefreshInvalid => (Status::Unauthorized, "refresh_invalid"),
             Error::TokenReused => (Status::Unauthorized, "refresh_reused"),
             Error::PermissionDenied(_) => (Status::Forbidden, "permission_denied"),
-            Error::CsrfRefused => (Status::Forbidden, "csrf_refused"),
+            Error::CsrfRefused | Error::FormExpired | Error::CookieMissing => {
+                (Status::Forbidden, "csrf_refused")
+            }
             Error::NotFound => (Status::NotFound, "not_found"),
             Error::Conflict(_) | Error::PermissionGranted(_) => (Status::Conflict, "conflict"),
             Error::LastAdmin => (Status::Conflict, "last_admin"),

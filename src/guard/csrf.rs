@@ -5,13 +5,18 @@ use rocket::http::Method;
 use rocket::request::{FromRequest, Outcome, Request};
 
 use super::cookie::{self, Cookie, Cookies};
+use super::log_throttle::LogThrottle;
 use crate::error::{Error, Result, chain};
 use crate::id::{Os, Random, SecretString, SessionId, base64url, from_base64url, random_bytes};
 use crate::problem::{self, Problem};
 use crate::token::key::MasterSecret;
 
 /// Makes and checks form tokens: HMAC-SHA-256 over who the form is for and something random.
-pub struct FormTokens(hmac::Key);
+pub struct FormTokens {
+    key: hmac::Key,
+    /// For the log line about browsers that keep no cookies.
+    cookieless: LogThrottle,
+}
 
 /// Who a form is for.
 #[derive(Clone, Copy, Debug)]
@@ -25,7 +30,8 @@ pub enum Binding<'a> {
 impl FormTokens {
     /// Form tokens under this server's secret.
     pub fn new(secret: &MasterSecret) -> Self {
-        Self(secret.derive(b"doorward/form-token/v1"))
+        let key = secret.derive(b"doorward/form-token/v1");
+        Self { key, cookieless: LogThrottle::default() }
     }
 
     /// A fresh token for a form.
@@ -41,11 +47,11 @@ impl FormTokens {
             .split_once('.')
             .and_then(|(nonce, tag)| Some((from_base64url(nonce)?, from_base64url(tag)?)));
         let Some((nonce, tag)) = parts else { return false };
-        hmac::verify(&self.0, &message(binding, &nonce), &tag).is_ok()
+        hmac::verify(&self.key, &message(binding, &nonce), &tag).is_ok()
     }
 
     fn tag(&self, binding: Binding<'_>, nonce: &[u8]) -> hmac::Tag {
-        hmac::sign(&self.0, &message(binding, nonce))
+        hmac::sign(&self.key, &message(binding, nonce))
     }
 }
 
@@ -132,21 +138,53 @@ pub async fn check(request: &Request<'_>) -> Result<()> {
     if safe || super::bearer(request).is_some() {
         return Ok(());
     }
-    let header = |name| request.headers().get_one(name);
-    if let Some(site) = header("Sec-Fetch-Site") {
-        return allow(matches!(site, "same-origin" | "none"));
-    }
-    if let Some(origin) = header("Origin") {
-        let ours = request.rocket().state::<PublicOrigin>();
-        return allow(ours.is_some_and(|ours| ours.0 == origin));
+    if let Some(same) = same_origin(request) {
+        return allow(same);
     }
     if !cookie::any(request) || carries_form_token(request) {
         return Ok(());
     }
-    match header("X-CSRF-Token") {
+    match request.headers().get_one("X-CSRF-Token") {
         Some(token) => Box::pin(check_token(request, token)).await,
         None => Err(Error::CsrfRefused),
     }
+}
+
+/// Whether the browser says that the request comes from a page of this site; `None` if it says nothing.
+fn same_origin(request: &Request<'_>) -> Option<bool> {
+    let header = |name| request.headers().get_one(name);
+    if let Some(site) = header("Sec-Fetch-Site") {
+        return Some(matches!(site, "same-origin" | "none"));
+    }
+    let ours = request.rocket().state::<PublicOrigin>();
+    header("Origin").map(|origin| ours.is_some_and(|ours| ours.0 == origin))
+}
+
+/// Whether the browser says that the request comes from a page of this site.
+pub(super) fn says_same_origin(request: &Request<'_>) -> bool {
+    same_origin(request) == Some(true)
+}
+
+/// Why a form of this site came with a token that is not good.
+///
+/// Without a cookie there is something that the operator may have to change: browsers do not keep ours
+/// where they see plain http.
+pub(super) fn expired(request: &Request<'_>) -> Error {
+    if cookie::any(request) {
+        return Error::FormExpired;
+    }
+    if let Some(tokens) = request.rocket().state::<FormTokens>()
+        && tokens.cookieless.is_due()
+    {
+        let public_url = request.rocket().state::<PublicOrigin>().map(|origin| origin.0.as_str());
+        tracing::warn!(
+            public_url,
+            user_agent = ?request.headers().get_one("User-Agent"),
+            "received a form without its cookie; if every browser does so, they do not reach the \
+             server at public_url, or not over https"
+        );
+    }
+    Error::CookieMissing
 }
 
 /// Whether the token that has to be there is in the body, where the form's own guard checks it.

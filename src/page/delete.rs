@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::guard::LoggedIn;
 use crate::guard::client::Client;
 use crate::guard::cookie::Cookies;
-use crate::guard::form::Form;
+use crate::guard::form::{Form, Offered};
 use crate::id::SecretString;
 use crate::session::Sessions;
 
@@ -55,12 +55,13 @@ struct DeleteForm {
 #[post("/profile/delete", data = "<form>")]
 async fn delete(
     viewer: LoggedIn,
-    form: Form<DeleteForm>,
+    form: Offered<Form<DeleteForm>>,
     client: Client,
     sessions: &State<Arc<Sessions>>,
     cookies: Cookies<'_>,
 ) -> Either<See, Shown<DeletePage>> {
-    match sessions.delete_account(&viewer.0, form.0.password, &client.0).await {
+    let (DeleteForm { password }, proof) = form.open();
+    match proof.then(sessions.delete_account(&viewer.0, password, &client.0)).await {
         Ok(()) => {
             cookies.take_back();
             Either::This(See::with_notice("/login", "deleted"))

@@ -74,9 +74,12 @@ impl<'r> Responder<'r, 'static> for Refusal {
         if problem.status == Status::Unauthorized {
             return sign_in_first(request).respond_to(request);
         }
-        let (back_href, back_label) = match known_session(request) {
-            Some(_) => ("/profile", "Back to your profile"),
-            None => ("/login", "Go to sign-in"),
+        // A button whose form had expired: the page that it stands on has a good one.
+        let stale = (problem.code == "csrf_refused").then(|| reauthenticate::form_page(request));
+        let (back_href, back_label) = match (stale.flatten(), known_session(request)) {
+            (Some(page), _) => (page, "Open the page again"),
+            (None, Some(_)) => ("/profile".to_owned(), "Back to your profile"),
+            (None, None) => ("/login".to_owned(), "Go to sign-in"),
         };
         let page = ErrorPage {
             status: problem.status.code,
@@ -85,7 +88,7 @@ impl<'r> Responder<'r, 'static> for Refusal {
             request_id: problem::request_id(request).to_owned(),
             // The sentence about a limit says it already.
             retry_after: problem.retry_after.filter(|_| problem.code != "throttled"),
-            back_href: back_href.to_owned(),
+            back_href,
             back_label: back_label.to_owned(),
         };
         Shown::failed(page, problem).respond_to(request)

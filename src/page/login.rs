@@ -14,7 +14,7 @@ use crate::account::Accounts;
 use crate::error::Error;
 use crate::guard::client::Client;
 use crate::guard::cookie::Cookies;
-use crate::guard::form::{Form, VisitorForm};
+use crate::guard::form::{Form, Offered, VisitorForm};
 use crate::guard::{Presented, Visitor};
 use crate::id::SecretString;
 use crate::problem::Problem;
@@ -83,7 +83,7 @@ struct LoginForm {
 /// Signs a person in.
 #[post("/login", data = "<form>")]
 async fn log_in(
-    form: VisitorForm<LoginForm>,
+    form: Offered<VisitorForm<LoginForm>>,
     client: Client,
     presented: Presented,
     sessions: &State<Arc<Sessions>>,
@@ -91,9 +91,10 @@ async fn log_in(
     places: Places<'_>,
     cookies: Cookies<'_>,
 ) -> FormAnswer<LoginPage> {
-    let LoginForm { email, password, remember, next } = form.0;
+    let (LoginForm { email, password, remember, next }, proof) = form.open();
     let remember = remember.is_some();
-    match sessions.log_in(&email, password, remember, client.0, &presented.0).await {
+    let work = sessions.log_in(&email, password, remember, client.0, &presented.0);
+    match proof.then(work).await {
         Ok(issued) => {
             cookies.hand_over(&issued);
             Either::This(See(places.place_to_go(next.as_deref())))

@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::guard::LoggedIn;
 use crate::guard::client::Client;
 use crate::guard::cookie::Cookies;
-use crate::guard::form::Form;
+use crate::guard::form::{Form, Offered};
 use crate::id::SecretString;
 use crate::session::Sessions;
 
@@ -118,11 +118,11 @@ struct ProfileForm {
 #[post("/profile", data = "<form>")]
 async fn rename(
     viewer: LoggedIn,
-    form: Form<ProfileForm>,
+    form: Offered<Form<ProfileForm>>,
     desk: Desk<'_>,
 ) -> FormAnswer<ProfilePage> {
-    let ProfileForm { display_name } = form.0;
-    match desk.accounts.rename(&viewer.0.account.id, &display_name).await {
+    let (ProfileForm { display_name }, proof) = form.open();
+    match proof.then(desk.accounts.rename(&viewer.0.account.id, &display_name)).await {
         Ok(_) => Either::This(See::with_notice("/profile", "saved")),
         Err(error) => {
             let page = desk.page(&viewer.0.account).await;
@@ -143,14 +143,15 @@ struct PasswordForm {
 #[post("/profile/password", data = "<form>")]
 async fn change_password(
     viewer: LoggedIn,
-    form: Form<PasswordForm>,
+    form: Offered<Form<PasswordForm>>,
     client: Client,
     sessions: &State<Arc<Sessions>>,
     desk: Desk<'_>,
     cookies: Cookies<'_>,
 ) -> FormAnswer<ProfilePage> {
-    let PasswordForm { current_password, new_password } = form.0;
-    match sessions.change_password(&viewer.0, current_password, new_password, &client.0).await {
+    let (PasswordForm { current_password, new_password }, proof) = form.open();
+    let work = sessions.change_password(&viewer.0, current_password, new_password, &client.0);
+    match proof.then(work).await {
         Ok(issued) => {
             cookies.hand_over(&issued);
             Either::This(See::with_notice("/profile", "password"))

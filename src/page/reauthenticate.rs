@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::guard::client::Client;
 use crate::guard::cookie::Cookies;
 use crate::guard::csrf::PublicOrigin;
-use crate::guard::form::Form;
+use crate::guard::form::{Form, Offered};
 use crate::guard::{LoggedIn, Presented};
 use crate::id::SecretString;
 use crate::session::Sessions;
@@ -73,15 +73,16 @@ struct ConfirmForm {
 #[post("/reauthenticate", data = "<form>")]
 async fn confirm(
     viewer: LoggedIn,
-    form: Form<ConfirmForm>,
+    form: Offered<Form<ConfirmForm>>,
     client: Client,
     presented: Presented,
     places: Places<'_>,
     sessions: &State<Arc<Sessions>>,
     cookies: Cookies<'_>,
 ) -> FormAnswer<ReauthenticatePage> {
-    let ConfirmForm { password, next } = form.0;
-    match sessions.reauthenticate(&viewer.0, password, &client.0, &presented.0).await {
+    let (ConfirmForm { password, next }, proof) = form.open();
+    let work = sessions.reauthenticate(&viewer.0, password, &client.0, &presented.0);
+    match proof.then(work).await {
         Ok(done) => {
             done.issued.iter().for_each(|issued| cookies.hand_over(issued));
             Either::This(See(places.path_to_go(next.as_deref())))
@@ -115,7 +116,7 @@ pub(super) fn first(request: &Request<'_>) -> See {
 }
 
 /// The page of this site that a form was sent from, without the notice that it showed.
-fn form_page(request: &Request<'_>) -> Option<String> {
+pub(super) fn form_page(request: &Request<'_>) -> Option<String> {
     let ours = request.rocket().state::<PublicOrigin>()?;
     let from = Url::parse(request.headers().get_one("Referer")?).ok()?;
     if from.origin().ascii_serialization() != ours.0 {

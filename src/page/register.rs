@@ -14,7 +14,7 @@ use crate::account::Accounts;
 use crate::error::Error;
 use crate::guard::client::Client;
 use crate::guard::cookie::Cookies;
-use crate::guard::form::VisitorForm;
+use crate::guard::form::{Offered, VisitorForm};
 use crate::guard::{Presented, Visitor};
 use crate::id::SecretString;
 use crate::session::{Registration, Sessions};
@@ -85,7 +85,7 @@ struct RegisterForm {
 /// Makes an account and signs its owner in.
 #[post("/register", data = "<form>")]
 async fn register(
-    form: VisitorForm<RegisterForm>,
+    form: Offered<VisitorForm<RegisterForm>>,
     client: Client,
     presented: Presented,
     sessions: &State<Arc<Sessions>>,
@@ -93,9 +93,9 @@ async fn register(
     places: Places<'_>,
     cookies: Cookies<'_>,
 ) -> FormAnswer<RegisterPage> {
-    let RegisterForm { email, password, display_name, next } = form.0;
+    let (RegisterForm { email, password, display_name, next }, proof) = form.open();
     let registration = Registration { email: &email, password, display_name: &display_name };
-    match sessions.register(registration, client.0, &presented.0).await {
+    match proof.then(sessions.register(registration, client.0, &presented.0)).await {
         Ok(issued) => {
             cookies.hand_over(&issued);
             Either::This(See(places.place_to_go(next.as_deref())))

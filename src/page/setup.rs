@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::guard::Presented;
 use crate::guard::client::Client;
 use crate::guard::cookie::Cookies;
-use crate::guard::form::VisitorForm;
+use crate::guard::form::{Offered, VisitorForm};
 use crate::id::SecretString;
 use crate::session::{Registration, Sessions};
 
@@ -75,16 +75,16 @@ struct SetupForm {
 /// Makes the first administrator and signs them in.
 #[post("/setup", data = "<form>")]
 async fn set_up(
-    form: VisitorForm<SetupForm>,
+    form: Offered<VisitorForm<SetupForm>>,
     client: Client,
     presented: Presented,
     sessions: &State<Arc<Sessions>>,
     accounts: &State<Arc<Accounts>>,
     cookies: Cookies<'_>,
 ) -> Result<FormAnswer<SetupPage>, Refusal> {
-    let SetupForm { token, email, password, display_name } = form.0;
+    let (SetupForm { token, email, password, display_name }, proof) = form.open();
     let registration = Registration { email: &email, password, display_name: &display_name };
-    match sessions.set_up(&token, registration, client.0, &presented.0).await {
+    match proof.then(sessions.set_up(&token, registration, client.0, &presented.0)).await {
         Ok(issued) => {
             cookies.hand_over(&issued);
             Ok(Either::This(See("/admin".to_owned())))

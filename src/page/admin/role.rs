@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::account::{Account, Actor, KnownPermission, Roles};
 use crate::error::Result as DomainResult;
-use crate::guard::form::Form;
+use crate::guard::form::{Form, Offered};
 use crate::guard::fresh::Fresh;
 use crate::guard::{Allowed, RolesRead, RolesWrite};
 use crate::page::error::Refusal;
@@ -133,12 +133,12 @@ struct DeclarationForm {
 #[post("/admin/permissions", data = "<form>")]
 async fn declare(
     viewer: Fresh<Allowed<RolesWrite>>,
-    form: Form<DeclarationForm>,
+    form: Offered<Form<DeclarationForm>>,
     roles: &State<Arc<Roles>>,
 ) -> Result<FormAnswer<RolesPage>, Refusal> {
-    let DeclarationForm { name, description } = form.0;
+    let (DeclarationForm { name, description }, proof) = form.open();
     let actor = Actor::Account(&viewer.0.account);
-    match roles.declare(actor, name.trim(), &description).await {
+    match proof.then(roles.declare(actor, name.trim(), &description)).await {
         Ok(_) => Ok(Either::This(See::with_notice("/admin/roles", "declared"))),
         Err(error) => {
             let page = RolesPage::load(roles, &viewer.0.account).await?;

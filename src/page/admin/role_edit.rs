@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::role::people;
 use crate::account::{Account, Actor, KnownPermission, Roles};
 use crate::error::{Error, Result as DomainResult};
-use crate::guard::form::Form;
+use crate::guard::form::{Form, Offered};
 use crate::guard::fresh::Fresh;
 use crate::guard::{Allowed, RolesRead, RolesWrite};
 use crate::page::error::Refusal;
@@ -177,12 +177,13 @@ struct NewRoleForm {
 #[post("/admin/roles", data = "<form>")]
 async fn create(
     viewer: Fresh<Allowed<RolesWrite>>,
-    form: Form<NewRoleForm>,
+    form: Offered<Form<NewRoleForm>>,
     roles: &State<Arc<Roles>>,
 ) -> Result<FormAnswer<RolePage>, Refusal> {
-    let NewRoleForm { name, description, permissions } = form.0;
+    let (NewRoleForm { name, description, permissions }, proof) = form.open();
     let viewer = &viewer.0.account;
-    match roles.create(Actor::Account(viewer), name.trim(), &description, &permissions).await {
+    let actor = Actor::Account(viewer);
+    match proof.then(roles.create(actor, name.trim(), &description, &permissions)).await {
         Ok(role) => {
             let path = format!("/admin/roles/{}", role.name);
             Ok(Either::This(See::with_notice(&path, "role-created")))
@@ -219,15 +220,16 @@ struct RoleForm {
 async fn change(
     viewer: Fresh<Allowed<RolesWrite>>,
     name: &str,
-    form: Form<RoleForm>,
+    form: Offered<Form<RoleForm>>,
     roles: &State<Arc<Roles>>,
 ) -> Result<FormAnswer<RolePage>, Refusal> {
-    let RoleForm { description, mut permissions } = form.0;
+    let (RoleForm { description, mut permissions }, proof) = form.open();
     let viewer = &viewer.0.account;
     let before = RolePage::of(roles, viewer, name).await?;
     let kept = before.ours.iter().chain(&before.theirs).filter(|one| one.locked && one.checked);
     permissions.extend(kept.map(|one| one.name.clone()));
-    match roles.change(Actor::Account(viewer), name, Some(&description), &permissions).await {
+    let actor = Actor::Account(viewer);
+    match proof.then(roles.change(actor, name, Some(&description), &permissions)).await {
         Ok(role) => {
             let path = format!("/admin/roles/{}", role.name);
             Ok(Either::This(See::with_notice(&path, "role")))

@@ -6,7 +6,7 @@ use rocket::{Route, State, get, post, routes};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result as DomainResult;
-use crate::guard::form::Form;
+use crate::guard::form::{Form, Offered};
 use crate::guard::fresh::Fresh;
 use crate::guard::{Allowed, TokensRevoke};
 use crate::id::SecretString;
@@ -90,17 +90,17 @@ struct DenyForm {
 #[post("/admin/tokens", data = "<form>")]
 async fn deny(
     _viewer: Fresh<Allowed<TokensRevoke>>,
-    form: Form<DenyForm>,
+    form: Offered<Form<DenyForm>>,
     sessions: &State<Arc<Sessions>>,
 ) -> Result<FormAnswer<TokensPage>, Refusal> {
-    let DenyForm { token, reason } = form.0;
+    let (DenyForm { token, reason }, proof) = form.open();
     let pasted = token.expose().trim();
     let denial = if pasted.contains('.') {
         Denial::Token(SecretString::new(pasted))
     } else {
         Denial::Jti(pasted.to_owned())
     };
-    match sessions.deny_token(denial, &reason).await {
+    match proof.then(sessions.deny_token(denial, &reason)).await {
         Ok(()) => Ok(Either::This(See::with_notice("/admin/tokens", "denied"))),
         Err(error) => {
             let page = TokensPage::load(sessions).await?;

@@ -14,7 +14,7 @@ use crate::account::{Account, Accounts, Actor, Status};
 use crate::audit::Audit;
 use crate::audit::store::EventFilter;
 use crate::error::{Error, Result as DomainResult};
-use crate::guard::form::Form;
+use crate::guard::form::{Form, Offered};
 use crate::guard::fresh::Fresh;
 use crate::guard::{Allowed, SessionsRevoke, UsersRead, UsersWrite};
 use crate::id::{AccountId, SessionId};
@@ -186,13 +186,22 @@ struct RolesForm {
 async fn set_roles(
     viewer: Fresh<Allowed<UsersWrite>>,
     id: &str,
-    form: Form<RolesForm>,
+    form: Offered<Form<RolesForm>>,
     desk: Desk<'_>,
 ) -> Result<FormAnswer<UserPage>, Refusal> {
     let id = account_id(id)?;
-    let actor = Actor::Account(&viewer.0.account);
-    let done = desk.accounts.set_roles(actor, &***desk.roles, &id, &form.0.roles).await;
-    desk.answer(&viewer.0, &id, done, "roles").await
+    let (RolesForm { roles: names }, proof) = form.open();
+    let viewer = &viewer.0;
+    let actor = Actor::Account(&viewer.account);
+    let done = proof.then(desk.accounts.set_roles(actor, &***desk.roles, &id, &names)).await;
+    if let Err(error @ (Error::FormExpired | Error::CookieMissing)) = &done {
+        let ticked = |name: &str| names.iter().any(|chosen| chosen == name);
+        let roles = role_choices(desk.roles, &viewer.account, ticked).await?;
+        let page = desk.page(viewer, &id).await?;
+        let page = UserPage { faults: Faults::from(error), roles, ..page };
+        return Ok(Either::That(Shown::refused(page, error)));
+    }
+    desk.answer(viewer, &id, done, "roles").await
 }
 
 #[derive(Deserialize)]

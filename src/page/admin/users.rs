@@ -10,7 +10,7 @@ use super::{Roles, given, href, require_known, role_choices};
 use crate::account::search::AskedAccounts;
 use crate::account::{self, Account, Accounts, Actor, Invitation, Status};
 use crate::error::{Error, Result as DomainResult};
-use crate::guard::form::Form;
+use crate::guard::form::{Form, Offered};
 use crate::guard::fresh::Fresh;
 use crate::guard::{Allowed, UsersRead, UsersWrite};
 use crate::id::SecretString;
@@ -234,11 +234,12 @@ struct InvitationForm {
 #[post("/admin/users", data = "<form>")]
 async fn create(
     viewer: Fresh<Allowed<UsersWrite>>,
-    form: Form<InvitationForm>,
+    form: Offered<Form<InvitationForm>>,
     accounts: &State<Arc<Accounts>>,
     roles: &Roles,
 ) -> Result<FormAnswer<NewUserPage>, Refusal> {
-    let InvitationForm { email, display_name, password, roles: names } = form.0;
+    let (form, proof) = form.open();
+    let InvitationForm { email, display_name, password, roles: names } = form;
     let invitation = Invitation {
         email: &email,
         display_name: &display_name,
@@ -246,7 +247,7 @@ async fn create(
         roles: &names,
     };
     let actor = Actor::Account(&viewer.0.account);
-    match accounts.create(actor, &***roles, invitation).await {
+    match proof.then(accounts.create(actor, &***roles, invitation)).await {
         Ok(account) => {
             let path = format!("/admin/users/{}", account.id);
             Ok(Either::This(See::with_notice(&path, "created")))
