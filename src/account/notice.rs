@@ -64,8 +64,9 @@ impl Notice {
     /// Whether it is shown in this session.
     pub fn is_for(&self, session: &SessionId) -> bool {
         let own = self.session.as_ref() == Some(session);
-        // Whoever changed the password there knows; all other sessions have ended.
-        !(own && (self.muted || self.kind == NoticeKind::PasswordChanged))
+        // Who did this in that session knows of it.
+        let done_there = matches!(self.kind, NoticeKind::PasswordChanged | NoticeKind::NewDevice);
+        !(own && (self.muted || done_there))
     }
 
     /// What is left of `notices` when `session` puts away all up to the moment `until`.

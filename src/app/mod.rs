@@ -132,7 +132,9 @@ pub(crate) fn build_with(
     complaint: Complaint,
 ) -> Result<Rocket<Build>, StartError> {
     let rocket = rocket::custom(config.rocket());
-    Ok(Prepared::new(config, world, complaint, true)?.attach(rocket, Box::new(Config::load)))
+    let rocket =
+        Prepared::new(config, world, complaint, true)?.attach(rocket, Box::new(Config::load));
+    Ok(rocket.mount("/", page::site::routes()))
 }
 
 /// What is made of a configuration before an application is touched, so that what is wrong with it

@@ -15,6 +15,7 @@ pub mod register;
 pub mod session;
 pub mod setup;
 pub mod show;
+pub mod site;
 pub mod view;
 pub mod well_known;
 

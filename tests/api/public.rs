@@ -119,6 +119,23 @@ async fn head_answers_as_get_without_the_body() {
 }
 
 #[rocket::async_test]
+async fn icons_are_where_browsers_look_and_search_engines_are_kept_out() {
+    let app = TestApp::light().await;
+    let png: &[u8] = b"\x89PNG\r\n";
+    for (path, content_type, begins) in [
+        ("/favicon.ico", "image/x-icon", &[0, 0, 1, 0][..]),
+        ("/apple-touch-icon.png", "image/png", png),
+        ("/apple-touch-icon-precomposed.png", "image/png", png),
+        ("/robots.txt", "text/plain; charset=utf-8", b"User-agent: *\nDisallow: /\n"),
+    ] {
+        let answer = app.get(path).await.expect(200);
+        assert_eq!(answer.header("Content-Type"), Some(content_type), "{path}");
+        assert_eq!(answer.header("Cache-Control"), Some("public, max-age=86400"), "{path}");
+        assert!(answer.body.starts_with(begins), "{path}");
+    }
+}
+
+#[rocket::async_test]
 async fn sr_47_browsers_and_finders_of_weaknesses_know_where_to_go() {
     let app = TestApp::light().await;
     app.get("/.well-known/change-password").await.expect_redirect("/profile");

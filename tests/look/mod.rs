@@ -24,7 +24,7 @@ use sight::{Act, Sight, Walk};
 use stage::{Page, Stage};
 
 /// What answers GET with something else than a page.
-const NO_PAGE: [&str; 8] = [
+const NO_PAGE: [&str; 12] = [
     "/",
     "/admin/audit/export",
     "/static/<name>",
@@ -33,6 +33,10 @@ const NO_PAGE: [&str; 8] = [
     "/.well-known/jwks.json",
     "/.well-known/change-password",
     "/.well-known/security.txt",
+    "/favicon.ico",
+    "/apple-touch-icon.png",
+    "/apple-touch-icon-precomposed.png",
+    "/robots.txt",
 ];
 
 #[rocket::async_test]
