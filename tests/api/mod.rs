@@ -9,6 +9,7 @@ mod limit;
 mod live;
 mod matrix;
 mod metric;
+mod odd;
 mod on_the_way;
 mod permission;
 mod public;
