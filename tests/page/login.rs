@@ -143,7 +143,7 @@ on_every_backend! {
         let fields = [("display_name", "Ada")];
         let saved = post(&app, "/profile", Some(&token), &fields).await;
         saved.expect_redirect("/profile?done=saved");
-        app.get("/profile").await.expect(200).says("<h1>Ada</h1>");
+        app.get("/profile").await.expect(200).says("<h1><bdi>Ada</bdi></h1>");
     }
 
     async fn sr_41_only_our_own_form_signs_in_or_out(app: TestApp) {

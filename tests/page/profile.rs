@@ -27,9 +27,9 @@ on_every_backend! {
         let saved = ada.submit("/profile", "/profile", &[("display_name", "  Ada  ")]).await;
         saved.expect_redirect("/profile?done=saved");
         let page = ada.get("/profile?done=saved").await.expect(200);
-        page.says("Your changes are saved.").says("<h1>Ada</h1>");
+        page.says("Your changes are saved.").says("<h1><bdi>Ada</bdi></h1>");
         ada.submit("/profile", "/profile", &[("display_name", "")]).await.expect(303);
-        ada.get("/profile").await.expect(200).says("<h1>ada</h1>");
+        ada.get("/profile").await.expect(200).says("<h1><bdi>ada</bdi></h1>");
     }
 
     async fn a_name_that_cannot_be_is_told_and_kept(app: TestApp) {
@@ -41,7 +41,7 @@ on_every_backend! {
             assert!(refused.fault("display_name").is_some());
             assert_eq!(refused.field("display_name"), name);
         }
-        ada.get("/profile").await.expect(200).says("<h1>ada</h1>");
+        ada.get("/profile").await.expect(200).says("<h1><bdi>ada</bdi></h1>");
     }
 
     async fn sr_37_a_new_password_ends_every_other_session(app: TestApp) {
@@ -103,5 +103,5 @@ async fn what_is_no_form_of_ours_is_refused() {
     ada.submit("/profile", "/profile/password", &both[..1]).await.expect(422);
     let status = [("display_name", "Ada"), ("status", "active")];
     ada.submit("/profile", "/profile", &status).await.expect(422);
-    ada.get("/profile").await.expect(200).says("<h1>ada</h1>");
+    ada.get("/profile").await.expect(200).says("<h1><bdi>ada</bdi></h1>");
 }

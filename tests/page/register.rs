@@ -11,7 +11,7 @@ on_every_backend! {
     async fn whoever_registers_is_signed_in_at_once(app: TestApp) {
         app.submit("/register", "/register", &ADA).await.expect_redirect("/profile");
         let profile = app.get("/profile").await.expect(200);
-        profile.says("<h1>Ada Lovelace</h1>").says(">user<");
+        profile.says("<h1><bdi>Ada Lovelace</bdi></h1>").says(">user<");
         app.stranger().log_in("ada@example.org").await;
         app.get("/admin").await.expect(403);
     }
