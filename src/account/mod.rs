@@ -248,7 +248,7 @@ impl Accounts {
     ) -> Result<LoggedIn> {
         // Too long to be anybody's password: not worth a hash, and no account's business.
         let Ok(password) = Password::from_secret(&password) else {
-            return Err(self.login_refused(None).await);
+            return Err(self.login_refused(None, "password too long").await);
         };
         let candidate = match Email::parse(email) {
             Ok(email) => self.store.candidate(&email, device).await?,
@@ -259,7 +259,7 @@ impl Accounts {
         });
         let Some((account, hash, device_known)) = known else {
             self.hasher.verify_nobody(&password, requester).await?;
-            return Err(self.login_refused(None).await);
+            return Err(self.login_refused(None, "no such account").await);
         };
         let verdict = self.hasher.verify(&password, &hash, requester).await?;
         // Of an account that may not be used nothing more is done after a good hash than after a bad
@@ -272,12 +272,17 @@ impl Accounts {
                     None
                 }
             }
-            _ => return Err(self.login_refused(Some(&account.id)).await),
+            Verdict::Match { .. } => {
+                return Err(self.login_refused(Some(&account.id), "account disabled").await);
+            }
+            Verdict::Mismatch => {
+                return Err(self.login_refused(Some(&account.id), "wrong password").await);
+            }
         };
         let now = self.clock.now();
         match self.store.record_login(&account, &hash, rehashed.as_ref(), now).await? {
             Some(account) => Ok(LoggedIn { account, device_known }),
-            None => Err(self.login_refused(Some(&account.id)).await),
+            None => Err(self.login_refused(Some(&account.id), "account disabled or changed").await),
         }
     }
 
@@ -294,10 +299,11 @@ impl Accounts {
         }
     }
 
-    /// Records that a sign-in was refused. What was typed is not recorded: people type passwords
+    /// Records that a sign-in was refused, and why, for administrators alone. What was typed is not
+    /// recorded: people type passwords
     /// into the wrong field.
-    async fn login_refused(&self, account: Option<&AccountId>) -> Error {
-        let event = Entry::of(Kind::LoginFail);
+    async fn login_refused(&self, account: Option<&AccountId>, reason: &str) -> Error {
+        let event = Entry::of(Kind::LoginFail).detail(reason);
         self.audit.record(account.map_or(event.clone(), |id| event.about(id))).await;
         Error::InvalidCredentials
     }

@@ -122,7 +122,7 @@ async fn begin_anew(services: &Services) -> Result<Report, StartError> {
 }
 
 /// One line for an event.
-fn line(event: &Event) -> String {
+pub(super) fn line(event: &Event) -> String {
     let word = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
     format!(
         "{}  {}  {}  by {}  about {}  from {}  {}",
@@ -136,7 +136,7 @@ fn line(event: &Event) -> String {
     )
 }
 
-fn value(event: &Event) -> Value {
+pub(super) fn value(event: &Event) -> Value {
     json!({
         "id": event.id,
         "at": event.at.to_string(),

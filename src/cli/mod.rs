@@ -3,6 +3,7 @@
 mod audit;
 mod backup;
 mod doctor;
+mod explain;
 mod generate;
 mod health;
 mod input;
@@ -84,6 +85,9 @@ enum Command {
     Healthcheck,
     /// Print what holds of this server and what it needs, on one page without secrets
     Doctor(doctor::Asked),
+    /// Say why a request to an app would pass or not, or why a person cannot sign in
+    #[command(subcommand)]
+    Explain(explain::Command),
 }
 
 /// Runs the command line of this process. The exit code is 0 if it is done, 1 if it failed and 2 if
@@ -215,6 +219,10 @@ async fn run(
         Some(Command::Openapi) => {
             let document = api::document(&app::basis(&config, "/")).json().clone();
             Ok(Some(Report::new(format!("{document:#}"), document)))
+        }
+        Some(Command::Explain(command)) => {
+            let services = Services::open(&config, &world).await?;
+            explain::run(command, &config, &services).await.map(Some)
         }
         Some(Command::Doctor(asked)) => doctor::run(&asked, &config, &world).await.map(Some),
         Some(Command::Healthcheck) => health::check(&config.server).await.map(Some),

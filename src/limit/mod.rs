@@ -66,6 +66,18 @@ pub struct LimitPolicy {
     pub account_failures: Option<Backoff>,
 }
 
+/// Whether the next sign-in to an account has to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccountDelay {
+    /// It has not.
+    None {
+        /// How many have failed since the last good one.
+        failures: u32,
+    },
+    /// For this long.
+    For(Duration),
+}
+
 /// The service behind all limits.
 pub struct Limits {
     store: Arc<dyn LimitStore>,
@@ -254,6 +266,23 @@ impl Limits {
             None => Err(wait),
         };
         counted.map_err(|wait| self.refuse(rule::REQUESTS, wait))
+    }
+
+    /// How sign-ins to the account of `identifier` stand on devices that it does not know. Nothing stays
+    /// counted.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn account_delay(&self, identifier: &str) -> Result<AccountDelay> {
+        match self.attempt(rule::ACCOUNT, identifier.as_bytes()).await {
+            Ok(attempt) => {
+                let failures = attempt.failures_before();
+                attempt.not_made().await;
+                Ok(AccountDelay::None { failures })
+            }
+            Err(Error::Throttled(wait)) => Ok(AccountDelay::For(wait)),
+            Err(error) => Err(error),
+        }
     }
 
     /// Whether `name` is used for the first time within `life`, on any replica.

@@ -35,6 +35,7 @@ macro_rules! on_both_stores {
 mod backup;
 mod config;
 mod doctor;
+mod explain;
 mod list;
 mod log;
 mod output;
