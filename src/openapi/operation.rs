@@ -16,11 +16,12 @@ use crate::problem::Problem;
 use crate::role::{Permission, RoleName};
 
 /// What stands in a path behind a word.
-const PLACES: [(&str, &str, SchemaOf); 5] = [
+const PLACES: [(&str, &str, SchemaOf); 6] = [
     ("users", "The `id` of an account.", AccountId::json_schema),
     ("sessions", "The `id` of a session.", SessionId::json_schema),
     ("roles", "The name of a role.", RoleName::json_schema),
     ("permissions", "The name of a permission.", Permission::json_schema),
+    ("inspections", "What `doorward doctor --request` printed.", String::json_schema),
     ("ext-authz", "The path of the request to the app, with its slashes.", app_path),
 ];
 
