@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use super::email::Email;
 use super::notice::{Notice, NoticeKind};
-use super::store::{AccountFilter, Creation};
+use super::store::{AccountFilter, Change, Creation};
 use super::{Account, Accounts, Actor, Status, done};
 use crate::audit::{Entry, Kind};
 use crate::clock::Timestamp;
 use crate::cursor;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, keep_error};
 use crate::id::{AccountId, SecretString, base64url, from_base64url};
 use crate::role::{Role, RoleName, RoleStore};
 
@@ -23,6 +24,17 @@ pub struct Invitation<'a> {
     pub password: Option<SecretString>,
     /// Its roles; [`RoleName::USER`] if there are none.
     pub roles: &'a [String],
+}
+
+/// What is to be changed of somebody's account; `None` stays.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Alteration<'a> {
+    /// The address.
+    pub email: Option<&'a str>,
+    /// The name it shows.
+    pub display_name: Option<&'a str>,
+    /// Whether it may be used.
+    pub status: Option<Status>,
 }
 
 /// One page of a list, and where the next one begins.
@@ -131,32 +143,78 @@ impl Accounts {
         Ok(account)
     }
 
-    /// Changes the name, the state, or both, of somebody's account. What is refused is not done in
-    /// part.
+    /// Changes the address that the owner of an account signs in with, and tells them. Their sessions
+    /// go on.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for `display_name`; [`Error::PermissionDenied`] if the account holds what
-    /// the actor does not; as [`Accounts::set_status`] if the state changes.
+    /// [`Error::Invalid`] for `email`; [`Error::PermissionDenied`] if the account holds what the actor
+    /// does not; [`Error::Conflict`] if another account has the address; [`Error::NotFound`].
+    pub async fn set_email(
+        &self,
+        actor: Actor<'_>,
+        id: &AccountId,
+        email: &str,
+    ) -> Result<Account> {
+        let email = Email::parse(email)?;
+        let account = self.changeable(actor, id).await?;
+        if account.email == email {
+            return Ok(account);
+        }
+        self.standings.ping().await?;
+        let account = done(self.store.set_email(id, &email).await?)?;
+        let event = Entry::of(Kind::UserUpdated).about(id).detail("e-mail address");
+        self.record_by(Some(actor), event).await;
+        let notice = Notice::new(NoticeKind::EmailChanged, self.clock.now());
+        let account = self.try_notify(account, notice).await;
+        self.standings.publish(&account, self.clock.now()).await?;
+        Ok(account)
+    }
+
+    /// Changes the address, the name, the state, or several of them, of somebody's account. What is
+    /// refused is not done in part.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for `email` and `display_name`; [`Error::PermissionDenied`] if the account
+    /// holds what the actor does not; as [`Accounts::set_email`] and [`Accounts::set_status`].
     pub async fn change(
         &self,
         actor: Actor<'_>,
         id: &AccountId,
-        display_name: Option<&str>,
-        status: Option<Status>,
+        wanted: Alteration<'_>,
     ) -> Result<Account> {
+        let Alteration { email, display_name, status } = wanted;
         let mut account = self.changeable(actor, id).await?;
+        let mut wrong = Vec::new();
+        if let Some(email) = email {
+            keep_error(self.require_free(email, id).await, &mut wrong)?;
+        }
         if let Some(name) = display_name {
-            self.changed_name(id, name).await?;
+            keep_error(self.changed_name(id, name).await, &mut wrong)?;
+        }
+        if !wrong.is_empty() {
+            return Err(Error::Invalid(wrong));
         }
         // To disable is done again, for if it broke off halfway it must be finished.
         let due = |status: &Status| *status != account.status || *status == Status::Disabled;
         if let Some(status) = status.filter(due) {
             account = self.set_status(actor, id, status).await?;
         }
+        if let Some(email) = email {
+            account = self.set_email(actor, id, email).await?;
+        }
         if let Some(name) = display_name {
             account = self.rename(id, name).await?;
         }
         Ok(account)
+    }
+
+    /// Refuses an address that another account has.
+    async fn require_free(&self, email: &str, id: &AccountId) -> Result<()> {
+        let holder = self.store.credentials(&Email::parse(email)?).await?;
+        match holder.is_some_and(|holder| holder.account.id != *id) {
+            true => done(Change::EmailTaken).map(drop),
+            false => Ok(()),
+        }
     }
 
     /// Sets the password of an account without knowing the old one, and ends its sessions.
@@ -250,7 +308,7 @@ impl Accounts {
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Invalid`] for `email`.
     pub async fn find(&self, email: &str) -> Result<Account> {
-        let email = super::Email::parse(email)?;
+        let email = Email::parse(email)?;
         let found = self.store.credentials(&email).await?;
         found.map(|found| found.account).ok_or(Error::NotFound)
     }

@@ -36,7 +36,7 @@ use password::{Hasher, Password, PasswordHash, Policy, Requester, Verdict};
 use store::{AccountStore, Candidate, Change, Creation, Standings};
 
 pub use actor::Actor;
-pub use administration::{Invitation, Page};
+pub use administration::{Alteration, Invitation, Page};
 pub use confirm::InSession;
 pub use declaration::KnownPermission;
 pub use means::SignInMeans;
@@ -417,6 +417,7 @@ fn done(change: Change) -> Result<Account> {
         Change::Done(account) => Ok(account),
         Change::NotFound => Err(Error::NotFound),
         Change::LastAdmin => Err(Error::LastAdmin),
+        Change::EmailTaken => Err(Error::Conflict("another account has this e-mail address")),
         Change::UnknownRole => {
             Err(Error::field("roles", "unknown_role", "One of these roles does not exist."))
         }

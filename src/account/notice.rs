@@ -20,6 +20,8 @@ pub const MAX_NOTICES: usize = 10;
 pub enum NoticeKind {
     /// The password was changed.
     PasswordChanged,
+    /// An administrator or the operator changed the e-mail address.
+    EmailChanged,
     /// Somebody signed in on a device that was not seen before.
     NewDevice,
     /// A refresh token was used twice: it may have been stolen. The session was ended (SR-36).
@@ -29,6 +31,9 @@ pub enum NoticeKind {
         /// How many attempts had failed.
         failures: u32,
     },
+    /// Something that only a newer release knows, which works on the same database.
+    #[serde(other)]
+    Other,
 }
 
 /// Something that the owner of an account has not yet put away.
@@ -203,6 +208,12 @@ mod tests {
         assert_eq!((all.len(), all[0].at), (MAX_NOTICES, Timestamp::from_secs(5)));
         let left = Notice::dismiss(all, &owner, Timestamp::from_secs(12));
         assert_eq!(left.len(), 2);
+    }
+
+    #[test]
+    fn what_a_newer_release_tells_of_can_be_read() {
+        let read = read(r#"[{"kind":"passkey_added","name":"phone","at":5}]"#).expect("a list");
+        assert_eq!((read.len(), read[0].kind), (1, NoticeKind::Other));
     }
 
     #[test]

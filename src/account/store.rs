@@ -55,6 +55,8 @@ pub enum Change {
     UnknownRole,
     /// It would have left no administrator who can sign in (SR-51).
     LastAdmin,
+    /// Another account has the address, compared in lower case (SR-5).
+    EmailTaken,
 }
 
 /// Whether an account was seen on a device before.
@@ -186,6 +188,9 @@ pub trait AccountStore: Send + Sync + 'static {
 
     /// Changes the display name.
     async fn set_display_name(&self, id: &AccountId, display_name: &str) -> Result<Change>;
+
+    /// Changes the address. Of any number of accounts that ask for one address exactly one gets it.
+    async fn set_email(&self, id: &AccountId, email: &Email) -> Result<Change>;
 
     /// Changes the password hash and raises the session epoch.
     async fn set_password(&self, id: &AccountId, hash: &PasswordHash) -> Result<Change>;

@@ -12,7 +12,7 @@ use super::user::{UserBody, UserView};
 use super::view::{ListBody, RevokedBody, SessionView};
 use crate::account::email::Email;
 use crate::account::search::{AskedAccounts, status};
-use crate::account::{Accounts, Actor, Invitation, Status};
+use crate::account::{Accounts, Actor, Alteration, Invitation, Status};
 use crate::error::{Error, Result as DomainResult};
 use crate::guard::body::Body;
 use crate::guard::fresh::Fresh;
@@ -154,6 +154,10 @@ async fn user(
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ChangeBody {
+    /// The address that its owner signs in with.
+    #[serde(default)]
+    #[schemars(with = "Option<Email>")]
+    email: Option<String>,
     #[serde(default)]
     #[schemars(with = "Option<DisplayName>")]
     display_name: Option<String>,
@@ -163,7 +167,7 @@ struct ChangeBody {
     status: Option<String>,
 }
 
-/// Changes the name or the state of an account.
+/// Changes the address, the name or the state of an account.
 #[patch("/admin/users/<id>", data = "<body>")]
 async fn change(
     viewer: Fresh<Allowed<UsersWrite>>,
@@ -171,10 +175,12 @@ async fn change(
     body: Body<ChangeBody>,
     accounts: &State<Arc<Accounts>>,
 ) -> Result<Json<UserBody>, Problem> {
-    let ChangeBody { display_name, status: word } = body.0;
+    let ChangeBody { email, display_name, status: word } = body.0;
     let status = word.as_deref().map(status).transpose()?;
     let (actor, id) = (Actor::Account(&viewer.0.account), account_id(id)?);
-    let account = accounts.change(actor, &id, display_name.as_deref(), status).await?;
+    let wanted =
+        Alteration { email: email.as_deref(), display_name: display_name.as_deref(), status };
+    let account = accounts.change(actor, &id, wanted).await?;
     Ok(Json(UserBody::from(account)))
 }
 

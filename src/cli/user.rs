@@ -65,6 +65,14 @@ pub(super) enum Command {
         /// The roles
         roles: Vec<String>,
     },
+    /// Change the e-mail address that an account signs in with
+    SetEmail {
+        /// Its e-mail address or identifier
+        #[arg(allow_hyphen_values = true)]
+        account: String,
+        /// The new address
+        email: String,
+    },
     /// Set a password, read from standard input, and end the account's sessions
     SetPassword {
         /// Its e-mail address or identifier
@@ -111,6 +119,11 @@ pub(super) async fn run(
             let account =
                 accounts.set_roles(Actor::Operator, &*services.role_store, &id, &roles).await?;
             Ok(changed("Changed the roles of", &account))
+        }
+        Command::SetEmail { account, email } => {
+            let id = find(services, &account).await?.id;
+            let account = accounts.set_email(Actor::Operator, &id, &email).await?;
+            Ok(changed("Changed the address of", &account))
         }
         Command::SetPassword { account } => {
             let id = find(services, &account).await?.id;

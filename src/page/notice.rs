@@ -26,6 +26,7 @@ pub fn of(request: &Request<'_>) -> Option<Notice> {
         "deleted" => "Your account is deleted.",
         "device" => "That device is signed out.",
         "others" => "You are signed out everywhere else.",
+        "email" => "The e-mail address is changed. It is the one to sign in with from now on.",
         "roles" => "The roles are saved. They count from the next request on.",
         "disabled" => "The account is disabled and its sessions have ended.",
         "enabled" => "The account is enabled.",
@@ -70,6 +71,12 @@ fn alert(notice: &account::notice::Notice) -> Alert {
     use account::notice::NoticeKind as Kind;
     let text = match &notice.kind {
         Kind::PasswordChanged => "Your password was changed.".to_owned(),
+        Kind::EmailChanged => {
+            "Your e-mail address was changed: it is the one that you sign in with \
+             now."
+                .to_owned()
+        }
+        Kind::Other => "Something about your account was changed.".to_owned(),
         Kind::NewDevice => format!(
             "Somebody signed in on a device that is new to us: {}.",
             if notice.device.is_empty() { "Unknown device" } else { &notice.device }

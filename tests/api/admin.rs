@@ -57,6 +57,53 @@ on_every_backend! {
             .expect_problem(404, "not_found");
     }
 
+    async fn an_address_is_changed_for_its_owner_who_is_told_and_stays_signed_in(app: TestApp) {
+        let root = app.signed_in("root@example.org", &["admin"]).await;
+        let id = app.create("ada@example.org", &["user"]).await;
+        app.create("bob@example.org", &["user"]).await;
+        let ada = app.stranger();
+        ada.log_in("ada@example.org").await;
+        for taken in ["bob@example.org", "BOB@Example.org"] {
+            let body = json!({ "email": taken, "display_name": "Ada", "status": "disabled" });
+            root.call(Patch, &user(&id), body).await.expect_problem(409, "conflict");
+        }
+        let before = root.get(&user(&id)).await.json();
+        assert_eq!(before["user"]["email"], "ada@example.org");
+        assert_eq!((&before["user"]["status"], &before["user"]["display_name"]), (&json!("active"), &json!("")));
+
+        let body = json!({ "email": " Ada@B\u{fc}cher.example" });
+        let changed = root.call(Patch, &user(&id), body).await.expect(200).json();
+        let new = "Ada@xn--bcher-kva.example";
+        assert_eq!(changed["user"]["email"], new);
+        assert_eq!(ada.me().await.expect(200).json()["user"]["email"], new);
+        ada.get("/profile").await.expect(200).says("Your e-mail address was changed");
+        app.stranger().log_in_with("ada@example.org", PASSWORD).await.expect(401);
+        app.stranger().log_in(new).await;
+        assert_eq!(emails(&root.get(&format!("{USERS}?q=b%C3%BCcher")).await), [new]);
+        assert_eq!(emails(&root.get(&format!("{USERS}?q=ada@example.org")).await), [""; 0]);
+        // The old address is free, and the same once more changes nothing.
+        app.create("ada@example.org", &["user"]).await;
+        root.call(Patch, &user(&id), json!({ "email": new })).await.expect(200);
+
+        let filter = format!("/api/v1/admin/audit?kind=user_updated&subject={id}");
+        app.audit().await;
+        let events = root.get(&filter).await.expect(200).json();
+        let details: Vec<_> = events["items"].as_array().unwrap().iter().map(|e| &e["detail"]).collect();
+        assert_eq!(details, ["e-mail address"]);
+    }
+
+    async fn sr_51_nobody_changes_the_address_of_an_account_that_holds_more(app: TestApp) {
+        let id = app.create("root@example.org", &["admin"]).await;
+        let root = app.stranger();
+        root.log_in("root@example.org").await;
+        let role = json!({ "name": "helpdesk", "description": "", "permissions": ["users:read", "users:write"] });
+        root.call(Post, "/api/v1/admin/roles", role).await.expect(201);
+        let helper = app.signed_in("helper@example.org", &["helpdesk"]).await;
+        let body = json!({ "email": "helper2@example.org" });
+        helper.call(Patch, &user(&id), body).await.expect_problem(403, "permission_denied");
+        assert_eq!(root.me().await.expect(200).json()["user"]["email"], "root@example.org");
+    }
+
     async fn sr_35_a_disabled_account_is_out_at_the_next_request(app: TestApp) {
         let root = app.signed_in("root@example.org", &["admin"]).await;
         let id = app.create("ada@example.org", &["user"]).await;
@@ -374,7 +421,8 @@ async fn changes_to_an_account_are_read_strictly_and_made_whole_or_not_at_all() 
             "display_name: invalid_characters",
         ),
         (json!({ "roles": ["admin"] }), "roles: unknown_field"),
-        (json!({ "email": "x@example.org" }), "email: unknown_field"),
+        (json!({ "email": "nonsense", "status": "disabled" }), "email: invalid_email"),
+        (json!({ "email": null, "display_name": "x\u{202e}" }), "display_name: invalid_characters"),
         (json!({ "password": "a bridge of nougat" }), "password: unknown_field"),
         (json!({ "status": 1 }), "status: wrong_type"),
     ] {

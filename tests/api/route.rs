@@ -84,6 +84,7 @@ pub const DECLARED: &[(Method, &str, Needs)] = &[
     (Post, "/admin/users", USERS_WRITE),
     (Get, "/admin/users/new", USERS_FORM),
     (Get, "/admin/users/<id>", USERS),
+    (Post, "/admin/users/<id>/email", USERS_WRITE),
     (Post, "/admin/users/<id>/roles", USERS_WRITE),
     (Post, "/admin/users/<id>/disable", USERS_WRITE),
     (Post, "/admin/users/<id>/enable", USERS_WRITE),

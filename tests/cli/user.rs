@@ -78,6 +78,13 @@ on_both_stores! {
         assert!(!ada.is_signed_in());
         assert_eq!(ada.log_in(ADA, PASSWORD), 200);
 
+        let changed = server.run(&["user", "set-email", ADA, "lovelace@example.org"], "").done();
+        assert!(changed.starts_with("Changed the address of ") && changed.contains("lovelace@"), "{changed}");
+        assert!(ada.is_signed_in());
+        assert_eq!(ada.log_in(ADA, PASSWORD), 401);
+        server.run(&["user", "set-email", "lovelace@example.org", ADA], "").done();
+        assert_eq!(ada.log_in(ADA, PASSWORD), 200);
+
         let new = "seven quiet lanterns";
         let changed = server.run(&["user", "set-password", ADA], &format!("{new}\r\n")).done();
         assert!(!changed.contains(new), "{changed}");

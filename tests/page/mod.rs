@@ -121,7 +121,7 @@ impl Answer {
 
     /// What the field `name` holds.
     #[track_caller]
-    fn field(&self, name: &str) -> String {
+    pub fn field(&self, name: &str) -> String {
         let text = self.reading();
         let tag = text.split("<input").find(|tag| tag.contains(&format!(" name=\"{name}\"")));
         let tag = tag.unwrap_or_else(|| panic!("no field {name} in {text}"));
@@ -141,7 +141,7 @@ impl Answer {
 
     /// Fails unless the page says `what`.
     #[track_caller]
-    fn says(&self, what: &str) -> &Self {
+    pub fn says(&self, what: &str) -> &Self {
         let text = self.reading();
         assert!(text.contains(what), "no {what:?} in {text}");
         self
@@ -149,7 +149,7 @@ impl Answer {
 
     /// Fails if the page says `what`.
     #[track_caller]
-    fn never_says(&self, what: &str) -> &Self {
+    pub fn never_says(&self, what: &str) -> &Self {
         let text = self.reading();
         assert!(!text.contains(what), "{what:?} in {text}");
         self

@@ -103,6 +103,30 @@ on_both_databases! {
         assert_eq!(database.store.count().await.unwrap(), 1);
     }
 
+    async fn sr_8_of_many_accounts_that_ask_for_one_address_one_gets_it(database: Database) {
+        let mut accounts = Vec::new();
+        for n in 0..20 {
+            accounts.push(database.account(&format!("p{n}@example.org")).await);
+        }
+        let attempts = accounts.iter().enumerate().map(|(n, account)| {
+            let (store, id) = (database.store.clone(), account.id.clone());
+            let wanted = email(if n % 2 == 0 { "Ada@example.org" } else { "ada@example.org" });
+            rocket::tokio::spawn(async move { store.set_email(&id, &wanted).await })
+        });
+        let mut changed = 0;
+        for attempt in join_all(attempts).await {
+            match attempt.unwrap().expect("no failure") {
+                Change::Done(account) => {
+                    changed += 1;
+                    assert_raised(accounts.iter().find(|a| a.id == account.id).unwrap(), &account, 0);
+                }
+                Change::EmailTaken => (),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(changed, 1);
+    }
+
     async fn an_unknown_role_makes_no_account(database: Database) {
         let roles = vec![RoleName::user(), role("nothing")];
         let new = NewAccount { roles, ..new_account("ada@example.org") };
@@ -276,6 +300,7 @@ on_both_databases! {
         let (store, id) = (&database.store, nobody());
         let changes = [
             store.set_display_name(&id, "Ada").await,
+            store.set_email(&id, &email("ada@example.org")).await,
             store.set_password(&id, &hash("second")).await,
             store.set_status(&id, Status::Disabled).await,
             store.set_status(&id, Status::Active).await,

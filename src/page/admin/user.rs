@@ -34,6 +34,8 @@ pub struct UserPage {
     pub faults: Faults,
     /// The account.
     pub user: UserRow,
+    /// The address in the form, as it was typed.
+    pub email: String,
     /// All roles, the account's ticked.
     pub roles: Vec<RoleChoice>,
     /// The names of the permissions that the roles grant.
@@ -88,7 +90,7 @@ impl Page for DeleteUserPage {
 const EVENTS: u32 = 10;
 
 pub(super) fn routes() -> Vec<Route> {
-    routes![show, set_roles, disable, enable, end_sessions, revoke, ask_delete, delete]
+    routes![show, set_email, set_roles, disable, enable, end_sessions, revoke, ask_delete, delete]
 }
 
 /// What the page about one person is made from.
@@ -131,6 +133,7 @@ impl Desk<'_> {
         Ok(UserPage {
             faults: Faults::default(),
             user: UserRow::from(&account),
+            email: account.email.to_string(),
             roles: role_choices(self.roles, &viewer.account, has).await?,
             permissions: account.permissions.iter().map(ToString::to_string).collect(),
             sessions: SessionRow::all(&sessions, &viewer.session.id),
@@ -172,6 +175,32 @@ async fn show(
     desk: Desk<'_>,
 ) -> Result<Shown<UserPage>, Refusal> {
     Ok(Shown::good(desk.page(&viewer.0, &account_id(id)?).await?))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EmailForm {
+    email: String,
+}
+
+/// Changes the address that the person signs in with.
+#[post("/admin/users/<id>/email", data = "<form>")]
+async fn set_email(
+    viewer: Fresh<Allowed<UsersWrite>>,
+    id: &str,
+    form: Form<EmailForm>,
+    desk: Desk<'_>,
+) -> Result<FormAnswer<UserPage>, Refusal> {
+    let id = account_id(id)?;
+    let typed = form.0.email;
+    match desk.accounts.set_email(Actor::Account(&viewer.0.account), &id, &typed).await {
+        Err(error) if !matches!(error, Error::NotFound) => {
+            let page = desk.page(&viewer.0, &id).await?;
+            let page = UserPage { faults: Faults::from(&error), email: typed, ..page };
+            Ok(Either::That(Shown::refused(page, &error)))
+        }
+        done => desk.answer(&viewer.0, &id, done, "email").await,
+    }
 }
 
 #[derive(Deserialize)]

@@ -102,6 +102,7 @@ pub(super) fn print_people(press: &mut Press) {
     let page = UserPage {
         faults: Faults::default(),
         user: user(say, "Grace Hopper", "grace.hopper@example.org", "active", &["support"]),
+        email: say("grace.hopper@example.org"),
         roles: role_choices(say),
         permissions: vec![say("users:read"), say("sessions:read")],
         sessions: sessions(say),

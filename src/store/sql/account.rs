@@ -198,6 +198,10 @@ impl AccountStore for SqlStore {
         self.in_time("account.set_display_name", self.rename(id, display_name)).await
     }
 
+    async fn set_email(&self, id: &AccountId, email: &Email) -> Result<Change> {
+        self.in_time("account.set_email", self.readdress(id, email)).await
+    }
+
     async fn set_password(&self, id: &AccountId, hash: &PasswordHash) -> Result<Change> {
         let replace = query(
             "UPDATE account SET password_hash = $1, version = version + 1, \

@@ -3,6 +3,7 @@
 use super::SqlStore;
 use super::change::update;
 use super::connection::SqlConnection;
+use super::row;
 use super::statement::query;
 use crate::account::Account;
 use crate::account::email::Email;
@@ -28,6 +29,32 @@ impl SqlStore {
         }
         write.end(matches!(change, Change::Done(_))).await?;
         Ok(change)
+    }
+
+    /// See `AccountStore::set_email`.
+    pub(super) async fn readdress(&self, id: &AccountId, email: &Email) -> Result<Change> {
+        let mut write = self.pool.write().await?;
+        let readdress = query(
+            "UPDATE account SET email = $1, email_key = $2, version = version + 1 WHERE id = $3",
+        )
+        .bind(email.as_str())
+        .bind(email.key())
+        .bind(id.as_str());
+        match readdress.execute(&mut write).await {
+            // Of two at once, PostgreSQL has the second wait here for the first (SR-8).
+            Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
+                write.end(false).await?;
+                return Ok(Change::EmailTaken);
+            }
+            done => done?,
+        };
+        let Some(account) = row::find(&mut write, id).await? else {
+            write.end(false).await?;
+            return Ok(Change::NotFound);
+        };
+        index(&mut write, &account).await?;
+        write.commit().await?;
+        Ok(Change::Done(account))
     }
 
     /// See `AccountStore::index_names`.

@@ -45,7 +45,7 @@ on_every_backend! {
             refused.never_says("bob@example.org");
         }
         let token = form_token(&ada, "/profile").await;
-        for action in ["/roles", "/disable", "/enable", "/end-sessions", "/delete"] {
+        for action in ["/email", "/roles", "/disable", "/enable", "/end-sessions", "/delete"] {
             post(&ada, &about(&id, action), Some(&token), &[]).await.expect(403);
             post(&app, &about(&id, action), None, &[]).await.expect_redirect("/login");
         }

@@ -7,6 +7,22 @@ use crate::page::{expect_only_own_forms, expect_strict_forms, form_token, post};
 use doorward::role::Permission;
 
 on_every_backend! {
+    async fn an_administrator_changes_an_address(app: TestApp) {
+        let root = app.signed_in(ROOT, &["admin"]).await;
+        let id = app.create("ada@example.org", &[]).await;
+        let (at, to) = (about(&id, ""), about(&id, "/email"));
+        let done = root.submit(&at, &to, &[("email", "lovelace@example.org")]).await;
+        done.expect_redirect(&format!("{at}?done=email"));
+        root.get(&at).await.expect(200).says("lovelace@example.org").never_says("ada@example.org");
+        for (typed, status) in [("nonsense", 422), (ROOT, 409)] {
+            let again = root.submit(&at, &to, &[("email", typed)]).await.expect(status);
+            assert_eq!(again.field("email"), typed);
+        }
+        let again = root.submit(&at, &to, &[("email", "nonsense")]).await.expect(422);
+        again.says("aria-invalid=\"true\"").says("Enter an address like name@example.org.");
+        app.stranger().log_in("lovelace@example.org").await;
+    }
+
     async fn roles_count_from_the_next_request_on(app: TestApp) {
         let root = app.signed_in(ROOT, &["admin"]).await;
         let id = app.create("ada@example.org", &["user"]).await;
