@@ -165,6 +165,7 @@ mod tests {
         ("limits.refresh_per_session", "7/1m"),
         ("limits.refresh_per_address", "7/1m"),
         ("limits.other_per_address", "7/1m"),
+        ("limits.confirm_per_session", "7/1m"),
         ("limits.account_failures", "off"),
         ("audit.retention", "30d"),
         ("templates.dir", "templates"),
