@@ -25,6 +25,7 @@ fn sent(method: Method, path: &str) -> Vec<Value> {
             json!({ "display_name": "Renamed" }),
             json!({ "status": "active" }),
             json!({ "status": "disabled" }),
+            json!({ "email": "renamed@example.org" }),
         ],
         (Put, "roles") => vec![json!({ "roles": [] }), json!({ "roles": ["admin", "user"] })],
         (Delete, _) => vec![Value::Null],
@@ -79,7 +80,8 @@ on_every_backend! {
                 }
             } else {
                 let form = carer.get("/admin/users").await.hidden("csrf_token");
-                let refused = carer.ask(method, &path).form(&[("csrf_token", &form)]).send().await;
+                let fields = [("csrf_token", &*form), ("email", "renamed@example.org")];
+                let refused = carer.ask(method, &path).form(&fields).send().await;
                 refused.expect(403);
                 asked += 1;
             }

@@ -18,11 +18,10 @@ fn status(answer: &str) -> u16 {
 /// The value of a header, in an answer as it came.
 fn header<'a>(answer: &'a str, name: &str) -> Option<&'a str> {
     let mut lines = answer.split("\r\n\r\n").next().unwrap_or_default().lines().skip(1);
-    let found = lines.find_map(|line| {
+    lines.find_map(|line| {
         let (have, value) = line.split_once(':')?;
         have.eq_ignore_ascii_case(name).then(|| value.trim())
-    });
-    found
+    })
 }
 
 const TARGETS: [&str; 9] = [
