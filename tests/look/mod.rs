@@ -24,8 +24,9 @@ use sight::{Act, Sight, Walk};
 use stage::{Page, Stage};
 
 /// What answers GET with something else than a page.
-const NO_PAGE: [&str; 12] = [
+const NO_PAGE: [&str; 13] = [
     "/",
+    "/.doorward/host",
     "/admin/audit/export",
     "/static/<name>",
     "/livez",

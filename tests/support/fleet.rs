@@ -228,10 +228,13 @@ pub fn cluster(replicas_of_each: usize) -> Vec<RedisServer> {
         let port = bus.to_string();
         let own = ["--cluster-enabled", "yes", "--cluster-port", &port];
         let timing = ["--cluster-node-timeout", PATIENCE_MILLIS];
-        // The nodes that are left serve what is theirs.
+        // The nodes that are left serve what is theirs, and a replica steps in however long a busy
+        // machine has kept it from its primary.
         let partial = ["--cluster-require-full-coverage", "no"];
-        let node =
-            RedisServer::start(options(&[&own[..], &timing[..], &partial[..], &FAST[..]].concat()));
+        let eager = ["--cluster-replica-validity-factor", "0"];
+        let node = RedisServer::start(options(
+            &[&own[..], &timing[..], &partial[..], &eager[..], &FAST[..]].concat(),
+        ));
         if let Some(last) = LAST_SLOTS.get(number) {
             let first = if number == 0 { 0 } else { LAST_SLOTS[number - 1] + 1 };
             order(&node, &format!("CLUSTER ADDSLOTSRANGE {first} {last}"));

@@ -7,12 +7,12 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Row as _, raw_sql};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::address::{PostgresAddress, SqlAddress, SqliteAddress};
 use super::connection::{SESSION, SqlConnection};
@@ -20,6 +20,9 @@ use super::failure;
 
 /// How long one attempt may take.
 const CONNECT_LIMIT: Duration = Duration::from_secs(3);
+
+/// How long after a refusal SQLite is told again.
+const BETWEEN_GREETINGS: Duration = Duration::from_millis(20);
 
 /// What every new connection to SQLite is told: readers go on while one writes (`WAL`), and what was
 /// answered is on the disk (`FULL`, SR-73). What undoes a statement that fails halfway stays in memory:
@@ -129,8 +132,17 @@ async fn open(address: &SqliteAddress) -> sqlx::Result<SqlConnection> {
         .read_only(address.read_only)
         .create_if_missing(false);
     let mut connection = SqlConnection::sqlite(options.connect().await?);
-    connection.run(SQLITE_GREETING).await?;
-    Ok(connection)
+    let begun = Instant::now();
+    loop {
+        match connection.run(SQLITE_GREETING).await {
+            // Where two programs turn a new file to WAL at once, SQLite refuses one of them without
+            // waiting for `busy_timeout`.
+            Err(error) if failure::is_locked(&error) && begun.elapsed() < CONNECT_LIMIT => {
+                sleep(BETWEEN_GREETINGS).await;
+            }
+            done => return done.map(|_| connection),
+        }
+    }
 }
 
 /// Makes the file of an SQLite database, unless it is there.
