@@ -128,6 +128,7 @@ async fn people(stage: &Stage) -> Walk {
             ("person", &ada, Nothing),
             ("person-care", &format!("{ada}?done=roles"), Unfold),
             ("person-roles-refused", &ada, Send("/roles", &[("roles", "nonsense")])),
+            ("person-email-refused", &ada, Send("/email", &[("email", "nonsense")])),
             ("person-own", &grace, Nothing),
             ("person-hostile", &stage.person(EVE).await, Nothing),
             ("person-long", &stage.person(HUBERT).await, Nothing),
