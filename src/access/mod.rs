@@ -94,7 +94,7 @@ impl fmt::Display for Demand<'_> {
     }
 }
 
-/// Why a request to an app is refused, whoever makes it.
+/// Why a request to an app is refused for every person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// The proxy did not say, or not in a way that can be read, what was asked for.

@@ -26,7 +26,7 @@ pub struct Invitation<'a> {
     pub roles: &'a [String],
 }
 
-/// What is to be changed of somebody's account; `None` stays.
+/// The changes to an account; what is `None` stays as it is.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Alteration<'a> {
     /// The address.
@@ -170,7 +170,7 @@ impl Accounts {
         Ok(account)
     }
 
-    /// Changes the address, the name, the state, or several of them, of somebody's account. What is
+    /// Changes the address, the name, the state, or several of them, of an account. What is
     /// refused is not done in part.
     ///
     /// # Errors
