@@ -45,6 +45,10 @@ pub enum Error {
     #[error("confirm with your password that it is you")]
     ReauthRequired(Duration),
 
+    /// Another person chose the password; until its owner has changed it, nothing else is answered (SR-52).
+    #[error("choose a new password first: another person chose the one that you have")]
+    PasswordChangeRequired,
+
     /// The token's session has ended, or its token is no longer the current one.
     #[error("this session has ended; sign in again")]
     SessionEnded,

@@ -161,6 +161,7 @@ impl From<&Error> for Problem {
             Error::ReauthRequired(_) => (Status::Unauthorized, "reauth_required"),
             Error::RefreshInvalid => (Status::Unauthorized, "refresh_invalid"),
             Error::TokenReused => (Status::Unauthorized, "refresh_reused"),
+            Error::PasswordChangeRequired => (Status::Forbidden, "password_change_required"),
             Error::PermissionDenied(_) => (Status::Forbidden, "permission_denied"),
             Error::CsrfRefused | Error::FormExpired | Error::CookieMissing => {
                 (Status::Forbidden, "csrf_refused")

@@ -312,6 +312,7 @@ impl TestApp {
             email,
             display_name: "",
             password: Some(SecretString::new(PASSWORD)),
+            is_temporary: false,
             roles: &roles,
         };
         let made = self.accounts().create(Actor::Operator, &**known, invitation).await;

@@ -234,6 +234,7 @@ fn account(number: u32, now: Timestamp) -> Account {
         last_login_at: Some(now),
         version: 1,
         session_epoch: 1,
+        must_change_password: false,
         notices: Vec::new(),
     }
 }

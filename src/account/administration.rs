@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::email::Email;
 use super::notice::{Notice, NoticeKind};
-use super::store::{AccountFilter, Change, Creation};
+use super::store::{AccountFilter, Change, Creation, NewAccount};
 use super::{Account, Accounts, Actor, Status, done};
 use crate::audit::{Entry, Kind};
 use crate::clock::Timestamp;
@@ -22,6 +22,9 @@ pub struct Invitation<'a> {
     pub display_name: &'a str,
     /// Its first password; without one its owner cannot sign in with a password yet.
     pub password: Option<SecretString>,
+    /// Whether its owner has to change that password before anything else. One that an administrator
+    /// chose has to be changed in any case (SR-52).
+    pub is_temporary: bool,
     /// Its roles; [`RoleName::USER`] if there are none.
     pub roles: &'a [String],
 }
@@ -64,9 +67,12 @@ impl Accounts {
         if names.is_empty() {
             names.insert(RoleName::user());
         }
-        let Invitation { email, display_name, password, .. } = invitation;
+        let Invitation { email, display_name, password, is_temporary, .. } = invitation;
+        let must_change =
+            password.is_some() && (is_temporary || matches!(actor, Actor::Account(_)));
         let password = password.map(|password| (password, actor.requester()));
         let new = self.prepare(email, password, display_name, names.into_iter().collect()).await?;
+        let new = NewAccount { must_change_password: must_change, ..new };
         match self.store.create(&new).await? {
             Creation::Created(account) => {
                 let event = Entry::of(Kind::UserCreated).about(&account.id);
@@ -218,16 +224,22 @@ impl Accounts {
     }
 
     /// Sets the password of an account without knowing the old one, and ends its sessions.
-    /// Only the operator can: administrators never set a password (SR-52).
+    /// Only the operator can: administrators never set a password (SR-52). A password that
+    /// `is_temporary` opens nothing but its own change.
     ///
     /// # Errors
     /// [`Error::Invalid`] for `password`; [`Error::NotFound`].
-    pub async fn set_password(&self, id: &AccountId, password: SecretString) -> Result<Account> {
+    pub async fn set_password(
+        &self,
+        id: &AccountId,
+        password: SecretString,
+        is_temporary: bool,
+    ) -> Result<Account> {
         let account = self.get(id).await?;
         let requester = Actor::Operator.requester();
         let hash = self.checked_hash(password, "password", &account, requester).await?;
         self.standings.ping_to_revoke().await?;
-        let account = done(self.store.set_password(id, &hash).await?)?;
+        let account = done(self.store.set_password(id, &hash, is_temporary).await?)?;
         self.record_by(Some(Actor::Operator), Entry::of(Kind::PasswordChange).about(id)).await;
         let notice = Notice::new(NoticeKind::PasswordChanged, self.clock.now());
         let account = self.try_notify(account, notice).await;

@@ -41,6 +41,7 @@ impl Accounts {
             email,
             display_name: name.to_owned(),
             password_hash,
+            must_change_password: false,
             roles,
             created_at: self.clock.now(),
             last_login_at: None,

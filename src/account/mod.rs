@@ -105,6 +105,9 @@ pub struct Account {
     pub version: i64,
     /// Sessions opened under a lower epoch are dead, whatever a session store says (SR-38).
     pub session_epoch: i64,
+    /// Whether another person chose its password: its sessions open nothing but the change of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub must_change_password: bool,
     /// What its owner has not yet put away; the oldest first (SR-81).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notices: Vec<Notice>,
@@ -368,11 +371,16 @@ impl Accounts {
         new: SecretString,
     ) -> Result<Account> {
         let InSession { account: id, session: keep, .. } = live;
+        let is_same = is_same_password(&current, &new);
         let account = self.confirm_password(live, current, Kind::PasswordChangeFail).await?;
+        if account.must_change_password && is_same {
+            let message = "Choose another password than the one that you were given.";
+            return Err(Error::field("new_password", "same_password", message));
+        }
         let requester = Requester::known(&account.email.key());
         let hash = self.checked_hash(new, "new_password", &account, requester).await?;
         self.standings.ping().await?;
-        let account = done(self.store.set_password(id, &hash).await?)?;
+        let account = done(self.store.set_password(id, &hash, false).await?)?;
         self.audit.record(Entry::of(Kind::PasswordChange).about(id)).await;
         let notice = Notice {
             session: Some(keep.clone()),
@@ -408,6 +416,14 @@ impl Accounts {
             None => event,
         };
         self.audit.record(event).await;
+    }
+}
+
+/// Whether both are one password, however they are typed (SR-1).
+fn is_same_password(one: &SecretString, other: &SecretString) -> bool {
+    match (Password::from_secret(one), Password::from_secret(other)) {
+        (Ok(one), Ok(other)) => one.expose() == other.expose(),
+        _ => false,
     }
 }
 

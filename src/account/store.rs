@@ -23,6 +23,8 @@ pub struct NewAccount {
     pub display_name: String,
     /// The hash of its password; without one nobody can sign in with a password.
     pub password_hash: Option<PasswordHash>,
+    /// Whether another person chose that password, so that its owner has to change it.
+    pub must_change_password: bool,
     /// The roles it starts with.
     pub roles: Vec<RoleName>,
     /// When it is made.
@@ -192,8 +194,14 @@ pub trait AccountStore: Send + Sync + 'static {
     /// Changes the address. Of any number of accounts that ask for one address exactly one gets it.
     async fn set_email(&self, id: &AccountId, email: &Email) -> Result<Change>;
 
-    /// Changes the password hash and raises the session epoch.
-    async fn set_password(&self, id: &AccountId, hash: &PasswordHash) -> Result<Change>;
+    /// Changes the password hash, says whether its owner has to change that password, and raises the
+    /// session epoch.
+    async fn set_password(
+        &self,
+        id: &AccountId,
+        hash: &PasswordHash,
+        must_change: bool,
+    ) -> Result<Change>;
 
     /// Enables or disables the account; disabling raises the session epoch.
     async fn set_status(&self, id: &AccountId, status: Status) -> Result<Change>;

@@ -12,11 +12,11 @@ use super::user::UserBody;
 use super::view::{ListBody, RevokedBody, SessionView};
 use crate::account::Accounts;
 use crate::error::Error;
-use crate::guard::LoggedIn;
 use crate::guard::body::Body;
 use crate::guard::client::Client;
 use crate::guard::cookie::Cookies;
 use crate::guard::json::Json;
+use crate::guard::{LoggedIn, PasswordOwner};
 use crate::id::{SecretString, SessionId};
 use crate::openapi::{Calls, Part, Signature, call};
 use crate::problem::Problem;
@@ -106,7 +106,7 @@ struct NewPasswordBody {
 /// Changes one's password; every other session ends.
 #[put("/me/password", data = "<body>")]
 async fn change_password(
-    viewer: LoggedIn,
+    viewer: PasswordOwner,
     body: Body<NewPasswordBody>,
     client: Client,
     sessions: &State<Arc<Sessions>>,

@@ -131,8 +131,13 @@ async fn create(
 ) -> Result<Created<Json<UserBody>>, Problem> {
     let InvitationBody { email, password, display_name, roles: names } = body.0;
     let display_name = display_name.unwrap_or_default();
-    let invitation =
-        Invitation { email: &email, display_name: &display_name, password, roles: &names };
+    let invitation = Invitation {
+        email: &email,
+        display_name: &display_name,
+        password,
+        is_temporary: true,
+        roles: &names,
+    };
     let actor = Actor::Account(&viewer.0.account);
     let account = accounts.create(actor, &***roles, invitation).await?;
     let location = format!("{}/admin/users/{}", super::BASE, account.id);

@@ -161,7 +161,13 @@ impl<'r> Desk<'r> {
             Err(refusal) => return refused(closed(refusal)),
         };
         let public = demand.is_public();
-        match self.sessions.recognise(&cookie::presented(request)).await {
+        let recognised = match self.sessions.recognise(&cookie::presented(request)).await {
+            Ok(known) if known.live.account.must_change_password => {
+                Err(Error::PasswordChangeRequired)
+            }
+            other => other,
+        };
+        match recognised {
             Ok(known) if public => self.pass(&known.live.account, &demand),
             // Whoever it is, and be the store away: everybody may see this.
             Err(_) if public => Verdict::Pass(Default::default()),
@@ -197,8 +203,15 @@ impl<'r> Desk<'r> {
             (true, true) => Status::Found,
             (true, false) => Status::SeeOther,
         };
-        let location = format!("{}/login?next={next}", self.here);
-        Verdict::SignIn { manner, answer, location, problem: Problem::from(error) }
+        let page = match error {
+            Error::PasswordChangeRequired => "/profile/new-password",
+            _ => "/login",
+        };
+        let location = format!("{}{page}?next={next}", self.here);
+        let mut problem = Problem::from(error);
+        // Proxies lead people to a page by this status alone.
+        problem.status = Status::Unauthorized;
+        Verdict::SignIn { manner, answer, location, problem }
     }
 
     fn pass(&self, account: &Account, demand: &Demand) -> Verdict {

@@ -65,6 +65,7 @@ pub(super) async fn run(
 enum Answer {
     Passes,
     SignsIn,
+    ChangesPassword,
     Forbidden,
     Refused,
 }
@@ -74,6 +75,7 @@ impl fmt::Display for Answer {
         f.write_str(match self {
             Self::Passes => "passes",
             Self::SignsIn => "has to sign in first",
+            Self::ChangesPassword => "has to change the password first",
             Self::Forbidden => "is forbidden",
             Self::Refused => "is refused, whoever makes it",
         })
@@ -131,6 +133,12 @@ async fn judge(
 ) -> Result<(Answer, String), StartError> {
     if account.status == Status::Disabled {
         return Ok((Answer::SignsIn, "the account is disabled, so it cannot sign in".to_owned()));
+    }
+    if account.must_change_password {
+        return Ok((
+            Answer::ChangesPassword,
+            "another person chose the password of the account".to_owned(),
+        ));
     }
     if demand.admit(&account.permissions).is_err() {
         return Ok((Answer::Forbidden, missing(demand, account, services).await?));
@@ -191,6 +199,12 @@ async fn explain_sign_in(
         Some(_) => {}
     }
     let mut notes = Vec::new();
+    if person.as_ref().is_some_and(|account| account.must_change_password) {
+        notes.push(
+            "after signing in, the account has to change its password: another person chose it"
+                .to_owned(),
+        );
+    }
     if config.store.is_embedded() {
         notes.push("failures are counted in the server itself, which is not asked; the events tell of them".to_owned());
     } else if let Some(account) = &person {

@@ -24,6 +24,9 @@ pub(super) enum Command {
         /// A role; may be given more than once (`user` if none is)
         #[arg(long = "role")]
         roles: Vec<String>,
+        /// The password is for the first sign-in alone: its owner has to change it there
+        #[arg(long)]
+        temporary: bool,
     },
     /// List accounts, newest first
     List {
@@ -78,6 +81,9 @@ pub(super) enum Command {
         /// Its e-mail address or identifier
         #[arg(allow_hyphen_values = true)]
         account: String,
+        /// The password is for the next sign-in alone: its owner has to change it there
+        #[arg(long)]
+        temporary: bool,
     },
     /// Sign an account out everywhere
     EndSessions {
@@ -94,11 +100,12 @@ pub(super) async fn run(
 ) -> Result<Report, StartError> {
     let accounts = &services.accounts;
     match command {
-        Command::Create { email, name, roles } => {
+        Command::Create { email, name, roles, temporary } => {
             let invitation = Invitation {
                 email: &email,
                 display_name: &name,
                 password: Some(input::password()?),
+                is_temporary: temporary,
                 roles: &roles,
             };
             let account =
@@ -125,9 +132,9 @@ pub(super) async fn run(
             let account = accounts.set_email(Actor::Operator, &id, &email).await?;
             Ok(changed("Changed the address of", &account))
         }
-        Command::SetPassword { account } => {
+        Command::SetPassword { account, temporary } => {
             let id = find(services, &account).await?.id;
-            let account = accounts.set_password(&id, input::password()?).await?;
+            let account = accounts.set_password(&id, input::password()?, temporary).await?;
             Ok(changed("Changed the password of", &account))
         }
         Command::EndSessions { account } => {

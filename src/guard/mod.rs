@@ -44,7 +44,13 @@ use crate::session::Sessions;
 use crate::session::store::Live;
 
 /// The person that a request is from: their live session and their account as it is at this moment.
+///
+/// A person who has to change a password that an administrator chose is refused (`password_change_required`).
 pub struct LoggedIn(pub Arc<Live>);
+
+/// The person that a request is from, also while they have to change their password: for the routes
+/// that change it, and no others.
+pub struct PasswordOwner(pub Arc<Live>);
 
 /// A person who holds the permission `P`.
 pub struct Allowed<P>(pub Arc<Live>, PhantomData<P>);
@@ -54,9 +60,14 @@ pub struct Allowed<P>(pub Arc<Live>, PhantomData<P>);
 /// Ask for a permission where you can: which roles grant it is then the administrators' to say.
 pub struct InRole<R>(pub Arc<Live>, PhantomData<R>);
 
+/// The session that a request has, also while its owner has to change their password: for signing in and
+/// out, which need no more.
+pub struct AnySession(pub Option<Arc<Live>>);
+
 /// Whoever a page is for: somebody who is signed in, or nobody we know.
 ///
-/// A session store that is away makes everybody a visitor: what visitors see is no secret (SR-70).
+/// A session store that is away makes everybody a visitor: what visitors see is no secret (SR-70). A person
+/// who has to change their password is a visitor until they have changed it.
 pub struct Visitor(pub Option<Arc<Live>>);
 
 macro_rules! read_as_live {
@@ -71,7 +82,7 @@ macro_rules! read_as_live {
     )*};
 }
 
-read_as_live!(LoggedIn, Allowed<P>, InRole<R>);
+read_as_live!(LoggedIn, PasswordOwner, Allowed<P>, InRole<R>);
 
 /// A permission, as a type that stands in a route's signature. [`crate::permissions!`] makes them.
 pub trait Needs: Send + Sync + 'static {
@@ -231,6 +242,19 @@ impl<'r> FromRequest<'r> for LoggedIn {
     type Error = Problem;
 
     async fn from_request(request: &'r Request<'_>) -> Outcome<Self, Problem> {
+        let PasswordOwner(live) = try_outcome!(PasswordOwner::from_request(request).await);
+        if live.account.must_change_password {
+            return problem::refuse(request, Problem::from(&Error::PasswordChangeRequired));
+        }
+        Outcome::Success(Self(live))
+    }
+}
+
+#[rocket::async_trait]
+impl<'r> FromRequest<'r> for PasswordOwner {
+    type Error = Problem;
+
+    async fn from_request(request: &'r Request<'_>) -> Outcome<Self, Problem> {
         if let Err(problem) = gate::pass(request).await {
             return problem::refuse(request, problem);
         }
@@ -274,7 +298,7 @@ async fn refuse<T>(request: &Request<'_>, problem: Problem) -> Outcome<T, Proble
 }
 
 #[rocket::async_trait]
-impl<'r> FromRequest<'r> for Visitor {
+impl<'r> FromRequest<'r> for AnySession {
     type Error = std::convert::Infallible;
 
     async fn from_request(request: &'r Request<'_>) -> Outcome<Self, Self::Error> {
@@ -282,6 +306,16 @@ impl<'r> FromRequest<'r> for Visitor {
             return Outcome::Success(Self(None));
         }
         Outcome::Success(Self(signed_in(request).await.as_ref().ok().map(Arc::clone)))
+    }
+}
+
+#[rocket::async_trait]
+impl<'r> FromRequest<'r> for Visitor {
+    type Error = std::convert::Infallible;
+
+    async fn from_request(request: &'r Request<'_>) -> Outcome<Self, Self::Error> {
+        let AnySession(live) = try_outcome!(AnySession::from_request(request).await);
+        Outcome::Success(Self(live.filter(|live| !live.account.must_change_password)))
     }
 }
 

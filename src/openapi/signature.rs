@@ -21,7 +21,7 @@ use crate::guard::download::Download;
 use crate::guard::fresh::Fresh;
 use crate::guard::json::Json;
 use crate::guard::setting::Settings;
-use crate::guard::{Allowed, LoggedIn, Needs, Presented};
+use crate::guard::{Allowed, LoggedIn, Needs, PasswordOwner, Presented};
 use crate::limit::Limits;
 use crate::problem::Problem;
 use crate::reloadable::Reloadable;
@@ -207,6 +207,13 @@ functions! { A B C D E }
 functions! { A B C D E G }
 
 impl Part for LoggedIn {
+    fn tell(signature: &mut Signature) {
+        PasswordOwner::tell(signature);
+        signature.problems.push(Problem::from(&Error::PasswordChangeRequired));
+    }
+}
+
+impl Part for PasswordOwner {
     fn tell(signature: &mut Signature) {
         signature.asker = Asker::SignedIn;
         let refused =

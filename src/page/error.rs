@@ -6,9 +6,9 @@ use rocket::response::{self, Responder};
 use rocket::{Catcher, catch, catchers};
 use serde::Serialize;
 
-use super::reauthenticate;
 use super::show::{See, Shown};
 use super::view::Page;
+use super::{password, reauthenticate};
 use crate::error::Error;
 use crate::guard::bare_page::BarePage;
 use crate::guard::catch::{self, Complete};
@@ -67,6 +67,9 @@ impl<'r> Responder<'r, 'static> for Refusal {
         // The page's style would be asked of that host, and refused as well.
         if problem.status == Status::MisdirectedRequest {
             return BarePage(problem).respond_to(request);
+        }
+        if problem.code == "password_change_required" {
+            return password::first(request).respond_to(request);
         }
         if problem.code == "reauth_required" {
             return reauthenticate::first(request).respond_to(request);

@@ -8,14 +8,15 @@ use serde::{Deserialize, Serialize};
 use super::error::Refusal;
 use super::next::{Places, foreign_origin};
 use super::part::Faults;
+use super::password;
 use super::show::{Either, FormAnswer, See, Shown};
 use super::view::Page;
-use crate::account::Accounts;
+use crate::account::{Account, Accounts};
 use crate::error::Error;
 use crate::guard::client::Client;
 use crate::guard::cookie::Cookies;
 use crate::guard::form::{Form, Offered, VisitorForm};
-use crate::guard::{Presented, Visitor};
+use crate::guard::{AnySession, Presented};
 use crate::id::SecretString;
 use crate::problem::Problem;
 use crate::session::Sessions;
@@ -56,13 +57,13 @@ pub(super) fn routes() -> Vec<Route> {
 /// The form; those who are signed in are sent on.
 #[get("/login?<next>")]
 fn show(
-    visitor: Visitor,
+    session: AnySession,
     next: Option<&str>,
     accounts: &State<Arc<Accounts>>,
     places: Places<'_>,
 ) -> FormAnswer<LoginPage> {
-    if visitor.0.is_some() {
-        return Either::This(See(places.place_to_go(next)));
+    if let Some(live) = session.0 {
+        return Either::This(See(after_sign_in(&live.account, next, &places)));
     }
     let next = next.and_then(|next| places.place(next));
     let registration_open = accounts.registration_open();
@@ -97,7 +98,7 @@ async fn log_in(
     match proof.then(work).await {
         Ok(issued) => {
             cookies.hand_over(&issued);
-            Either::This(See(places.place_to_go(next.as_deref())))
+            Either::This(See(after_sign_in(&issued.account, next.as_deref(), &places)))
         }
         Err(error) => {
             let page = LoginPage {
@@ -112,6 +113,15 @@ async fn log_in(
     }
 }
 
+/// Where a person goes who is signed in. An application's page that everybody may see would not say that
+/// the password has to be changed first.
+fn after_sign_in(account: &Account, next: Option<&str>, places: &Places<'_>) -> String {
+    if account.must_change_password {
+        return password::href(next.and_then(|next| places.place(next)).as_deref());
+    }
+    places.place_to_go(next)
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct LogoutForm {}
@@ -120,12 +130,12 @@ struct LogoutForm {}
 #[post("/logout", data = "<form>")]
 async fn log_out(
     form: Result<Form<LogoutForm>, Problem>,
-    visitor: Visitor,
+    session: AnySession,
     presented: Presented,
     sessions: &State<Arc<Sessions>>,
     cookies: Cookies<'_>,
 ) -> Result<See, Refusal> {
-    if let (Err(problem), Some(_)) = (form, visitor.0) {
+    if let (Err(problem), Some(_)) = (form, session.0) {
         return Err(problem.into());
     }
     sessions.log_out(&presented.0).await.map_err(|error: Error| Refusal::from(error))?;

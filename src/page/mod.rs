@@ -9,6 +9,7 @@ pub mod login;
 pub(crate) mod next;
 mod notice;
 pub mod part;
+pub mod password;
 pub mod profile;
 pub mod reauthenticate;
 pub mod register;
@@ -40,6 +41,7 @@ pub fn routes() -> Vec<Route> {
         reauthenticate::routes(),
         setup::routes(),
         profile::routes(),
+        password::routes(),
         session::routes(),
         delete::routes(),
         docs::routes(),

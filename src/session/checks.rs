@@ -157,6 +157,7 @@ mod tests {
             last_login_at: None,
             version: 7,
             session_epoch: 2,
+            must_change_password: false,
             notices: Vec::new(),
         }
     }

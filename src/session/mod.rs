@@ -14,6 +14,7 @@ mod sign_in;
 pub mod store;
 pub mod survey;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -296,8 +297,10 @@ impl Sessions {
             epoch: session.epoch,
             follows,
         };
-        let access =
-            self.tokens.sign_access(&grant, access, session.access_expires_at, &account.roles)?;
+        // Other servers read the roles without asking us.
+        let none = BTreeSet::new();
+        let roles = if account.must_change_password { &none } else { &account.roles };
+        let access = self.tokens.sign_access(&grant, access, session.access_expires_at, roles)?;
         let refresh = self.tokens.sign_refresh(&grant, refresh, session.refresh_expires_at)?;
         Ok(Issued { session, account, access, refresh, device: None })
     }

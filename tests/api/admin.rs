@@ -38,6 +38,8 @@ on_every_backend! {
 
         let ada = app.stranger();
         ada.log_in("ada@example.org").await;
+        let own = json!({ "current_password": PASSWORD, "new_password": "another tower of nougat" });
+        ada.call(Put, "/api/v1/me/password", own).await.expect(204);
         let renamed = root.call(Patch, &user(&id), json!({ "display_name": "Countess" })).await;
         assert_eq!(renamed.expect(200).json()["user"]["display_name"], "Countess");
         assert_eq!(ada.me().await.expect(200).json()["user"]["display_name"], "Countess");

@@ -2,6 +2,7 @@
 
 mod account;
 mod admin;
+mod chosen;
 mod denylist;
 mod export;
 mod life;

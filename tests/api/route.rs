@@ -71,6 +71,8 @@ pub const DECLARED: &[(Method, &str, Needs)] = &[
     (Get, "/profile", SignIn),
     (Post, "/profile", SignIn),
     (Post, "/profile/password", SignIn),
+    (Get, "/profile/new-password", SignIn),
+    (Post, "/profile/new-password", SignIn),
     (Get, "/profile/delete", SignIn),
     (Post, "/profile/delete", SignIn),
     (Post, "/profile/notices/dismiss", SignIn),

@@ -13,6 +13,7 @@ use doorward::token::key::MasterSecret;
 use serde_json::{Value, json};
 
 use super::{ADA, create, json as parsed, server_on_redis};
+use crate::app::PASSWORD;
 use crate::person::Person;
 use crate::support::binary::Server;
 use crate::support::wait_until;
@@ -61,6 +62,12 @@ fn a_request_is_explained_by_rule_permission_and_session() {
         (&true.into(), &1.into()),
         "{inside}"
     );
+
+    let temporary = ["user", "create", "--email", "bob@example.org", "--temporary"];
+    server.run(&temporary, PASSWORD).done();
+    let chosen = request(&server, "/wiki", Some("bob@example.org"));
+    assert_eq!(chosen["answer"], "has to change the password first", "{chosen}");
+    assert_eq!(chosen["passes"], false, "{chosen}");
 
     let nobody = request(&server, "/wiki", Some("nobody@example.org"));
     assert_eq!(nobody["reason"], "there is no account with this address", "{nobody}");

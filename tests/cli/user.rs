@@ -98,6 +98,39 @@ on_both_stores! {
         assert_eq!(server.run(&["user", "list"], "").done().lines().count(), 1);
     }
 
+    fn sr_52_a_temporary_password_opens_nothing_but_its_change(server: Server) {
+        let port = server.port();
+        let bob = "bob@example.org";
+        create(&server, "root@example.org", &["admin"]).done();
+        let arguments = ["user", "create", "--email", bob, "--role", "admin", "--temporary"];
+        server.run(&arguments, PASSWORD).done();
+        create(&server, ADA, &["admin"]).done();
+        let mut ada = Person::signed_in(port, ADA);
+        assert_eq!(ada.get("/admin").status, 200);
+        server.run(&["user", "set-password", ADA, "--temporary"], PASSWORD).done();
+        assert!(!ada.is_signed_in());
+        for email in [bob, ADA] {
+            let mut person = Person::at(port);
+            assert_eq!(person.log_in(email, PASSWORD), 200);
+            let place = person.get("/admin");
+            let location = place.header("location");
+            assert_eq!(location, Some("/profile/new-password?next=%2Fadmin"), "{email}");
+            let told = server.run(&["explain", "sign-in", "--email", email], "").done();
+            assert!(told.contains("has to change its password"), "{told}");
+            let own = serde_json::json!({ "current_password": PASSWORD, "new_password": "seven quiet lanterns" });
+            let changed = person.call("PUT", "/api/v1/me/password", own).expect("an answer");
+            assert_eq!(changed.status, 204, "{email}");
+            assert_eq!(person.get("/admin").status, 200, "{email}");
+            let told = server.run(&["explain", "sign-in", "--email", email], "").done();
+            assert!(!told.contains("has to change its password"), "{told}");
+        }
+        // One that the operator sets for good needs no change, also if the one before did.
+        server.run(&["user", "set-password", ADA, "--temporary"], PASSWORD).done();
+        server.run(&["user", "set-password", ADA], PASSWORD).done();
+        let mut ada = Person::signed_in(port, ADA);
+        assert_eq!(ada.get("/admin").status, 200);
+    }
+
     fn what_goes_wrong_is_said_in_a_line(server: Server) {
         create(&server, ADA, &["admin"]).done();
         let about = |arguments: &[&str], input: &str| server.run(arguments, input).failed();

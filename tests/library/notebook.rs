@@ -38,6 +38,35 @@ async fn strangers_are_sent_to_the_sign_in_page() {
 }
 
 #[rocket::async_test]
+async fn sr_52_a_password_that_another_person_chose_opens_no_page_of_the_application() {
+    let app = boot(Backend::SqliteEmbedded).await;
+    let root = app.signed_in("root@example.org", &["admin"]).await;
+    let body = json!({ "email": "ada@example.org", "password": PASSWORD, "roles": ["editor", "moderator"] });
+    root.call(Post, "/api/v1/admin/users", body).await.expect(201);
+    app.log_in("ada@example.org").await;
+    assert!(app.get("/").await.expect(200).text().contains("Sign in"));
+    let change = "/profile/new-password?next=%2Fnotes";
+    app.get("/notes").await.expect_redirect(change);
+    let asked = app.ask(Get, "/notes.json").header("Accept", "application/json").send().await;
+    asked.expect_problem(403, "password_change_required");
+    let page = app.get("/profile/new-password?next=/notes").await.expect(200);
+    let token = page.hidden("csrf_token");
+    for path in ["/notes", "/notes/1/remove"] {
+        let ask = app.ask(Post, path).header("Sec-Fetch-Site", "same-origin");
+        let sent = ask.form(&[("text", "x"), ("csrf_token", &token)]).send().await;
+        sent.expect_redirect("/profile/new-password");
+    }
+    let fields = [
+        ("current_password", PASSWORD),
+        ("new_password", "another tower of nougat"),
+        ("next", "/notes"),
+    ];
+    app.submit(change, "/profile/new-password", &fields).await.expect_redirect("/notes");
+    app.get("/notes").await.expect(200);
+    assert!(app.get("/").await.expect(200).text().contains("Hello, ada."));
+}
+
+#[rocket::async_test]
 async fn readers_read_editors_write_moderators_remove() {
     let app = boot(Backend::SqliteEmbedded).await;
     let reader = app.signed_in("reader@example.org", &["reader"]).await;

@@ -1,6 +1,6 @@
 //! What there is to look at: every page, in every state that looks different.
 
-use super::stage::{ADA, EVE, GRACE, GUESSED, HUBERT, KATHERINE, MALLORY, Stage};
+use super::stage::{ADA, EVE, GRACE, GUESSED, HUBERT, IDA, KATHERINE, MALLORY, Stage};
 use crate::app::PASSWORD;
 
 /// A page in some state.
@@ -50,6 +50,7 @@ pub async fn lively(stage: &Stage) -> Vec<Walk> {
                 ("devices-alone", "/profile/sessions", Nothing),
             ],
         ),
+        chosen(),
         support(stage).await,
         people(stage).await,
         records(),
@@ -94,6 +95,18 @@ fn members() -> Walk {
             ("delete", "/profile/delete", Nothing),
             ("delete-refused", "/profile/delete", Send("/profile/delete", WRONG)),
             ("forbidden", "/admin", Nothing),
+        ],
+    )
+}
+
+/// Somebody whose first password an administrator chose.
+fn chosen() -> Walk {
+    const SAME: &[(&str, &str)] = &[("current_password", PASSWORD), ("new_password", PASSWORD)];
+    walk(
+        Some(IDA),
+        [
+            ("new-password", "/profile/new-password?next=/profile/sessions", Nothing),
+            ("new-password-refused", "/profile/new-password", Send("/profile/new-password", SAME)),
         ],
     )
 }

@@ -25,13 +25,16 @@ pub const EVE: &str = "eve@example.org";
 pub const HUBERT: &str = "hubert.blaine.wolfeschlegelsteinhausenbergerdorff.senior@a-very-long-domain-name-that-somebody-has-registered.example.org";
 /// May not sign in.
 pub const MALLORY: &str = "mallory@example.org";
+/// Signs in with a password that an administrator chose.
+pub const IDA: &str = "ida.rhodes@example.org";
 /// Guesses passwords.
 pub const GUESSED: &str = "trent@example.org";
 
-const NAMES: [(&str, &str); 7] = [
+const NAMES: [(&str, &str); 8] = [
     (GRACE, "Grace Hopper"),
     (KATHERINE, "Katherine Johnson"),
     (ADA, "Ada Lovelace"),
+    (IDA, "Ida Rhodes"),
     (EVE, "\"'><script>alert(1)</script><img src=x onerror=alert(1)>"),
     (
         HUBERT,
@@ -168,7 +171,8 @@ impl Stage {
         let known: &Arc<dyn RoleStore> = self.app.service();
         let roles: Vec<String> = roles.iter().map(|role| (*role).to_owned()).collect();
         let password = Some(SecretString::new(PASSWORD));
-        let invitation = Invitation { email, display_name, password, roles: &roles };
+        let is_temporary = email == IDA;
+        let invitation = Invitation { email, display_name, password, is_temporary, roles: &roles };
         let made = self.app.accounts().create(Actor::Operator, &**known, invitation).await;
         made.expect("the account is made");
     }

@@ -61,6 +61,7 @@ on_every_backend! {
             email: "bare@example.org",
             display_name: "",
             password: None,
+            is_temporary: false,
             roles: &["admin".to_owned()],
         };
         let operator = doorward::account::Actor::Operator;

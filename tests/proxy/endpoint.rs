@@ -40,6 +40,31 @@ async fn every_proxy_is_told_who_it_is() {
 }
 
 #[rocket::async_test]
+async fn sr_52_a_password_that_an_administrator_chose_opens_no_app() {
+    let app = light().await;
+    let root = app.signed_in("root@example.org", &["admin"]).await;
+    let body = json!({ "email": "ada@example.org", "password": PASSWORD });
+    root.call(Post, "/api/v1/admin/users", body).await.expect(201);
+    app.log_in("ada@example.org").await;
+    for (target, status) in [("/app", 401), ("/admin", 401), ("/public", 200)] {
+        let answer = forward(&app, "GET", target).send().await.expect(status);
+        assert!(answer.header("Remote-User").is_none_or(str::is_empty), "{target}");
+    }
+    let page = forward(&app, "GET", "/app").header("Accept", "text/html").send().await.expect(302);
+    let location = page.header("Location").expect("a place");
+    assert!(location.contains("/profile/new-password?next="), "{location}");
+    // Also when the refresh token alone speaks for them, which is traded in nowhere here.
+    app.later(minutes(11));
+    forward(&app, "GET", "/app").send().await.expect(401);
+    app.refresh().await.expect(200);
+    forward(&app, "GET", "/app").send().await.expect(401);
+    let own = json!({ "current_password": PASSWORD, "new_password": "another tower of nougat" });
+    app.call(Put, "/api/v1/me/password", own).await.expect(204);
+    let answer = forward(&app, "GET", "/app").send().await.expect(200);
+    assert_eq!(answer.header("Remote-User"), Some("ada@example.org"));
+}
+
+#[rocket::async_test]
 async fn whoever_is_no_trusted_proxy_learns_nothing() {
     let app = light().await;
     app.register("ada@example.org").await;

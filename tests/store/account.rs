@@ -127,6 +127,15 @@ on_both_databases! {
         assert_eq!(changed, 1);
     }
 
+    async fn a_password_that_must_be_changed_need_not_be_once_it_was(database: Database) {
+        let new = NewAccount { must_change_password: true, ..new_account("ada@example.org") };
+        let ada = database.created(new).await;
+        assert!(ada.must_change_password && database.get(&ada.id).await.must_change_password);
+        let changed = done(database.store.set_password(&ada.id, &hash("second"), false).await);
+        assert!(!changed.must_change_password);
+        assert_eq!(database.get(&ada.id).await, changed);
+    }
+
     async fn an_unknown_role_makes_no_account(database: Database) {
         let roles = vec![RoleName::user(), role("nothing")];
         let new = NewAccount { roles, ..new_account("ada@example.org") };
@@ -236,7 +245,7 @@ on_both_databases! {
     async fn a_login_with_a_password_of_the_past_is_refused(database: Database) {
         let store = &database.store;
         let ada = database.account("ada@example.org").await;
-        done(store.set_password(&ada.id, &hash("second")).await);
+        done(store.set_password(&ada.id, &hash("second"), false).await);
         let late = store.record_login(&ada, &hash("first"), Some(&hash("better")), NOW).await;
         assert_eq!(late.unwrap(), None);
         let now = database.credentials_of(&ada.id).await.unwrap();
@@ -271,7 +280,8 @@ on_both_databases! {
         let expected = Account { display_name: "Ada".to_owned(), ..ada.clone() };
         assert_eq!(unversioned(&renamed), unversioned(&expected));
 
-        let protected = done(store.set_password(&ada.id, &hash("second")).await);
+        let protected = done(store.set_password(&ada.id, &hash("second"), false).await);
+        assert!(!protected.must_change_password);
         assert_raised(&renamed, &protected, 1);
         assert_eq!(unversioned(&protected), unversioned(&renamed));
 
@@ -301,7 +311,7 @@ on_both_databases! {
         let changes = [
             store.set_display_name(&id, "Ada").await,
             store.set_email(&id, &email("ada@example.org")).await,
-            store.set_password(&id, &hash("second")).await,
+            store.set_password(&id, &hash("second"), false).await,
             store.set_status(&id, Status::Disabled).await,
             store.set_status(&id, Status::Active).await,
             store.set_roles(&id, &[RoleName::user()]).await,

@@ -47,7 +47,7 @@ on_both_databases! {
         // Whoever cannot sign in can go, and counts once they can.
         done(store.set_status(&bare.id, Status::Disabled).await);
         done(store.set_status(&bare.id, Status::Active).await);
-        done(store.set_password(&bare.id, &hash("second")).await);
+        done(store.set_password(&bare.id, &hash("second"), false).await);
         done(store.delete(&last.id).await);
         assert!(matches!(store.delete(&bare.id).await, Ok(Change::LastAdmin)));
     }
@@ -58,7 +58,7 @@ on_both_databases! {
         let bare = NewAccount { roles, password_hash: None, ..new_account("bare@example.org") };
         let bare = database.created(bare).await;
         let disabled = database.admin("disabled@example.org").await;
-        store.set_password(&bare.id, &hash("for now")).await.unwrap();
+        store.set_password(&bare.id, &hash("for now"), false).await.unwrap();
         done(store.set_status(&disabled.id, Status::Disabled).await);
         store.add_setup_token(&digest, NOW + MINUTE, NOW).await.unwrap();
         assert!(store.admin_can_sign_in().await.unwrap());

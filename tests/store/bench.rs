@@ -256,6 +256,7 @@ pub fn account(now: Timestamp) -> Account {
         last_login_at: None,
         version: 1,
         session_epoch: 0,
+        must_change_password: false,
         notices: Vec::new(),
     }
 }

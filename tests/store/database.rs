@@ -132,6 +132,7 @@ pub fn new_account(address: &str) -> NewAccount {
         email: email(address),
         display_name: String::new(),
         password_hash: Some(hash("first")),
+        must_change_password: false,
         roles: vec![RoleName::user()],
         created_at: NOW,
         last_login_at: None,

@@ -244,6 +244,7 @@ async fn create(
         email: &email,
         display_name: &display_name,
         password: Some(password).filter(|password| !password.expose().is_empty()),
+        is_temporary: true,
         roles: &names,
     };
     let actor = Actor::Account(&viewer.0.account);

@@ -5,6 +5,7 @@ use crate::page::delete::DeletePage;
 use crate::page::error::ErrorPage;
 use crate::page::login::LoginPage;
 use crate::page::part::Named;
+use crate::page::password::NewPasswordPage;
 use crate::page::profile::ProfilePage;
 use crate::page::reauthenticate::ReauthenticatePage;
 use crate::page::register::RegisterPage;
@@ -99,6 +100,14 @@ pub(super) fn print_own(press: &mut Press) {
     let wrong = [("password", "This is not your password.")];
     let delete = DeletePage { faults: faults(say, &wrong, None), email: say("ada@example.org") };
     press.print("delete", "/profile/delete", true, &delete);
+    let wrong = [("new_password", "Choose another password than the one that you were given.")];
+    let password = NewPasswordPage {
+        faults: faults(say, &wrong, None),
+        email: say("ada@example.org"),
+        next: Some(say("/admin/roles")),
+        min_length: 12,
+    };
+    press.print("new-password", "/profile/new-password", true, &password);
     let confirm = ReauthenticatePage {
         faults: Faults::default(),
         email: say("ada@example.org"),

@@ -202,13 +202,19 @@ impl AccountStore for SqlStore {
         self.in_time("account.set_email", self.readdress(id, email)).await
     }
 
-    async fn set_password(&self, id: &AccountId, hash: &PasswordHash) -> Result<Change> {
+    async fn set_password(
+        &self,
+        id: &AccountId,
+        hash: &PasswordHash,
+        must_change: bool,
+    ) -> Result<Change> {
         let replace = query(
-            "UPDATE account SET password_hash = $1, version = version + 1, \
-             session_epoch = session_epoch + 1 WHERE id = $2",
+            "UPDATE account SET password_hash = $1, must_change_password = $3, \
+             version = version + 1, session_epoch = session_epoch + 1 WHERE id = $2",
         )
         .bind(hash.expose())
-        .bind(id.as_str());
+        .bind(id.as_str())
+        .bind(i64::from(must_change));
         self.change(id, replace).await
     }
 

@@ -70,8 +70,8 @@ pub(super) async fn insert(connection: &mut SqlConnection, new: &NewAccount) -> 
     // Of two at once the second waits here for the first, and then finds the address taken (SR-8).
     let inserted = query(
         "INSERT INTO account (id, email, email_key, display_name, search_key, password_hash, \
-         created_at, last_login_at, search_text, search_of) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $4) ON CONFLICT (email_key) DO NOTHING",
+         created_at, last_login_at, search_text, search_of, must_change_password) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $4, $10) ON CONFLICT (email_key) DO NOTHING",
     )
     .bind(new.id.as_str())
     .bind(new.email.as_str())
@@ -82,6 +82,7 @@ pub(super) async fn insert(connection: &mut SqlConnection, new: &NewAccount) -> 
     .bind(new.created_at.as_millis())
     .bind(new.last_login_at.map(Timestamp::as_millis))
     .bind(searchable(&new.display_name, &new.email))
+    .bind(i64::from(new.must_change_password))
     .execute(&mut *connection)
     .await?;
     if inserted.rows_affected() == 0 {

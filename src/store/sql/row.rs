@@ -23,7 +23,7 @@ macro_rules! select_account {
     (more: $columns:literal, $rest:literal) => {
         concat!(
             "SELECT a.id, a.email, a.display_name, a.status, a.created_at, a.last_login_at, \
-             a.version, a.session_epoch, a.notices, \
+             a.version, a.session_epoch, a.must_change_password, a.notices, \
              (SELECT string_agg(r.role, ' ') FROM account_role r WHERE r.account_id = a.id) \
              AS roles, \
              (SELECT string_agg(p.permission, ' ') FROM account_role r \
@@ -55,6 +55,7 @@ pub(super) fn account(row: &SqlRow) -> Result<Account> {
         last_login_at: row.try_get::<Option<i64>, _>("last_login_at")?.map(Timestamp::from_millis),
         version: number("version")?,
         session_epoch: number("session_epoch")?,
+        must_change_password: number("must_change_password")? != 0,
         notices: notice::read(&text("notices")?)?,
     })
 }

@@ -118,7 +118,7 @@ on_every_backend! {
         page.says("The account is created.").says("Ada@example.org").never_says(PASSWORD);
         let ada = app.stranger();
         ada.log_in("ada@example.org").await;
-        ada.get("/admin").await.expect(200);
+        ada.get("/admin").await.expect_redirect("/profile/new-password?next=%2Fadmin");
 
         // Without a password nobody can sign in yet, whatever they try.
         let fields = [("email", "bob@example.org"), ("display_name", ""), ("password", "")];
