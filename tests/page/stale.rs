@@ -82,7 +82,7 @@ async fn an_administrators_form_of_an_earlier_session_is_shown_again() {
     );
     let old = form_token(&root, "/profile").await;
     root.log_in("root@example.org").await;
-    let roles = format!("/admin/users/{id}/roles");
+    let (roles, email) = (format!("/admin/users/{id}/roles"), format!("/admin/users/{id}/email"));
     for (to, fields, kept) in [
         (
             "/admin/users",
@@ -96,12 +96,19 @@ async fn an_administrators_form_of_an_earlier_session_is_shown_again() {
             "value=\"notes:write\"",
         ),
         ("/admin/tokens", &[("token", "a-jti"), ("reason", "It leaked")], "It leaked"),
+        (&*email, &[("email", "lovelace@example.org")], "value=\"lovelace@example.org\""),
         (&*roles, &[("roles", "admin")], "Ada"),
     ] {
         let page = post(&root, to, Some(&old), fields).await.expect(403);
         page.says(EXPIRED);
         assert!(page.text().contains(kept) || kept == "Ada", "{to}: {}", page.text());
     }
+    // Its token is good at once.
+    let fields = [("email", "lovelace@example.org")];
+    let page = post(&root, &email, Some(&old), &fields).await.expect(403);
+    assert!(app.accounts().find("lovelace@example.org").await.is_err(), "not yet");
+    let done = again(&root, &page, &email, &fields).await;
+    done.expect_redirect(&format!("/admin/users/{id}?done=email"));
     // Where nothing was typed there is nothing to keep: the page says where to press the button again.
     let ask = root.ask(Method::Post, &format!("/admin/users/{id}/disable"));
     let ask = ask.header("Sec-Fetch-Site", "same-origin");

@@ -188,12 +188,13 @@ struct EmailForm {
 async fn set_email(
     viewer: Fresh<Allowed<UsersWrite>>,
     id: &str,
-    form: Form<EmailForm>,
+    form: Offered<Form<EmailForm>>,
     desk: Desk<'_>,
 ) -> Result<FormAnswer<UserPage>, Refusal> {
     let id = account_id(id)?;
-    let typed = form.0.email;
-    match desk.accounts.set_email(Actor::Account(&viewer.0.account), &id, &typed).await {
+    let (EmailForm { email: typed }, proof) = form.open();
+    let actor = Actor::Account(&viewer.0.account);
+    match proof.then(desk.accounts.set_email(actor, &id, &typed)).await {
         Err(error) if !matches!(error, Error::NotFound) => {
             let page = desk.page(&viewer.0, &id).await?;
             let page = UserPage { faults: Faults::from(&error), email: typed, ..page };
