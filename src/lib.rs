@@ -34,6 +34,7 @@ pub mod reloadable;
 pub mod role;
 pub mod session;
 pub mod store;
+pub mod submission;
 pub mod text;
 pub mod token;
 pub mod trace;

@@ -113,7 +113,7 @@ const WORDS: &[&str] = &[
 ];
 /// Each may name those to its left.
 const DOMAIN: &[&str] =
-    &["role", "access", "token", "limit", "audit", "mail", "account", "session"];
+    &["role", "access", "token", "limit", "submission", "audit", "mail", "account", "session"];
 /// Each may name those to its left; but `page` never `api`.
 const EDGE: &[&str] = &["problem", "guard", "openapi", "api", "page"];
 const ROOF: &[&str] = &["config", "app", "cli", "main", "lib"];

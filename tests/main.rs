@@ -7,6 +7,7 @@ mod cli;
 mod contract;
 mod deploy;
 mod docs;
+mod double_click;
 mod fault;
 mod house;
 mod journey;

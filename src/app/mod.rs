@@ -277,6 +277,7 @@ fn manage(mut rocket: Rocket<Build>, services: Services, registry: &Registry) ->
         .manage(services.tokens)
         .manage(services.audit)
         .manage(services.form_tokens)
+        .manage(services.submissions)
         .manage(services.inspections)
 }
 

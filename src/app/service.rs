@@ -21,10 +21,12 @@ use crate::private_file;
 use crate::role::RoleStore;
 use crate::session::store::SessionStore;
 use crate::session::{CheckedStandings, DatabaseChecks, Sessions};
-use crate::store::embedded::{Embedded, EmbeddedLimits, Role};
+use crate::store::embedded::{Embedded, EmbeddedLimits, EmbeddedSubmissions, Role};
 use crate::store::redis::{RedisPool, RedisStore};
 use crate::store::sql::{SqlAddress, SqlPool, SqlStore};
 use crate::store::watched;
+use crate::submission::Submissions;
+use crate::submission::store::SubmissionStore;
 use crate::token::key::{KeyStore, Keys};
 use crate::token::refresh::Succession;
 use crate::token::{Issuer, Tokens};
@@ -59,6 +61,7 @@ pub struct Services {
     /// The audit trail.
     pub audit: Arc<Audit>,
     pub(super) form_tokens: FormTokens,
+    pub(super) submissions: Submissions,
     pub(super) inspections: Inspections,
     pub(super) sql: SqlPool,
 }
@@ -142,12 +145,13 @@ impl Services {
         world: &World,
         registry: &Registry,
         pool: SqlPool,
-        (session_store, limit_store): Stores,
+        (session_store, limit_store, submission_store): Stores,
     ) -> Result<Self, StartError> {
         let (signing, secret) = key_file::keys(config, world)?;
         let sql = Arc::new(SqlStore::watched(pool.clone(), registry));
         let session_store = watched::sessions(session_store, registry);
         let limit_store = watched::limits(limit_store, registry);
+        let submission_store = watched::submissions(submission_store, registry);
         let keys_are_gone =
             KeyStore::list(&*sql).await?.is_empty() && AuditStore::has_accounts(&*sql).await?;
         let keys = Keys::open(
@@ -234,6 +238,12 @@ impl Services {
             tokens,
             audit,
             form_tokens: FormTokens::new(&secret),
+            submissions: Submissions::new(
+                submission_store,
+                &secret,
+                Arc::clone(&world.clock),
+                Arc::clone(&world.random),
+            )?,
             inspections: Inspections::new(&secret),
             sql: pool,
         })
@@ -251,8 +261,8 @@ impl Services {
     }
 }
 
-/// Where sessions are kept, and where limits are counted.
-pub(super) type Stores = (Arc<dyn SessionStore>, Arc<dyn LimitStore>);
+/// Where sessions are kept, where limits are counted, and where submissions are known.
+pub(super) type Stores = (Arc<dyn SessionStore>, Arc<dyn LimitStore>, Arc<dyn SubmissionStore>);
 
 pub(super) async fn open_database(config: &Config) -> Result<SqlPool, StartError> {
     let (url, size) = (&config.database.url, config.database.pool_size);
@@ -266,7 +276,8 @@ pub(super) fn redis_pool(config: &Config, near: Option<Duration>) -> Result<Redi
 
 pub(super) fn redis_stores(config: &Config, pool: RedisPool) -> Stores {
     let store = Arc::new(RedisStore::new(pool, &config.store.prefix));
-    (Arc::clone(&store) as Arc<dyn SessionStore>, store)
+    let submissions = Arc::clone(&store) as Arc<dyn SubmissionStore>;
+    (Arc::clone(&store) as Arc<dyn SessionStore>, store, submissions)
 }
 
 pub(super) async fn embedded_stores(
@@ -276,7 +287,8 @@ pub(super) async fn embedded_stores(
 ) -> Result<Stores, StartError> {
     let path = embedded_path(config)?;
     let sessions = Embedded::open(&path, role, Arc::clone(&world.clock)).await?;
-    Ok((Arc::new(sessions), Arc::new(EmbeddedLimits::default())))
+    let submissions = Arc::new(EmbeddedSubmissions::default());
+    Ok((Arc::new(sessions), Arc::new(EmbeddedLimits::default()), submissions))
 }
 
 /// The file of the embedded session store: beside the accounts, or, if those are in PostgreSQL, in

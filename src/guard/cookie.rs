@@ -14,7 +14,7 @@ use super::visit::Visit;
 use crate::clock::{Clock, Timestamp};
 use crate::id::SecretString;
 use crate::limit::device::DEVICE_LIFETIME;
-use crate::session::{Issued, Presented};
+use crate::session::{Issued, Presented, Sessions};
 
 /// How our cookies are called and sent (SR-40): Rocket state.
 #[derive(Clone, Debug, Default)]
@@ -191,6 +191,41 @@ impl<'r> Cookies<'r> {
         let mut headers = self.headers();
         headers.retain(|h| h.name() != "Set-Cookie" || named(h.value()) != name);
         headers.push(Header::new("Set-Cookie", cookie));
+    }
+
+    /// What was handed over so far, by the names of its headers.
+    pub(super) fn handed_over(&self) -> Vec<(String, String)> {
+        let one = |h: &Header<'_>| (h.name().to_string(), h.value().to_owned());
+        self.headers().iter().map(one).collect()
+    }
+
+    /// Hands over what an earlier answer did. Tokens of a session only as long as they are its current
+    /// ones: a browser that is given older ones back would end it (SR-36).
+    pub(super) async fn hand_over_again(
+        &self,
+        headers: Vec<(String, String)>,
+        request: &Request<'_>,
+    ) {
+        let start = |cookie: Cookie| format!("{}=", self.policy.name(cookie));
+        let tokens = [start(Cookie::Access), start(Cookie::Refresh)];
+        let refresh = headers.iter().find_map(|(_, value)| value.strip_prefix(&tokens[1]));
+        let refresh = refresh.and_then(|rest| rest.split(';').next());
+        let sessions = request.rocket().state::<Arc<Sessions>>();
+        let good = match (refresh, sessions) {
+            // They are taken back.
+            (Some(""), _) => true,
+            (Some(refresh), Some(sessions)) => {
+                matches!(sessions.is_current(&SecretString::new(refresh)).await, Ok(true))
+            }
+            _ => false,
+        };
+        for (name, value) in headers {
+            if name != "Set-Cookie" {
+                self.headers().push(Header::new(name, value));
+            } else if good || !tokens.iter().any(|token| value.starts_with(token.as_str())) {
+                self.add(value);
+            }
+        }
     }
 
     fn headers(&self) -> MutexGuard<'_, Vec<Header<'static>>> {

@@ -1,5 +1,7 @@
 //! Proof that a request which changes something comes from a page of this site (SR-41).
 
+use std::sync::Arc;
+
 use aws_lc_rs::hmac;
 use rocket::http::Method;
 use rocket::request::{FromRequest, Outcome, Request};
@@ -9,6 +11,7 @@ use super::log_throttle::LogThrottle;
 use crate::error::{Error, Result, chain};
 use crate::id::{Os, Random, SecretString, SessionId, base64url, from_base64url, random_bytes};
 use crate::problem::{self, Problem};
+use crate::token::Tokens;
 use crate::token::key::MasterSecret;
 
 /// Makes and checks form tokens: HMAC-SHA-256 over who the form is for and something random.
@@ -221,6 +224,25 @@ pub fn check_visitor_token(request: &Request<'_>, token: &str) -> Result<()> {
     let tokens = tokens(request)?;
     let visitor = cookie::read(request, Cookie::Visitor);
     allow(visitor.is_some_and(|id| tokens.holds(Binding::Visitor(id), token)))
+}
+
+/// Whether the token was issued for this visitor, or for the session that the request's cookies name,
+/// whether that lives or not. It lets nothing pass; the stores are not asked.
+pub(super) async fn names_sender(request: &Request<'_>, token: &str) -> bool {
+    let Ok(tokens) = tokens(request) else { return false };
+    if check_visitor_token(request, token).is_ok() {
+        return true;
+    }
+    let Some(issued) = request.rocket().state::<Arc<Tokens>>() else { return false };
+    for shown in [cookie::access_token(request), cookie::refresh_token(request)] {
+        let Some(shown) = shown else { continue };
+        if let Ok(Some((_, session))) = issued.name_of(&shown).await
+            && tokens.holds(Binding::Session(&session), token)
+        {
+            return true;
+        }
+    }
+    false
 }
 
 fn tokens<'r>(request: &'r Request<'_>) -> Result<&'r FormTokens> {

@@ -6,7 +6,7 @@ use rocket::outcome::try_outcome;
 use rocket::request::Request;
 use serde::de::DeserializeOwned;
 
-use super::{body, csrf, gate};
+use super::{body, csrf, gate, submission};
 use crate::error::Error;
 use crate::problem::{self, Problem};
 
@@ -120,13 +120,24 @@ async fn offered<'r, F: Tokened>(
     request: &'r Request<'_>,
     data: Data<'r>,
 ) -> rocket::outcome::Outcome<Offered<F>, (Status, Problem), (Data<'r>, Status)> {
-    let Sent { token, value } = try_outcome!(sent(request, data).await);
+    let Sent { token, value, body } = try_outcome!(sent(request, data).await);
     let proof = match F::check(request, token.as_deref().unwrap_or_default()).await {
         Err(Error::CsrfRefused) if csrf::says_same_origin(request) => Err(csrf::expired(request)),
         // A token that could not be looked up may be good, and a form of unknown origin is not shown.
         Err(error) => return settle(request, Err(error)),
         Ok(()) => Ok(()),
     };
+    if proof.is_ok() {
+        match submission::begin(request, &body).await {
+            Ok(false) => {}
+            Ok(true) => {
+                // The gate has an answer; this one is not seen.
+                let problem = Problem::of_status(Status::Conflict);
+                return rocket::outcome::Outcome::Error((problem.status, problem));
+            }
+            Err(problem) => return settle(request, Err(problem)),
+        }
+    }
     rocket::outcome::Outcome::Success(Offered { fields: value, proof: Proof(proof) })
 }
 
@@ -134,6 +145,7 @@ async fn offered<'r, F: Tokened>(
 struct Sent<T> {
     token: Option<String>,
     value: T,
+    body: Vec<u8>,
 }
 
 async fn sent<'r, T: DeserializeOwned>(
@@ -188,7 +200,7 @@ async fn read<T: DeserializeOwned>(
     };
     let encoded = serde_html_form::to_string(&fields).map_err(|_| Problem::internal())?;
     let value = serde_html_form::from_str(&encoded).map_err(|error| explain(&error.to_string()))?;
-    Ok(Sent { token, value })
+    Ok(Sent { token, value, body: bytes })
 }
 
 fn not_utf8() -> Problem {

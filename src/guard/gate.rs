@@ -15,7 +15,7 @@ use rocket::route::{Handler, Outcome};
 use tracing::Instrument as _;
 
 use super::visit::Visit;
-use super::{client, csrf, host, limit, span};
+use super::{client, csrf, host, limit, span, submission};
 use crate::audit::{Audit, Entry, Kind, Origin, scope_if_unknown};
 use crate::problem::{self, Problem};
 
@@ -105,6 +105,9 @@ impl Handler for Gate {
         // Pinned, so that it is not moved with all its room into what goes around it.
         let work = pin!(async {
             let outcome = match admit(request, &mut data, self.asker).await {
+                Ok(()) if self.asker == Asker::Client && submission::is_one(request) => {
+                    Box::pin(submission::once(request, data, &*self.handler)).await
+                }
                 Ok(()) => self.handler.handle(request, data).await,
                 Err(problem) => {
                     let status = problem.status;

@@ -24,6 +24,7 @@ pub mod query;
 pub mod route;
 pub mod setting;
 mod span;
+pub mod submission;
 mod visit;
 
 use std::marker::PhantomData;

@@ -10,6 +10,7 @@ use rocket::request::Request;
 
 use super::Judgement;
 use super::host::Verdict;
+use super::submission;
 use crate::address::ClientAddress;
 use crate::limit::Gauge;
 
@@ -38,6 +39,8 @@ pub(super) struct Visit {
     pub entered: AtomicBool,
     /// What its credentials turned out to be.
     pub judgement: OnceLock<Judgement>,
+    /// What is known of the form that it submits.
+    pub submission: submission::Note,
     /// Cookies that are to be set by whatever answer it gets, and what else goes with them.
     pub handed_over: Mutex<Vec<Header<'static>>>,
 }

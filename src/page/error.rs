@@ -12,7 +12,7 @@ use super::{password, reauthenticate};
 use crate::error::Error;
 use crate::guard::bare_page::BarePage;
 use crate::guard::catch::{self, Complete};
-use crate::guard::{known_session, signed_in};
+use crate::guard::{known_session, signed_in, submission};
 use crate::problem::{self, Problem};
 
 /// Says what happened, what to do about it, and how to name it to an administrator.
@@ -61,6 +61,7 @@ impl From<Error> for Refusal {
 impl<'r> Responder<'r, 'static> for Refusal {
     fn respond_to(self, request: &'r Request<'_>) -> response::Result<'static> {
         let problem = self.0;
+        submission::refuse(request);
         if wants_json(request) {
             return problem.respond_to(request);
         }

@@ -172,6 +172,17 @@ impl Sessions {
         Ok((self.sign(session, account, (&access, &refresh), follows)?, outcome))
     }
 
+    /// Whether a refresh token is the current one of a live session, so that a browser may be given it
+    /// once more: an older one would end the session when it is used (SR-36).
+    ///
+    /// # Errors
+    /// What is wrong with the token; [`Error::Unavailable`].
+    pub async fn is_current(&self, refresh: &SecretString) -> Result<bool> {
+        let now = self.clock.now();
+        let claims = self.tokens.read_refresh(refresh, now).await?;
+        self.store.is_current(&claims.account, &claims.session, &claims.jti.digest(), now).await
+    }
+
     /// Records that a spent token of a session was shown, for which the store has ended it, and
     /// tells the owner.
     async fn reused(&self, session: &SessionId, account: Account, now: Timestamp) -> Error {

@@ -144,6 +144,16 @@ pub trait SessionStore: Standings + Denylist {
         now: Timestamp,
     ) -> Result<Vouched>;
 
+    /// Whether `refresh` is the current refresh token of a live session: then a browser that is given
+    /// it once more loses nothing. Notes nothing.
+    async fn is_current(
+        &self,
+        account: &AccountId,
+        session: &SessionId,
+        refresh: &RefreshDigest,
+        now: Timestamp,
+    ) -> Result<bool>;
+
     /// Replaces the refresh token of a session (SR-36).
     ///
     /// Of any number of calls with one `old` that is current, exactly one gets

@@ -17,9 +17,10 @@ use crate::metric::{Registry, Timer};
 use crate::session::Session;
 use crate::session::store::{Live, Opened, Opening, Pair, Rotate, Rotation, SessionStore, Vouched};
 use crate::session::survey::{Stretch, Survey};
+use crate::submission::store::{Claim, Claimed, SubmissionKey, SubmissionStore};
 use crate::token::access::AccessDigest;
 use crate::token::denylist::{DeniedToken, Denylist};
-use crate::token::refresh::Lineage;
+use crate::token::refresh::{Lineage, RefreshDigest};
 use crate::trace;
 
 /// `store`, watched if anybody watches.
@@ -35,6 +36,18 @@ pub fn sessions(store: Arc<dyn SessionStore>, registry: &Registry) -> Arc<dyn Se
 pub fn limits(store: Arc<dyn LimitStore>, registry: &Registry) -> Arc<dyn LimitStore> {
     if registry.is_on() || trace::is_on() {
         Arc::new(Limits { store, timers: LimitTimers::of(registry, "limits") })
+    } else {
+        store
+    }
+}
+
+/// `store`, watched if anybody watches.
+pub fn submissions(
+    store: Arc<dyn SubmissionStore>,
+    registry: &Registry,
+) -> Arc<dyn SubmissionStore> {
+    if registry.is_on() || trace::is_on() {
+        Arc::new(Submissions { store, timers: SubmissionTimers::of(registry, "submissions") })
     } else {
         store
     }
@@ -56,9 +69,10 @@ macro_rules! timers {
 }
 
 timers!(SessionTimers:
-    publish revoke ping deny denied open verify vouch rotate reauthenticate end list survey owner
-    count);
+    publish revoke ping deny denied open verify vouch is_current rotate reauthenticate end list survey
+    owner count);
 timers!(LimitTimers: take charge attempt clear give_back);
+timers!(SubmissionTimers: claim finish give_up);
 
 struct Sessions {
     store: Arc<dyn SessionStore>,
@@ -134,6 +148,16 @@ impl SessionStore for Sessions {
         self.timers.vouch.time(self.store.vouch(account, session, refresh, grace, now)).await
     }
 
+    async fn is_current(
+        &self,
+        account: &AccountId,
+        session: &SessionId,
+        refresh: &RefreshDigest,
+        now: Timestamp,
+    ) -> Result<bool> {
+        self.timers.is_current.time(self.store.is_current(account, session, refresh, now)).await
+    }
+
     async fn rotate(&self, rotate: Rotate<'_>) -> Result<Rotation> {
         self.timers.rotate.time(self.store.rotate(rotate)).await
     }
@@ -203,5 +227,38 @@ impl LimitStore for Limits {
 
     async fn give_back(&self, key: &LimitKey, failures: u32) -> Result<()> {
         self.timers.give_back.time(self.store.give_back(key, failures)).await
+    }
+}
+
+struct Submissions {
+    store: Arc<dyn SubmissionStore>,
+    timers: SubmissionTimers,
+}
+
+#[async_trait]
+impl SubmissionStore for Submissions {
+    async fn claim(
+        &self,
+        key: &SubmissionKey,
+        claim: &Claim,
+        lease: Duration,
+        now: Timestamp,
+    ) -> Result<Claimed> {
+        self.timers.claim.time(self.store.claim(key, claim, lease, now)).await
+    }
+
+    async fn finish(
+        &self,
+        key: &SubmissionKey,
+        claim: &Claim,
+        sealed: &str,
+        lifetime: Duration,
+        now: Timestamp,
+    ) -> Result<()> {
+        self.timers.finish.time(self.store.finish(key, claim, sealed, lifetime, now)).await
+    }
+
+    async fn give_up(&self, key: &SubmissionKey, claim: &Claim) -> Result<()> {
+        self.timers.give_up.time(self.store.give_up(key, claim)).await
     }
 }

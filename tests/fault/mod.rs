@@ -11,6 +11,7 @@ mod slow;
 mod sql;
 mod start;
 mod stop;
+mod submission;
 mod trail;
 mod wiped;
 

@@ -12,6 +12,7 @@ mod register;
 mod session;
 mod setup;
 mod stale;
+mod submission;
 
 use rocket::http::Method;
 

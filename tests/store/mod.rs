@@ -20,6 +20,7 @@ mod redis;
 mod sentinel;
 mod session;
 mod sql;
+mod submission;
 mod survey;
 mod trouble;
 mod vouch;

@@ -20,6 +20,12 @@ async fn worth(bench: &Bench, session: &Session, tokens: &Tokens) -> &'static st
     }
 }
 
+async fn is_current(bench: &Bench, session: &Session, tokens: &Tokens) -> bool {
+    let digest = tokens.lineage(session).digest;
+    let current = bench.store.is_current(&session.account, &session.id, &digest, bench.now()).await;
+    current.expect("the store answers")
+}
+
 on_both_stores! {
     async fn a_current_refresh_token_vouches_for_its_session_and_stays_current(bench: Bench) {
         let (session, tokens) = bench.open().await;
@@ -74,5 +80,22 @@ on_both_stores! {
         bench.change(true);
         bench.store.publish(&bench.account, bench.now()).await.expect("published");
         assert_eq!(worth(&bench, &other, &others).await, "unknown", "SR-38");
+    }
+
+    async fn one_refresh_token_is_current_and_asking_uses_nothing(mut bench: Bench) {
+        let (session, tokens) = bench.open().await;
+        assert!(is_current(&bench, &session, &tokens).await);
+        let (session, next) = bench.refresh(&session, &tokens).await;
+        assert!(is_current(&bench, &session, &next).await);
+        assert!(!is_current(&bench, &session, &tokens).await, "though it would be answered");
+        // The successor is as unused as before: its predecessor is answered beyond the grace.
+        bench.later(GRACE + minutes(1));
+        assert_eq!(word(&bench.rotate(&session, &tokens).await), "repeated");
+        bench.change(true);
+        bench.store.publish(&bench.account, bench.now()).await.expect("published");
+        assert!(!is_current(&bench, &session, &next).await, "SR-38");
+        let (session, tokens) = bench.open().await;
+        bench.later(IDLE);
+        assert!(!is_current(&bench, &session, &tokens).await, "it ran out");
     }
 }

@@ -16,7 +16,7 @@ use crate::session::store::{Live, Vouched};
 use crate::session::survey::{Place, Stretch, Survey};
 use crate::token::access::AccessDigest;
 use crate::token::denylist::DeniedToken;
-use crate::token::refresh::Lineage;
+use crate::token::refresh::{Lineage, RefreshDigest};
 
 /// How many locks share the accounts.
 const SHARDS: usize = 16;
@@ -95,6 +95,16 @@ impl Memory {
             }
         }
         Vouched::Good(Box::new(entry.live(account)))
+    }
+
+    /// Whether a refresh token is the current one of a live session (see `SessionStore::is_current`).
+    pub fn is_current(&self, key: &Key, refresh: &RefreshDigest, now: Timestamp) -> bool {
+        let shard = self.read(&key.0);
+        let found = shard.get(&key.0).and_then(|one| Some((one, one.sessions.get(&key.1)?)));
+        found.is_some_and(|(standing, entry)| {
+            let epoch = standing.shown.account.session_epoch;
+            entry.record.refresh == *refresh && entry.record.is_live(epoch, now)
+        })
     }
 
     /// Notes that a session's pair was accepted.

@@ -18,6 +18,7 @@ mod lock;
 mod memory;
 mod order;
 mod rows;
+mod submission;
 mod writer;
 
 use std::path::Path;
@@ -43,7 +44,7 @@ use crate::session::store::{Live, Opened, Opening, Pair, Rotate, Rotation, Sessi
 use crate::session::survey::{Stretch, Survey};
 use crate::token::access::AccessDigest;
 use crate::token::denylist::{DeniedToken, Denylist};
-use crate::token::refresh::Lineage;
+use crate::token::refresh::{Lineage, RefreshDigest};
 use draft::{Draft, Turn};
 use guest::Guest;
 pub use limit::EmbeddedLimits;
@@ -51,6 +52,7 @@ use line::Line;
 pub use lock::ServerLock;
 use memory::Memory;
 pub(super) use rows::forget;
+pub use submission::EmbeddedSubmissions;
 use writer::{Answer, Job, Order, Writer};
 
 /// How long SQLite waits for another process that writes.
@@ -290,6 +292,22 @@ impl SessionStore for Embedded {
             Inner::Server { memory, .. } => Ok(memory.vouch(&key, refresh, grace, now)),
             Inner::Guest(guest) => {
                 Ok(self.told(guest.read(account).await)?.vouch(&key, refresh, grace, now))
+            }
+        }
+    }
+
+    async fn is_current(
+        &self,
+        account: &AccountId,
+        session: &SessionId,
+        refresh: &RefreshDigest,
+        now: Timestamp,
+    ) -> Result<bool> {
+        let key = (account.clone(), session.clone());
+        match &self.inner {
+            Inner::Server { memory, .. } => Ok(memory.is_current(&key, refresh, now)),
+            Inner::Guest(guest) => {
+                Ok(self.told(guest.read(account).await)?.is_current(&key, refresh, now))
             }
         }
     }

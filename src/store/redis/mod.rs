@@ -18,6 +18,7 @@ mod outage;
 mod pool;
 mod probe;
 mod rights;
+mod submission;
 mod verify;
 mod watch;
 
@@ -58,6 +59,7 @@ use script;
 
 script!(OPEN, "open.lua");
 script!(VOUCH, "vouch.lua");
+script!(CURRENT, "current.lua");
 script!(ROTATE, "rotate.lua");
 script!(REAUTHENTICATE, "reauthenticate.lua");
 script!(END, "end.lua");
@@ -220,6 +222,18 @@ impl SessionStore for RedisStore {
             [word] if word == b"unknown" => Ok(Vouched::Unknown),
             _ => Err(unknown_answer()),
         }
+    }
+
+    async fn is_current(
+        &self,
+        account: &AccountId,
+        session: &SessionId,
+        refresh: &RefreshDigest,
+        now: Timestamp,
+    ) -> Result<bool> {
+        let mut call = self.on(&CURRENT, account);
+        call.arg(session.as_str()).arg(refresh.as_str()).arg(now.as_millis());
+        self.pool.run(&call, true).await
     }
 
     async fn rotate(&self, rotate: Rotate<'_>) -> Result<Rotation> {
