@@ -107,7 +107,7 @@ on_every_backend! {
 async fn a_wrong_link_opens_nothing() {
     let app = TestApp::boot(Backend::SqliteEmbedded).await;
     let token = app.setup_token().await;
-    let wrong = format!("{}A", &token[..token.len() - 1]);
+    let wrong = format!("{}{}", if token.starts_with('A') { 'B' } else { 'A' }, &token[1..]);
     for path in ["/setup", "/setup?token=", "/setup?token=%00", &link(&wrong), &link(&token[1..])] {
         app.get(path).await.expect(403).says("This set-up link is not valid any more");
     }
